@@ -1,0 +1,54 @@
+"""Anthropic's words: lenient on the wire, so that only what is read here is decoded and everything else stays raw."""
+
+from planner.core.wire.blocks import Block, read_blocks
+from planner.core.wire.canonical import canonical, canonical_raw
+from planner.core.wire.history import Upload
+from planner.core.wire.reading import WireError
+from planner.core.wire.request import Breakpoints, MessagesRequest, RequestContainer, Thread, Tool, ToolChoice
+from planner.core.wire.response import (
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    ErrorBody,
+    Event,
+    Message,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    Ping,
+    ResponseContainer,
+    StreamError,
+    UnknownEvent,
+    delta_size,
+    parse_event,
+)
+
+__all__ = [
+    "Block",
+    "Breakpoints",
+    "ContentBlockDelta",
+    "ContentBlockStart",
+    "ContentBlockStop",
+    "ErrorBody",
+    "Event",
+    "Message",
+    "MessageDelta",
+    "MessageStart",
+    "MessageStop",
+    "MessagesRequest",
+    "Ping",
+    "RequestContainer",
+    "ResponseContainer",
+    "StreamError",
+    "Thread",
+    "Tool",
+    "ToolChoice",
+    "UnknownEvent",
+    "Upload",
+    "WireError",
+    "canonical",
+    "canonical_raw",
+    "delta_size",
+    "parse_event",
+    "read_blocks",
+]

@@ -1,0 +1,99 @@
+"""What the messages of a request tell about the turn it goes on: read from the end, block by block, never the whole."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from planner.core.wire.blocks import Block, carries_breakpoint, read_blocks
+from planner.core.wire.reading import Maybe, shaped, text
+
+_SERVER_ISSUED: Final = ("srvtoolu_", "toolu_")
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A file that is preloaded into the container: the index of its message, and its id when it is a string."""
+
+    message: int
+    file_id: str | None
+
+
+class _Message(msgspec.Struct):
+    role: Maybe = UNSET
+    content: Maybe = UNSET
+
+
+_MESSAGE: Final = msgspec.json.Decoder(_Message)
+
+
+def last_assistant(messages: Sequence[Raw]) -> tuple[Block, ...]:
+    """Read the blocks of the last assistant message; none when there is no such message."""
+    for role, content in _from_the_end(messages):
+        if role == "assistant":
+            return read_blocks(content)
+    return ()
+
+
+def has_assistant(messages: Sequence[Raw]) -> bool:
+    """Whether an assistant has said anything in these messages."""
+    return any(role == "assistant" for role, _ in _from_the_end(messages))
+
+
+def server_ids(blocks: Sequence[Block]) -> tuple[str, ...]:
+    """The server-issued call ids among the blocks, the newest first."""
+    return tuple(block.id for block in reversed(blocks) if block.id is not None and block.id.startswith(_SERVER_ISSUED))
+
+
+def answers(messages: Sequence[Raw]) -> tuple[str, ...]:
+    """The call ids that `tool_result` blocks behind the last assistant message answer, in order."""
+    found: list[tuple[str, ...]] = []
+    for role, content in _from_the_end(messages):
+        if role == "assistant":
+            break
+        if role == "user":
+            found.append(_answered(read_blocks(content)))
+    return tuple(answer for each in reversed(found) for answer in each)
+
+
+def pending_calls(assistant: Sequence[Block], answered: Sequence[str]) -> tuple[str, ...]:
+    """The answered ids whose call in the assistant message was made by code in a container."""
+    made_by_code = {block.id for block in assistant if block.type == "tool_use" and block.programmatic}
+    return tuple(answer for answer in answered if answer in made_by_code)
+
+
+def unmatched_server_calls(assistant: Sequence[Block]) -> tuple[str, ...]:
+    """The ids of server calls that no block of the same message answers."""
+    answered = {block.tool_use_id for block in assistant}
+    return tuple(
+        block.id for block in assistant if block.server_call and block.id is not None and block.id not in answered
+    )
+
+
+def uploads(messages: Sequence[Raw]) -> tuple[Upload, ...]:
+    """The `container_upload` blocks of all messages, in order."""
+    return tuple(
+        Upload(index, block.file_id)
+        for index, raw in enumerate(messages)
+        for block in read_blocks(_message(raw).content)
+        if block.type == "container_upload"
+    )
+
+
+def has_breakpoint(messages: Sequence[Raw]) -> bool:
+    """Tell whether any message carries a cache breakpoint; the last messages, where they usually lie, come first."""
+    return any(carries_breakpoint(content) for _, content in _from_the_end(messages))
+
+
+def _answered(blocks: Sequence[Block]) -> tuple[str, ...]:
+    return tuple(block.tool_use_id for block in blocks if block.type == "tool_result" and block.tool_use_id is not None)
+
+
+def _from_the_end(messages: Sequence[Raw]) -> Iterator[tuple[str | None, Maybe]]:
+    for raw in reversed(messages):
+        message = _message(raw)
+        yield text(message.role), message.content
+
+
+def _message(raw: Raw) -> _Message:
+    return shaped(_MESSAGE, raw) or _Message()
