@@ -1,0 +1,272 @@
+"""The catalog says which tool version works with which model, what a tool that we add looks like, and what we assume.
+
+Dated rows and priors from `rules/catalog.yaml`; everything here is data and lookups, deciding happens above.
+Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from fnmatch import translate
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Mark = Literal["A", "B", "C", "?"]
+Family = Literal["code_execution", "web_search", "web_fetch"]
+Blocks = Literal["v1", "v2"]
+Ability = Literal["ptc", "state", "dynamic_filtering", "use_cache", "response_inclusion"]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+
+_MODELS_REMEMBERED = 1_024  # ids come from clients, so what is remembered of them is bounded
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """What we believe a quantity to be: 80 % of cases lie from `low` to `high`."""
+
+    low: Amount
+    likely: Amount
+    high: Amount
+
+
+class Prior(msgspec.Struct, frozen=True, kw_only=True):
+    """An interval with its mark and its meaning, believed until an agent's own traffic says otherwise."""
+
+    low: Amount
+    likely: Amount
+    high: Amount
+    mark: Mark
+    means: str = ""
+
+    @property
+    def interval(self) -> Interval:
+        """Return the three numbers alone."""
+        return Interval(self.low, self.likely, self.high)
+
+
+class ToolVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a server tool. Its `name` in a request is its family.
+
+    `blocks` is the format that a client must parse; `min_code_with` the oldest code execution that may stand beside
+    a web tool; `frees_code` says that its presence makes the code of a request free.
+    """
+
+    type: Text
+    family: Family
+    since: date
+    blocks: Blocks = "v2"
+    supports: tuple[Ability, ...] = ()
+    min_code_with: str | None = None
+    frees_code: bool = False
+    source: Text
+    checked: date
+    mark: Mark
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the models that match take and do; `models` are exact ids (these are the known ones) or globs.
+
+    `ptc`: programmatic tool calling, without which newer web tools need `allowed_callers: ["direct"]`;
+    `forced_tool_choice_ok`: false where `any` and `tool` are refused; `binds_thinking`: thinking blocks are bound to
+    the prefix, so an edit of `tools` in the middle of a conversation is an error; `min_cache_prefix` in tokens.
+    """
+
+    name: Text
+    models: Texts
+    code: tuple[str, ...]
+    web: tuple[str, ...]
+    ptc: bool
+    forced_tool_choice_ok: bool
+    binds_thinking: bool
+    min_cache_prefix: Annotated[int, msgspec.Meta(ge=0)]
+    context_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    source: Text
+    checked: date
+    mark: Mark
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that the planner may add: `tool` as it is declared, `without_ptc` added for models that lack PTC.
+
+    `live` says that the tool can reach something, so that adding it widens what an agent can do.
+    """
+
+    name: Text
+    why: Text
+    live: bool
+    tool: dict[str, Any]
+    without_ptc: dict[str, Any] = {}
+
+    @property
+    def type(self) -> str:
+        """Return the tool version that the template declares."""
+        return str(self.tool["type"])
+
+
+class Deny(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair of models and tool versions that is broken for now: the planner never declares it by itself."""
+
+    models: Texts
+    tools: Texts
+    why: Text
+    source: Text
+    checked: date
+
+
+class Priors(msgspec.Struct, frozen=True, kw_only=True):
+    """What is assumed of an agent before it has been watched; `tool_tokens` is per tool type and iteration.
+
+    Without `turns_without_client_tools`, `turns` hold for every request.
+    """
+
+    tool_tokens: dict[str, Prior]
+    upgrade_tokens: Prior
+    lift_tokens: Prior
+    code_probability: Prior
+    code_seconds: Prior
+    session_idle_seconds: Prior
+    iterations: Prior
+    iteration_growth_tokens: Prior
+    cached_share: Prior
+    turns: Prior
+    turns_without_client_tools: Prior | None = None
+    conversations_per_epoch: Prior
+    futile_call_probability: Prior
+    futile_call_tokens: Prior
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every row of the catalog, looked up by tool type and model id; the first model row that matches wins."""
+
+    tools: tuple[ToolVersion, ...]
+    models: tuple[ModelRow, ...]
+    templates: tuple[Template, ...]
+    priors: Priors
+    deny: tuple[Deny, ...] = ()
+    _tools: dict[str, ToolVersion] = field(init=False, compare=False, repr=False)
+    _models: tuple[tuple[Callable[[str], object], ModelRow], ...] = field(init=False, compare=False, repr=False)
+    _deny: tuple[tuple[Callable[[str], object], Deny], ...] = field(init=False, compare=False, repr=False)
+    _found: dict[str, ModelRow | None] = field(init=False, compare=False, repr=False)
+    _rendered: dict[tuple[str, bool], bytes] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rendered = {(each.name, ptc): _render(each, ptc=ptc) for each in self.templates for ptc in (True, False)}
+        object.__setattr__(self, "_tools", {tool.type: tool for tool in self.tools})
+        object.__setattr__(self, "_models", tuple((matcher(row.models), row) for row in self.models))
+        object.__setattr__(self, "_deny", tuple((matcher(row.models), row) for row in self.deny))
+        object.__setattr__(self, "_found", {})
+        object.__setattr__(self, "_rendered", rendered)
+
+    @property
+    def known_models(self) -> tuple[str, ...]:
+        """Return every exact model id of the catalog, in file order."""
+        return tuple(model for row in self.models for model in row.models if is_exact(model))
+
+    def tool(self, type_: str) -> ToolVersion | None:
+        """Return a tool version by its type, or None for one that the catalog does not know."""
+        return self._tools.get(type_)
+
+    def model(self, model: str) -> ModelRow | None:
+        """Return the row of a model id, or None for a model that the catalog does not know."""
+        if model in self._found:
+            return self._found[model]
+        found = next((row for matches, row in self._models if matches(model)), None)
+        if len(self._found) >= _MODELS_REMEMBERED:
+            self._found.clear()
+        self._found[model] = found
+        return found
+
+    def template(self, name: str) -> Template | None:
+        """Return a template by its name."""
+        return next((each for each in self.templates if each.name == name), None)
+
+    def render(self, name: str, model: str) -> bytes:
+        """Return the template as JSON for a model: the same bytes every time, keys in the order of the file.
+
+        Errors: KeyError for a template that is not in the catalog.
+        """
+        row = self.model(model)
+        return self._rendered[name, row is None or row.ptc]
+
+    def denied(self, model: str, type_: str) -> Deny | None:
+        """Return the entry that forbids a tool version on a model, or None."""
+        return next((row for matches, row in self._deny if type_ in row.tools and matches(model)), None)
+
+    def takes(self, model: str, type_: str) -> bool:
+        """Say whether a model takes a tool version and no deny entry forbids it; an unknown model takes nothing."""
+        row = self.model(model)
+        return row is not None and type_ in (*row.code, *row.web) and self.denied(model, type_) is None
+
+    def frees_code(self, type_: str) -> bool:
+        """Say whether the presence of a tool makes code execution free; false for an unknown type."""
+        tool = self._tools.get(type_)
+        return tool is not None and tool.frees_code
+
+    def code_needed_beside(self, type_: str) -> str | None:
+        """Return the oldest code execution that may stand beside a web tool, None where any may."""
+        tool = self._tools.get(type_)
+        return None if tool is None else tool.min_code_with
+
+    def choices(
+        self, model: str, declared: str, minimum: str | None = None, *, cross_blocks: bool = False
+    ) -> tuple[str, ...]:
+        """Return the versions of the declared tool's family that would do, oldest first.
+
+        Each is taken by the model, is not denied, is `minimum` or newer, and (unless `cross_blocks`) answers in the
+        block format that the caller already parses. Empty where the declared type is unknown.
+        """
+        tool = self._tools.get(declared)
+        if tool is None:
+            return ()
+        return tuple(
+            sorted(
+                other.type
+                for other in self.tools
+                if other.family == tool.family
+                and (cross_blocks or other.blocks == tool.blocks)
+                and (minimum is None or other.type >= minimum)
+                and self.takes(model, other.type)
+            )
+        )
+
+    def nearest(
+        self, model: str, declared: str, minimum: str | None = None, *, cross_blocks: bool = False
+    ) -> str | None:
+        """Return the declared version when it will do, else the next newer one, else the next older; else None."""
+        choices = self.choices(model, declared, minimum, cross_blocks=cross_blocks)
+        newer = [choice for choice in choices if choice >= declared]
+        if newer:
+            return newer[0]
+        return choices[-1] if choices else None
+
+    def newest(
+        self, model: str, declared: str, minimum: str | None = None, *, cross_blocks: bool = False
+    ) -> str | None:
+        """Return the newest version that will do, or None."""
+        choices = self.choices(model, declared, minimum, cross_blocks=cross_blocks)
+        return choices[-1] if choices else None
+
+    def upgrade_of(self, model: str, declared: str) -> str | None:
+        """Return the oldest version of a basic web tool's family that frees code on the model, or None."""
+        tool = self._tools.get(declared)
+        if tool is None or tool.family == "code_execution" or tool.frees_code:
+            return None
+        return next((choice for choice in self.choices(model, declared) if self._tools[choice].frees_code), None)
+
+
+def is_exact(pattern: str) -> bool:
+    """Say whether a pattern is a plain id rather than a glob."""
+    return not any(sign in pattern for sign in "*?[")
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], object]:
+    """Return a test of a word against case-sensitive globs, of which one must match."""
+    return re.compile("|".join(f"(?:{translate(pattern)})" for pattern in patterns)).match
+
+
+def _render(template: Template, *, ptc: bool) -> bytes:
+    return msgspec.json.encode(template.tool if ptc else template.tool | template.without_ptc)

@@ -1,0 +1,158 @@
+"""A rule book is one immutable value: prices, catalog, policies, callers and settings, under one digest.
+
+A request is planned and priced under the book it arrived with, whatever is reloaded meanwhile.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from planner.core.catalog import Catalog, Interval, Mark, Text
+from planner.core.prices import PriceBook, digest_of
+from planner.core.rules import Policy
+
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
+
+
+class CodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How container time bills, where no page says it."""
+
+    minimum_per: Literal["session", "request"] = "session"
+    idle_bills: bool = False
+    free_use_counts: bool = False
+    direct_web_tool_frees: bool = True
+    deferred_web_tool_frees: bool = False
+    skills_preload_bills: bool = False
+    history_uploads_bill: bool = True
+
+
+class FreeHoursSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The organization's free container hours of a month."""
+
+    limit: Amount = 1550
+    month: Literal["utc"] = "utc"
+    used_elsewhere: Amount = 0
+
+
+class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens to a container id after its last seen expiry."""
+
+    after_idle: Literal["refuse", "restore"] = "refuse"
+
+
+class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What breaks a prompt cache."""
+
+    web_tool_change_keeps_tools: bool = False
+
+
+class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How sure a decision must be."""
+
+    confidence: Share = 0.8
+
+
+class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a conversation is remembered."""
+
+    expire_days: Annotated[int, msgspec.Meta(ge=1)] = 30
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts that nobody has published, as settings: the attribute path is the dotted key.
+
+    The defaults equal the shipped `rules/settings.yaml`, which says what each means and what shows that it is wrong.
+    `tool_tokens` holds measured numbers, which beat the catalog's priors.
+    """
+
+    code: CodeSettings = CodeSettings()
+    free_hours: FreeHoursSettings = FreeHoursSettings()
+    container: ContainerSettings = ContainerSettings()
+    cache: CacheSettings = CacheSettings()
+    decision: DecisionSettings = DecisionSettings()
+    conversations: ConversationSettings = ConversationSettings()
+    haiku55_tier_on: Literal["summed_prompt", "iteration_prompt"] = "summed_prompt"
+    tool_tokens: dict[str, Interval] = {}
+
+
+class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting as its file states it, for people: why it is so, and what reconciliation shows if it is wrong."""
+
+    key: str
+    value: Any
+    mark: Mark
+    source: Text
+    checked: date
+    means: str = ""
+    if_wrong: str = ""
+    overridden: bool = False
+
+
+class CallerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a principal is: `name` stands for all of its `keys` (fingerprints, 16 hex digits)."""
+
+    name: str
+    keys: tuple[Fingerprint, ...] = ()
+    team: str | None = None
+    project: str | None = None
+    organization: str | None = None
+    workspace: str | None = None
+    billing: Literal["api", "subscription"] | None = None
+    flags: tuple[Literal["zdr", "hipaa"], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Every caller that has a row, found by the fingerprint of its key or by its name."""
+
+    rows: tuple[CallerRow, ...] = ()
+    _by_key: dict[str, CallerRow] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        by_key = {key: row for row in self.rows for key in (*row.keys, row.name)}
+        object.__setattr__(self, "_by_key", by_key)
+
+    def find(self, fingerprint_or_name: str) -> CallerRow | None:
+        """Return the row of a key fingerprint or a principal's name, or None."""
+        return self._by_key.get(fingerprint_or_name)
+
+    def principal(self, fingerprint: str) -> str:
+        """Return the name of the caller with this fingerprint, else the fingerprint itself."""
+        row = self._by_key.get(fingerprint)
+        return fingerprint if row is None else row.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleBook:
+    """Everything that deciding and pricing rest on; `digest` is 16 hex digits over all of its content."""
+
+    prices: PriceBook
+    catalog: Catalog
+    policies: tuple[Policy, ...] = ()
+    callers: Callers = field(default_factory=Callers)
+    settings: Settings = field(default_factory=Settings)
+    setting_rows: tuple[SettingRow, ...] = ()
+    digest: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        catalog = self.catalog
+        content = (
+            (self.prices.rows, self.prices.tools),
+            (catalog.tools, catalog.models, catalog.templates, catalog.priors, catalog.deny),
+            self.policies,
+            self.callers.rows,
+            self.settings,
+        )
+        object.__setattr__(self, "digest", digest_of(content))
+
+    def tool_tokens(self, type_: str) -> Interval | None:
+        """Return the input tokens that a declared tool adds to each iteration: measured, else the prior, else None."""
+        measured = self.settings.tool_tokens.get(type_)
+        if measured is not None:
+            return measured
+        prior = self.catalog.priors.tool_tokens.get(type_)
+        return None if prior is None else prior.interval
