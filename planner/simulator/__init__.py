@@ -1,0 +1,8 @@
+"""The Claude API in a box: served over HTTP, scripted, deterministic, and with a bill of its own."""
+
+from planner.simulator.app import Simulator
+from planner.simulator.bill import Bill, Charge, Line
+from planner.simulator.config import Config, Key, Switches
+from planner.simulator.serving import build, serve
+
+__all__ = ["Bill", "Charge", "Config", "Key", "Line", "Simulator", "Switches", "build", "serve"]
