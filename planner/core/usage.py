@@ -144,7 +144,7 @@ class StreamUsage:
     @property
     def final(self) -> bool:
         """Whether a cumulative usage came, so that nothing needs to be estimated from output."""
-        return self._delta is not None
+        return self._delta is not None and "output_tokens" in self._delta
 
     def feed(self, event: Event) -> None:
         """Take in one event; those that tell nothing about usage are ignored."""
@@ -174,6 +174,8 @@ class StreamUsage:
             return None if self._start is None else self._estimate(self._start)
         merged = {} if self._start is None else _members(Raw(self._start))
         merged |= self._delta
+        if "output_tokens" not in self._delta:  # the start's count of output is a placeholder, whatever else was said
+            return self._estimate(msgspec.json.encode(merged))
         return _meter(merged, msgspec.json.encode(merged), final=True)
 
     def _overlay(self, usage: bytes | None) -> None:

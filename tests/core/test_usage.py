@@ -34,7 +34,7 @@ def metered(**usage: object) -> Metered:
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
-def test_billed_tokens_are_wire_tokens(tokens: int, short: int, long: int, rest: int, read: int, output: int) -> None:  # noqa: PLR0917 - the classes
+def test_billed_tokens_are_wire_tokens(tokens: int, short: int, long: int, rest: int, read: int, output: int) -> None:
     """The classes are disjoint and conserve the wire's totals; what the split leaves over is 5m, and estimated."""
     written = short + long + rest
     found = metered(
@@ -192,6 +192,7 @@ def test_the_last_authoritative_event_wins(
     first: dict[str, int], deltas: list[dict[str, int | None]], place: int, noise: list[tuple[int, Event]]
 ) -> None:
     """Wherever the start comes, each total is that of the last delta that names it: never a maximum."""
+    deltas = [*deltas, {"output_tokens": 5}] if all(each.get("output_tokens") is None for each in deltas) else deltas
     events: list[Event] = [delta(each) for each in deltas]
     events.insert(place, start(first))
     for at, event in noise:
@@ -213,6 +214,16 @@ def test_the_last_authoritative_event_wins(
     assert found.classes.total == sum(expected.values())
     assert json.loads(found.raw) == expected
     assert found.web_searches == 0
+
+
+def test_a_delta_without_output_leaves_an_estimate() -> None:
+    """The start's count of output is a placeholder, and never counts as measured."""
+    stream = StreamUsage()
+    for event in (start({"input_tokens": 9, "output_tokens": 1}), ContentBlockDelta(40), delta({"input_tokens": 12})):
+        stream.feed(event)
+    found = stream.metered()
+    assert found is not None
+    assert (found.classes.input, found.classes.output, found.estimated, stream.final) == (12, 10, True, False)
 
 
 def test_the_split_comes_from_the_start() -> None:

@@ -41,9 +41,7 @@ class Reader:
         self.path = path
         self.findings: list[Finding] = []
 
-    def find(
-        self, node: Node, code: str, subject: str, problem: str, remedy: str, level: Level = "error"
-    ) -> None:
+    def find(self, node: Node, code: str, subject: str, problem: str, remedy: str, level: Level = "error") -> None:
         """Keep one finding at the place of a node."""
         self.findings.append(Finding(self.path, node.line, node.col, code, subject, problem, remedy, level))
 

@@ -201,7 +201,7 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
 
         The API refuses it without the container's id, also where the model called the answered tools by itself.
         """
-        return bool(self.pending_calls or self.unmatched_server_calls)
+        return _may_say(self.body, b"tool_use") and bool(self.pending_calls or self.unmatched_server_calls)
 
     @cached_property
     def uploads(self) -> tuple[Upload, ...]:

@@ -1,0 +1,211 @@
+"""Whether to make code execution free with a web tool: only where it is allowed, possible, and expected to be cheaper.
+
+Free since 2026-02-17 when a web tool of version 20260209 or later is in the request:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing, checked 2026-11-22.
+"""
+
+import msgspec
+
+from planner.core.catalog import Catalog, Interval
+from planner.core.conversations import Retype, ToolEdit, names_callers, tools_under
+from planner.core.expectation import Expectation
+from planner.core.facts import Facts
+from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.rulebook import RuleBook
+from planner.core.rules import BundleRule, Rulings
+from planner.core.version import code_tool, lift, obstacle
+from planner.core.wire import MessagesRequest, Tool
+from planner.core.worth import Added, risk, weigh
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A bundle that could be made: how `tools` would change, and the input tokens that adds to each iteration.
+
+    `lifted` is the part of the edit that lifts code execution to a version that may stand beside the web tool.
+    """
+
+    edit: ToolEdit
+    tokens: Interval
+    lifted: Retype | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The end of the bundle decision; `candidate` is there exactly when the outcome is `applied`."""
+
+    decision: Decision
+    candidate: Candidate | None = None
+    expectation: Expectation | None = None
+
+
+def decide(
+    request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings
+) -> tuple[Verdict, tuple[Decision, ...]]:
+    """Decide on the bundle of a conversation that begins; behind it stands what shadow policies would have made."""
+    ruling = rulings.bundle
+    unfit = _unfit(request, book)
+    if unfit is not None:
+        return _declined(unfit, ruling.policy), ()
+    shadows = (_judge(request, facts, book, rulings, each.value, each.policy) for each in ruling.shadow)
+    shadowed = tuple(
+        Decision(Action.BUNDLE, Outcome.SHADOW, shadow.decision.reason, shadow.decision.policy)
+        for shadow in shadows
+        if shadow.decision.outcome is not Outcome.DECLINED
+    )
+    if ruling.held_out:
+        return _declined(Reason.HOLDOUT, ruling.policy), shadowed
+    return _judge(request, facts, book, rulings, ruling.value, ruling.policy), shadowed
+
+
+def frees_code(tools: tuple[Tool, ...], edit: ToolEdit, book: RuleBook) -> bool:
+    """Whether code execution is free in a request with these tools under an edit, as the `code.*` settings say."""
+    settings = book.settings.code
+    return any(
+        _frees(tool, book.catalog)
+        and (settings.deferred_web_tool_frees or not tool.defer_loading)
+        and (settings.direct_web_tool_frees or tool.allowed_callers != ("direct",))
+        for tool in tools_under(edit, tools)
+    )
+
+
+def _judge(
+    request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, rule: BundleRule, policy: str | None
+) -> Verdict:
+    """What one rule makes of this request."""
+    reason = _forbidden(request, facts, rule)
+    candidate = reason or _candidate(request, book, rulings, rule)
+    if not isinstance(candidate, Candidate):
+        return _declined(candidate, policy)
+    reason = risk(request, facts, book, candidate.tokens)
+    if reason is not None:
+        return _declined(reason, policy)
+    keeps = book.settings.cache.web_tool_change_keeps_tools and candidate.lifted is None
+    added = Added(candidate.tokens, inert=candidate.edit.append is not None, keeps_cache=keeps)
+    expectation = weigh(request, facts, book, rulings, added)
+    if rule.act == "when-cheaper":
+        reason = _not_cheaper(facts, book, expectation)
+        if reason is not None:
+            return _declined(reason, policy, expectation)
+    if facts.undecided is not None:
+        return Verdict(Decision(Action.BUNDLE, Outcome.SHADOW, facts.undecided, policy), None, expectation)
+    why = Reason.POLICY if rule.act == "always" else None
+    return Verdict(Decision(Action.BUNDLE, Outcome.APPLIED, why, policy), candidate, expectation)
+
+
+def _unfit(request: MessagesRequest, book: RuleBook) -> Reason | None:
+    """What in the request itself leaves nothing to make free."""
+    tool = code_tool(request)
+    if tool is None or tool.type is None:
+        return Reason.NO_CODE_EXECUTION
+    if frees_code(request.tools, ToolEdit(), book):
+        return Reason.ALREADY_FREE
+    if book.catalog.model(request.model or "") is None:
+        return Reason.UNKNOWN_MODEL
+    return Reason.UNKNOWN_TOOL if book.catalog.tool(tool.type) is None else None
+
+
+def _forbidden(request: MessagesRequest, facts: Facts, rule: BundleRule) -> Reason | None:
+    """What forbids a bundle, the first of the list."""
+    forced = request.tool_choice is not None and request.tool_choice.forced
+    obstacles = (
+        (rule.act == "never", Reason.POLICY),
+        ("zdr" in facts.flags, Reason.ZDR),
+        ("hipaa" in facts.flags, Reason.HIPAA),
+        (forced, Reason.FORCED_TOOL_CHOICE),
+    )
+    return next((reason for stands, reason in obstacles if stands), None) or obstacle(facts)
+
+
+def _candidate(request: MessagesRequest, book: RuleBook, rulings: Rulings, rule: BundleRule) -> Candidate | Reason:
+    """The bundle that a rule names, with the lift that it needs, if this request has a place for it."""
+    if rule.by == "upgrade":
+        found = _upgrade(request, book, nested="nested" in rulings.parses.value)
+    else:
+        found = _addition(request, book, rule.tool)
+    if isinstance(found, Reason):
+        return found
+    candidate, web = found
+    lifted = lift(request, book, rulings, book.catalog.code_needed_beside(web))
+    if isinstance(lifted, Reason):
+        return lifted
+    if lifted is not None:
+        edit = msgspec.structs.replace(candidate.edit, retypes=(lifted, *candidate.edit.retypes))
+        candidate = Candidate(edit, _sum(candidate.tokens, book.catalog.priors.lift_tokens.interval), lifted)
+    return candidate if frees_code(request.tools, candidate.edit, book) else Reason.NOT_FREE
+
+
+def _addition(request: MessagesRequest, book: RuleBook, name: str) -> tuple[Candidate, str] | Reason:
+    """A web tool of the catalog put last, and its type."""
+    model, catalog = request.model or "", book.catalog
+    template = catalog.template(name)
+    if template is None or not catalog.takes(model, template.type):
+        denied = template is not None and catalog.denied(model, template.type) is not None
+        return Reason.DENIED if denied else Reason.MODEL_UNSUPPORTED
+    tool_name = str(template.tool["name"])
+    if any(tool.name == tool_name for tool in request.tools):
+        return Reason.NAME_TAKEN
+    tokens = book.tool_tokens(template.type)
+    if tokens is None:
+        return Reason.UNCERTAIN
+    edit = ToolEdit(append=catalog.render(name, model).decode(), name=tool_name, free=True)
+    return Candidate(edit, tokens), template.type
+
+
+def _upgrade(request: MessagesRequest, book: RuleBook, *, nested: bool) -> tuple[Candidate, str] | Reason:
+    """A basic web tool of the caller's raised, and the type that it gets.
+
+    Basic tools are called directly, and stay so, unless the client reads nested calls and the model makes them.
+    """
+    model, catalog = request.model or "", book.catalog
+    row = catalog.model(model)
+    raised = ((tool, catalog.upgrade_of(model, tool.type or "")) for tool in request.tools)
+    basic, newer = next(((tool, newer) for tool, newer in raised if newer is not None), (None, None))
+    if basic is None or basic.type is None or newer is None:
+        declared = any(tool.family in {"web_search", "web_fetch"} for tool in request.tools)
+        return Reason.MODEL_UNSUPPORTED if declared else Reason.NO_WEB_TOOL
+    if basic.allowed_callers is None and names_callers(basic):
+        return Reason.EDIT_REFUSED
+    direct = basic.allowed_callers is None and not (nested and row is not None and row.ptc)
+    edit = ToolEdit(retypes=(Retype(basic.type, newer, direct=direct),), free=True)
+    tokens = catalog.priors.upgrade_tokens.interval
+    if not direct and basic.allowed_callers != ("direct",):
+        tokens = _difference(book.tool_tokens(newer), book.tool_tokens(basic.type)) or tokens
+    return Candidate(edit, tokens), newer
+
+
+def _not_cheaper(facts: Facts, book: RuleBook, expectation: Expectation | None) -> Reason | None:
+    """Why a bundle is not made for its price; None when it is likely enough to be cheaper."""
+    if not facts.allowance.known:
+        return Reason.ALLOWANCE_UNKNOWN
+    if facts.allowance.probability == 0:
+        return Reason.BELOW_ALLOWANCE
+    if expectation is None:
+        return Reason.NO_PRICE
+    if expectation.planned >= expectation.untouched:
+        return Reason.NOT_WORTH_IT
+    return Reason.UNCERTAIN if expectation.probability < book.settings.decision.confidence else None
+
+
+def _declined(reason: Reason, policy: str | None, expectation: Expectation | None = None) -> Verdict:
+    return Verdict(Decision(Action.BUNDLE, Outcome.DECLINED, reason, policy), None, expectation)
+
+
+def _frees(tool: Tool, catalog: Catalog) -> bool:
+    """Whether a declared tool is a web tool that frees code; one newer than the catalog counts by "or later"."""
+    known = catalog.tool(tool.type or "")
+    if known is not None or tool.family not in {"web_search", "web_fetch"}:
+        return known is not None and known.frees_code
+    since = min((each.type for each in catalog.tools if each.family == tool.family and each.frees_code), default=None)
+    return since is not None and (tool.type or "") >= since
+
+
+def _sum(one: Interval, other: Interval) -> Interval:
+    return Interval(one.low + other.low, one.likely + other.likely, one.high + other.high)
+
+
+def _difference(more: Interval | None, less: Interval | None) -> Interval | None:
+    """What is believed of a difference, each of its numbers 0 or more."""
+    if more is None or less is None:
+        return None
+    pairs = ((more.low, less.low), (more.likely, less.likely), (more.high, less.high))
+    low, likely, high = sorted(max(one - other, 0.0) for one, other in pairs)
+    return Interval(low, likely, high)

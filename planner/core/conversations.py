@@ -1,0 +1,219 @@
+"""A conversation keeps the decision of its first request: its edit is repeated, since taking it away would break it.
+
+It is known by the first of these that hits: the response that a message thread goes on from, a server-issued call id in
+the last assistant message, or its *root*, a digest of who asks whom with which tools, system and first message.
+Digests and server-issued ids are all that is kept of it.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from planner.core.reasons import Decision, Reason
+from planner.core.splice import AppendTool, Edit, ReplaceToolType
+from planner.core.wire import MessagesRequest, Tool, WireError, canonical_raw
+
+DIGEST_DIGITS: Final = 32
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Where containers and prompt caches live: an organization and a workspace in it."""
+
+    organization: str
+    workspace: str
+
+
+class Retype(msgspec.Struct, frozen=True):
+    """A tool whose version was changed: from the declared type to another of its family."""
+
+    declared: str
+    type: str
+    direct: bool = False
+
+
+class ToolEdit(msgspec.Struct, frozen=True):
+    """What was done to `tools`, in terms that can be repeated on every later request of the conversation.
+
+    `append` is the JSON text of a tool put last, `name` its name; `free` says that the edit makes code execution free.
+    """
+
+    retypes: tuple[Retype, ...] = ()
+    append: str | None = None
+    name: str | None = None
+    free: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is changed."""
+        return not self.retypes and self.append is None
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of a conversation: the decisions of its first request, and the edit they made.
+
+    `model` is the one that it began with; `free` says whether code was free in its first request as it was sent, which
+    a thread's continuation, that carries no tools, does not tell.
+    """
+
+    root: str
+    principal: str
+    prefix: str
+    model: str = ""
+    edit: ToolEdit = ToolEdit()
+    decisions: tuple[Decision, ...] = ()
+    free: bool = False
+    begun: str = ""
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One response of a conversation: the ids it can be found by, and the container it ran in.
+
+    `opened_at` is when the container was first seen. `used_ms` is the billable time that it has run in the session
+    whose last billed use ended at `used_at`, None while nothing of it was billed and its minimum is still to come;
+    `untouched_ms` and `untouched_at` are the same as they would be without our edits. `threaded` says that the request
+    went on in a container by our doing, `continued` that a later request has gone on from this turn; `session` is the
+    key of the caller's `planner-session`.
+    """
+
+    conversation: Conversation
+    message_id: str | None = None
+    call_ids: tuple[str, ...] = ()
+    scope: Scope | None = None
+    container: str | None = None
+    expires_at: datetime | None = None
+    opened_at: datetime | None = None
+    used_ms: int | None = None
+    used_at: datetime | None = None
+    untouched_ms: int | None = None
+    untouched_at: datetime | None = None
+    threaded: bool = False
+    continued: bool = False
+    session: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key under which this turn is found again."""
+        ids = tuple(turn_key(self.conversation.principal, each) for each in (*self.call_ids, self.message_id) if each)
+        return ids if self.session is None else (*ids, self.session)
+
+    @property
+    def edited(self) -> bool:
+        """Whether this conversation was ever edited by us, so that leaving it alone now could break it."""
+        return self.threaded or not self.conversation.edit.empty
+
+
+def turn_key(principal: str, server_id: str) -> str:
+    """The key of a turn: the principal is in it, so that nobody finds another's turn by guessing ids."""
+    return _digest(b"turn", principal.encode(), server_id.encode())
+
+
+def session_key(principal: str, scope: Scope, name: str) -> str:
+    """The key of a caller's own session, which never reaches beyond its principal and scope."""
+    return _digest(b"session", principal.encode(), scope.organization.encode(), scope.workspace.encode(), name.encode())
+
+
+def root_key(request: MessagesRequest, principal: str) -> str:
+    """The digest that stands for a conversation's beginning; the time in a system prompt makes another one."""
+    first = request.first_message
+    return _digest(b"root", principal.encode(), *_prefix(request), b"" if first is None else _spelled(first))
+
+
+def prefix_key(request: MessagesRequest, scope: Scope | None) -> str:
+    """The digest of what shares a prompt cache: scope, model, tools and system."""
+    where = b"" if scope is None else f"{scope.organization}\0{scope.workspace}".encode()
+    return _digest(b"prefix", where, *_prefix(request))
+
+
+def lookups(request: MessagesRequest, principal: str) -> tuple[str, ...]:
+    """The keys to look for turns under, the surest first."""
+    ids = list(request.server_ids)
+    if request.thread is not None and request.thread.previous_message_id is not None:
+        ids.insert(0, request.thread.previous_message_id)
+    return tuple(turn_key(principal, each) for each in ids)
+
+
+def continues_thread(request: MessagesRequest) -> bool:
+    """Whether a request goes on in a message thread, whose tools and system came with its first request."""
+    return request.thread is not None and request.thread.type == "continue"
+
+
+def begins(request: MessagesRequest) -> bool:
+    """Whether a request begins a conversation: nothing in it was said by an assistant, and it continues no thread."""
+    return not continues_thread(request) and not request.has_assistant
+
+
+def repeat(edit: ToolEdit, request: MessagesRequest) -> tuple[Edit, ...] | Reason:
+    """The edits that do to this request what was done to the first one, byte for byte; or why they cannot be made."""
+    if edit.empty:
+        return ()
+    edits: list[Edit] = []
+    for retype in edit.retypes:
+        index = next((i for i, tool in enumerate(request.tools) if tool.type == retype.declared), None)
+        if index is None or (retype.direct and names_callers(request.tools[index])):
+            return Reason.CONVERSATION_CHANGED
+        members = (("allowed_callers", b'["direct"]'),) if retype.direct else ()
+        edits.append(ReplaceToolType(index, retype.type, members))
+    if edit.append is not None:
+        taken = any(tool.name == edit.name for tool in request.tools)
+        if taken or not any(tool.family == "code_execution" for tool in request.tools):
+            return Reason.CONVERSATION_CHANGED
+        edits.append(AppendTool(edit.append.encode()))
+    return tuple(edits)
+
+
+def names_callers(tool: Tool) -> bool:
+    """Whether a tool has a member `allowed_callers`, of whatever shape: it is the caller's, and none is put there."""
+    return tool.allowed_callers is not None or b"allowed_callers" in tool.raw
+
+
+def tools_under(edit: ToolEdit, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+    """The tools as the API sees them when a conversation's edit is made."""
+    seen = list(tools)
+    for retype in edit.retypes:
+        for index, tool in enumerate(seen):
+            if tool.type == retype.declared:
+                callers = ("direct",) if retype.direct else tool.allowed_callers
+                seen[index] = msgspec.structs.replace(tool, type=retype.type, allowed_callers=callers)
+                break
+    if edit.append is not None:
+        seen.append(_appended(edit.append))
+    return tuple(seen)
+
+
+@lru_cache(maxsize=256)
+def _appended(text: str) -> Tool:
+    """The tool that an edit puts last; there are as many as the catalog has templates, but old ones live on."""
+    tool = msgspec.json.decode(text, type=dict[str, Any])
+    callers = tool.get("allowed_callers")
+    return Tool(
+        type=tool.get("type"),
+        name=tool.get("name"),
+        allowed_callers=None if callers is None else tuple(callers),
+        raw=text.encode(),
+    )
+
+
+def _prefix(request: MessagesRequest) -> tuple[bytes, ...]:
+    tools = (_spelled(tool.raw) for tool in request.tools)
+    system = b"" if request.system is None else _spelled(request.system)
+    return (request.model or "").encode(), len(request.tools).to_bytes(8), *tools, system
+
+
+def _spelled(raw: bytes | Raw) -> bytes:
+    """The canonical spelling; what has none (a number beyond a float) is as it stands, and so equal to itself only."""
+    try:
+        return canonical_raw(raw)
+    except WireError:
+        return bytes(raw)
+
+
+def _digest(kind: bytes, *parts: bytes) -> str:
+    hashed = sha256(b"planner-" + kind)
+    for part in parts:
+        hashed.update(len(part).to_bytes(8))
+        hashed.update(part)
+    return hashed.hexdigest()[:DIGEST_DIGITS]

@@ -1,0 +1,61 @@
+"""What a request line asks of the API: the `endpoint` label, what its answer bills, and whether it is planned."""
+
+from typing import Final, Literal
+
+import msgspec
+
+Billing = Literal["message", "free", "elsewhere"]
+"""What an answer's cost is known by: the usage in it, nothing at all, or a bill that it does not show."""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One kind of request.
+
+    Attributes:
+        name: the bounded label of metrics and ledger.
+        planned: whether its body is read and decided about.
+        billing: what its cost is known by.
+    """
+
+    name: str
+    planned: bool = False
+    billing: Billing = "free"
+
+
+MESSAGES: Final = Endpoint("messages", planned=True, billing="message")
+OTHER: Final = Endpoint("other", billing="elsewhere")
+READ: Final = Endpoint("other")
+
+_SPENDING: Final = frozenset({"POST", "PUT", "PATCH"})
+
+# First segments behind /v1/ and what they cost: https://platform.claude.com/docs/en/api/overview, checked 2026-11-22.
+# Batches bill when their results are fetched; sessions and agents bill by themselves.
+_KNOWN: Final[dict[str, Billing]] = {
+    "agents": "elsewhere",
+    "complete": "elsewhere",
+    "files": "free",
+    "models": "free",
+    "organizations": "free",
+    "sessions": "elsewhere",
+    "skills": "free",
+}
+
+
+def endpoint(method: str, path: str) -> Endpoint:
+    """Classify a request by its method and path (no query)."""
+    segments = path.strip("/").split("/")
+    if segments[0] != "v1" or len(segments) == 1:
+        return OTHER if method in _SPENDING else READ
+    match segments[1:]:
+        case ["messages"] if method == "POST":
+            return MESSAGES
+        case ["messages", "count_tokens"]:
+            return Endpoint("count_tokens")
+        case ["messages", "batches", _, "results"]:
+            return Endpoint("batch_results", billing="elsewhere")
+        case ["messages", "batches", *_]:
+            return Endpoint("batches")
+        case [first, *_] if first in _KNOWN:
+            return Endpoint(first, billing=_KNOWN[first] if method in _SPENDING else "free")
+        case _:
+            return OTHER if method in _SPENDING else READ

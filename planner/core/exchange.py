@@ -1,0 +1,301 @@
+"""One request's life as a value that bytes flow past: nothing here touches a socket, and no chunk is changed.
+
+    planned --begin--> answering --feed*--> answering --settle--> settled    a request is settled exactly once
+
+What comes back is read beside the relay, bounded in memory; a response that cannot be read costs *unknown*, never 0.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from hashlib import sha256
+from typing import Final, Protocol
+
+import msgspec
+
+from planner.core.decoding import Decoder
+from planner.core.endpoints import Billing
+from planner.core.ledger import Ending, Entry, Latency
+from planner.core.reasons import Decision
+from planner.core.rulebook import RuleBook
+from planner.core.settlement import Settlement, Terms, settle
+from planner.core.sse import Splitter
+from planner.core.usage import Metered, StreamUsage, UsageError, meter
+from planner.core.wire import (
+    ContentBlockStart,
+    Message,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    ResponseContainer,
+    StreamError,
+    WireError,
+    parse_event,
+)
+
+LARGEST_RESPONSE: Final = 32 * 1024 * 1024
+"""Bytes of a JSON response kept for metering; a larger one is relayed and its cost is unknown."""
+
+OK: Final = 200
+CLIENT_ERROR: Final = 400
+
+CODE_CALLS: Final = frozenset({"code_execution", "bash_code_execution", "text_editor_code_execution"})
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Told(msgspec.Struct):
+    """What a response has told so far of the message in it."""
+
+    message_id: str | None = None
+    model: str | None = None
+    container: ResponseContainer | None = None
+    stop_reason: str | None = None
+    call_ids: tuple[str, ...] = ()
+    code_runs: int = 0
+    failed: str | None = None
+    finished: bool = False
+
+
+class Reader(Protocol):
+    """Reads one kind of body."""
+
+    told: Told
+
+    def feed(self, data: bytes) -> None:
+        """Take decoded bytes."""
+        ...
+
+    def metered(self) -> Metered | None:
+        """What was used; None when nothing was said of it. Raises UsageError, WireError."""
+        ...
+
+
+class WholeReader:
+    """Reads a JSON message, kept until its end."""
+
+    def __init__(self) -> None:
+        self.told = Told()
+        self._kept = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Keep the bytes. Raises WireError beyond the bound."""
+        if len(self._kept) + len(data) > LARGEST_RESPONSE:
+            raise WireError(f"The response is larger than {LARGEST_RESPONSE} bytes.")
+        self._kept += data
+
+    def metered(self) -> Metered | None:
+        """Read the message."""
+        message = Message.parse(bytes(self._kept))
+        self.told = Told(
+            message_id=message.id,
+            model=message.model,
+            container=message.container,
+            stop_reason=message.stop_reason,
+            call_ids=tuple(block.id for block in message.content if block.id),
+            code_runs=sum(block.server_call and block.name in CODE_CALLS for block in message.content),
+            finished=True,
+        )
+        return None if message.usage is None else meter(message.usage)
+
+
+class StreamReader:
+    """Reads server-sent events as they pass."""
+
+    def __init__(self) -> None:
+        self.told = Told()
+        self._splitter = Splitter()
+        self._usage = StreamUsage()
+
+    def feed(self, data: bytes) -> None:
+        """Split off the events that are whole by now and take in what they tell."""
+        for _, payload in self._splitter.feed(data):
+            event = parse_event(payload)
+            self._usage.feed(event)
+            self._tell(event)
+
+    def _tell(self, event: object) -> None:
+        told = self.told
+        match event:
+            case MessageStart(message=message):
+                told.message_id, told.model, told.container = message.id, message.model, message.container
+            case ContentBlockStart(block=block):
+                if block.id:
+                    told.call_ids = (*told.call_ids, block.id)
+                told.code_runs += block.server_call and block.name in CODE_CALLS
+            case MessageDelta():
+                told.container = event.container or told.container
+                told.stop_reason = event.stop_reason or told.stop_reason
+            case MessageStop():
+                told.finished = True
+            case StreamError():
+                told.failed = event.type or "error"
+            case _:
+                pass
+
+    def metered(self) -> Metered | None:
+        """What the stream has said of its usage, or an estimate where it was cut."""
+        return self._usage.metered()
+
+
+class Phase(Enum):
+    """Where an exchange stands."""
+
+    PLANNED = "planned"
+    ANSWERING = "answering"
+    SETTLED = "settled"
+
+
+class Exchange:
+    """Follows one request from its intent to its settled entry.
+
+    `terms` are what is known when it is sent, `settle` may take better ones; `book` stays the same whatever is reloaded
+    meanwhile.
+    """
+
+    def __init__(self, intent: Entry, terms: Terms, book: RuleBook, *, billing: Billing) -> None:
+        self.intent = intent
+        self.phase = Phase.PLANNED
+        self.settlement = Settlement(cost=0, untouched=0)
+        self._terms = terms
+        self._book = book
+        self._billing = billing
+        self._sent = True
+        self._reader: Reader | None = None
+        self._decoder: Decoder | None = None
+        self._unreadable: str | None = None
+        self._status: int | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._used: tuple[Metered | None, str | None] | None = None
+
+    @property
+    def told(self) -> Told:
+        """What the response has told so far."""
+        return Told() if self._reader is None else self._reader.told
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        """The header fields of the answer by lower-case name; empty before it came."""
+        return self._headers
+
+    @property
+    def organization(self) -> str | None:
+        """Who is billed: what the answer says beats what was declared."""
+        return self._text(b"anthropic-organization-id") or self.intent.organization
+
+    def sent_instead(self, decisions: tuple[Decision, ...]) -> None:
+        """Say what was decided in the end, since the API refused what was planned."""
+        self.intent = msgspec.structs.replace(self.intent, decisions=decisions)
+
+    def not_sent(self) -> None:
+        """No connection came about, so nothing was sent and nothing can be billed: its cost is 0, not unknown."""
+        self._sent = False
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """The head of the answer is there. A second head, after a replay, begins anew."""
+        if self.phase is Phase.SETTLED:
+            raise ValueError(f"request {self.intent.request_id} is settled: nothing can begin")
+        self.phase = Phase.ANSWERING
+        self._status = status
+        self._headers = {name.lower(): value for name, value in headers}
+        self._reader, self._unreadable = None, None
+        if self._billing != "message" or status != OK:
+            return
+        self._decoder = Decoder.for_encoding(self._headers.get(b"content-encoding"))
+        if self._decoder is None:
+            self._unreadable = "unknown-encoding"
+            return
+        kind = self._headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        self._reader = StreamReader() if kind == b"text/event-stream" else WholeReader()
+
+    def feed(self, chunk: bytes) -> None:
+        """Read a chunk that was relayed. What cannot be read makes the cost unknown; the caller never feels it."""
+        if self._reader is None or self._decoder is None or self._unreadable is not None:
+            return
+        try:
+            self._reader.feed(self._decoder.feed(chunk))
+        except WireError:
+            self._unreadable = "oversized-response"
+        except Exception:  # noqa: BLE001 - a bug in reading must not reach the relay; it is counted as unpriced
+            self._unreadable = "unreadable-response"
+        if self._decoder.broken or self._decoder.overflow:
+            self._unreadable = "undecodable-response"
+
+    def ended(self) -> Told:
+        """Nothing more comes: read what came whole, and return all that the response told."""
+        if self._used is None:
+            self._used = self._meter()
+        return self.told
+
+    def settle(self, ending: Ending, latency: Latency, terms: Terms | None = None) -> Entry:
+        """The one settled entry of this request; `terms` beat those that it was sent with."""
+        if self.phase is Phase.SETTLED:
+            raise ValueError(f"request {self.intent.request_id} is settled already")
+        self.phase = Phase.SETTLED
+        ending = self._ending(ending)
+        told = self.ended()
+        metered, unpriced = self._used or (None, None)
+        if metered is not None:
+            terms = msgspec.structs.replace(
+                terms or self._terms,
+                model=told.model or self.intent.model or "",
+                runs=told.code_runs,
+                elapsed_ms=round(latency.total * 1000),
+            )
+            self.settlement = settle(metered, terms, self._book)
+        elif unpriced is not None:
+            self.settlement = Settlement(unpriced=unpriced)
+        money = self.settlement
+        return msgspec.structs.replace(
+            self.intent,
+            organization=self.organization,
+            workspace=self._text(b"anthropic-workspace-id") or self.intent.workspace,
+            upstream_request_id=self._text(b"request-id"),
+            served_model=told.model,
+            outcome=ending,
+            status=self._status,
+            cost_nano=money.cost,
+            untouched_nano=money.untouched,
+            unpriced=money.unpriced,
+            lines=money.lines,
+            code=money.code,
+            usage=msgspec.Raw(metered.raw or b"null" if metered is not None else b"null"),
+            tokens=None if metered is None else metered.classes,
+            container=None if told.container is None else container_digest(told.container.id),
+            latency=latency,
+        )
+
+    def _ending(self, ending: Ending) -> Ending:
+        """How the request ended in truth: a stream says itself when it is whole, whoever hung up first."""
+        told = self.told
+        streamed = isinstance(self._reader, StreamReader)
+        if ending == "cancelled" and streamed and told.finished:
+            ending = "ok"
+        cut = streamed and not told.finished and self._unreadable is None
+        if ending == "ok" and (cut or told.failed is not None or (self._status or 0) >= CLIENT_ERROR):
+            return "error"
+        return ending
+
+    def _text(self, name: bytes) -> str | None:
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def _meter(self) -> tuple[Metered | None, str | None]:
+        """What was used, or why nobody knows; (None, None) where nothing is billed."""
+        if self._status is None:
+            return None, "no-answer" if self._sent else None
+        if self._billing == "free" or self._status != OK:
+            return None, None
+        if self._billing == "elsewhere":
+            return None, "billed-elsewhere"
+        if self._unreadable is not None or self._reader is None:
+            return None, self._unreadable or "unreadable-response"
+        try:
+            metered = self._reader.metered()
+        except (UsageError, WireError):
+            return None, "unparsed-usage"
+        return metered, None if metered is not None else "no-usage"
+
+
+def container_digest(container_id: str) -> str:
+    """What the ledger keeps of a container's id: 16 hex digits."""
+    return sha256(b"planner-container\0" + container_id.encode()).hexdigest()[:16]

@@ -1,0 +1,87 @@
+"""A ledger entry is one request and its money: written as an intent before it is sent, settled exactly once after.
+
+It never holds prompt text, tool output or a key. The names are public: `export --format jsonl` writes them as they are.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from planner.core.prices import Line
+from planner.core.reasons import Decision
+from planner.core.usage import TokenClasses
+
+Mode = Literal["plan", "observe", "off"]
+Ending = Literal["ok", "error", "cancelled", "refused", "unknown"]
+
+
+class Digests(msgspec.Struct, frozen=True):
+    """Which rule book and which price book decided and priced: first 16 hex digits of their SHA-256."""
+
+    rules: str
+    prices: str
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """A duration that no response tells: what is sure, what is likely, what it can be at most."""
+
+    low: float
+    likely: float
+    high: float
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Code execution of one request: `charge` says how its container time bills."""
+
+    runs: int
+    seconds: Seconds
+    charge: Literal["free", "billed", "covered", "unmetered"]
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """What the request was expected to cost when it was decided, in nano-dollars, without and with our edits."""
+
+    untouched: int
+    planned: int
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Seconds: from arrival to the end, from arrival to the first byte of the answer, and what the planner added."""
+
+    total: float
+    first_byte: float | None
+    overhead: float
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that went upstream. `outcome` is `unknown` until it is settled; `cost_nano` None means unknown."""
+
+    request_id: str
+    at: str
+    principal: str
+    organization: str | None = None
+    workspace: str | None = None
+    team: str | None = None
+    project: str | None = None
+    tags: dict[str, str] = {}
+    endpoint: str
+    method: str
+    model: str | None = None
+    served_model: str | None = None
+    mode: Mode
+    outcome: Ending = "unknown"
+    status: int | None = None
+    upstream_request_id: str | None = None
+    attempts: int = 1
+    cost_nano: int | None = None
+    unpriced: str | None = None
+    lines: tuple[Line, ...] = ()
+    untouched_nano: int | None = None
+    expected_nano: Expected | None = None
+    decisions: tuple[Decision, ...] = ()
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+    tokens: TokenClasses | None = None
+    code: Code | None = None
+    container: str | None = None
+    latency: Latency | None = None
+    digests: Digests

@@ -1,0 +1,202 @@
+"""A plan is a value made from a request, the facts and the rule book, without a clock: same inputs, same plan.
+
+*Deciding* happens on the first request of a conversation, *repeating* on every later one: taking an edit away in the
+middle of a conversation breaks it, so whatever stops deciding never stops repeating.
+"""
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Final
+
+import msgspec
+
+from planner.core import bundle, threading, version
+from planner.core.conversations import Conversation, ToolEdit, begins, continues_thread, repeat, tools_under
+from planner.core.facts import Facts
+from planner.core.ledger import Expected
+from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.rulebook import RuleBook
+from planner.core.rules import Rulings, Subject
+from planner.core.rules import decide as rule
+from planner.core.splice import Edit
+from planner.core.wire import MessagesRequest
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do with one request: the edits of its body, and every decision with its reason.
+
+    `decisions` are version, bundle and container, in this order; behind them stands what shadow policies would have
+    done. `tool_edit` is the edit of `tools` that is in force, in repeatable terms; in a thread's continuation, whose
+    tools came before, it is so without any of `edits`. `conversation` is what to remember, and `free` says whether code
+    is free.
+    """
+
+    edits: tuple[Edit, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    tool_edit: ToolEdit = ToolEdit()
+    conversation: Conversation | None = None
+    expected: Expected | None = None
+    free: bool = False
+
+    @property
+    def threaded(self) -> bool:
+        """Whether the request goes on in a container by our doing."""
+        return any(each.outcome is Outcome.THREADED for each in self.decisions)
+
+
+class Draft(msgspec.Struct):
+    """A plan in the making: each step adds its decision and its edits."""
+
+    version: Decision = Decision(Action.VERSION, Outcome.KEPT)
+    bundle: Decision = Decision(Action.BUNDLE, Outcome.DECLINED)
+    container: Decision = Decision(Action.CONTAINER, Outcome.NONE)
+    shadows: list[Decision] = []
+    tool_edit: ToolEdit = ToolEdit()
+    edits: list[Edit] = []
+    expected: Expected | None = None
+
+
+Step = Callable[[MessagesRequest, Facts, RuleBook, Rulings, Draft], None]
+
+
+def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
+    """Plan one request."""
+    rulings = rule(book.policies, subject(request, facts))
+    draft = Draft()
+    for step in STEPS:
+        step(request, facts, book, rulings, draft)
+    decided, known = (draft.version, draft.bundle), facts.conversation
+    if known is not None and _tools_came_before(request):
+        free = known.free
+    else:
+        free = bundle.frees_code(request.tools, draft.tool_edit, book)
+    return Plan(
+        edits=tuple(draft.edits),
+        decisions=(*decided, draft.container, *draft.shadows),
+        tool_edit=draft.tool_edit,
+        conversation=known
+        or Conversation(
+            root=facts.root,
+            principal=facts.principal,
+            prefix=facts.prefix,
+            model=request.model or "",
+            edit=draft.tool_edit,
+            decisions=decided,
+            free=free,
+        ),
+        expected=draft.expected,
+        free=free,
+    )
+
+
+def subject(request: MessagesRequest, facts: Facts) -> Subject:
+    """What policies can see of a request."""
+    return Subject(
+        principal=facts.principal,
+        team=facts.team,
+        project=facts.project,
+        organization=facts.scope.organization if facts.scope else "",
+        workspace=facts.scope.workspace if facts.scope else "",
+        model=request.model or "",
+        tools=tuple(tool.type or "custom" for tool in request.tools),
+        prefix=facts.prefix,
+        day=facts.now.astimezone(UTC).date().isoformat(),
+    )
+
+
+def plan_tools(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
+    """Repeat the edit of a conversation that is known, leave one alone that was missed, decide on one that begins."""
+    if facts.off:
+        _leave(draft, Reason.OFF)
+    elif facts.conversation is not None:
+        _repeat(request, facts, facts.conversation, book, draft)
+    elif not begins(request):
+        _leave(draft, Reason.THREAD_CONTINUATION if continues_thread(request) else Reason.MID_CONVERSATION)
+    else:
+        _decide(request, facts, book, rulings, draft)
+
+
+def plan_container(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
+    """Thread the conversation's container."""
+    draft.container, edit, shadows = threading.decide(request, facts, book, rulings.container)
+    draft.shadows.extend(shadows)
+    if edit is not None:
+        draft.edits.append(edit)
+
+
+STEPS: Final[tuple[Step, ...]] = (plan_tools, plan_container)
+
+
+def _repeat(request: MessagesRequest, facts: Facts, known: Conversation, book: RuleBook, draft: Draft) -> None:
+    """Do again what was done to the first request, if this one still has its place for it."""
+    if facts.subscription:
+        _leave(draft, Reason.SUBSCRIPTION)
+        return
+    if _tools_came_before(request):
+        draft.tool_edit = known.edit
+        _leave(draft, Reason.THREAD_CONTINUATION, Outcome.DECLINED if known.edit.empty else Outcome.KEPT)
+        return
+    edits = repeat(known.edit, request) if _fits(known, request, book) else Reason.CONVERSATION_CHANGED
+    if isinstance(edits, Reason):
+        _leave(draft, edits)
+        return
+    draft.tool_edit = known.edit
+    draft.edits.extend(edits)
+    for decision in known.decisions:
+        again = _again(decision)
+        if again.action is Action.VERSION:
+            draft.version = again
+        else:
+            draft.bundle = again
+
+
+def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
+    """Decide on the bundle, with the version that it needs, and then on the version."""
+    verdict, shadows = bundle.decide(request, facts, book, rulings)
+    candidate = verdict.candidate
+    lifted = None if candidate is None else candidate.lifted
+    choice, more = version.decide(request, facts, book, rulings, lifted)
+    edit = ToolEdit() if candidate is None else candidate.edit
+    if choice.retype is not None and choice.retype not in edit.retypes:
+        edit = msgspec.structs.replace(edit, retypes=(choice.retype, *edit.retypes))
+    edits = repeat(edit, request)
+    if isinstance(edits, Reason):  # what was just chosen from this very request has its place in it
+        raise TypeError(f"an edit without a place: {edits}")
+    draft.version, draft.bundle, draft.tool_edit = choice.decision, verdict.decision, edit
+    draft.shadows.extend((*more, *shadows))
+    draft.edits.extend(edits)
+    if verdict.expectation is not None:
+        draft.expected = Expected(round(verdict.expectation.untouched), round(verdict.expectation.planned))
+
+
+def _fits(known: Conversation, request: MessagesRequest, book: RuleBook) -> bool:
+    """Whether the edit is legal for the model of this turn, should it be another than the conversation began with.
+
+    Deny entries do not count: they stop deciding, not repeating.
+    """
+    if known.edit.empty or known.model in {"", request.model}:
+        return True
+    row = book.catalog.model(request.model or "")
+    if row is None:
+        return False
+    edited = (tool for tool in tools_under(known.edit, request.tools) if tool not in request.tools)
+    return all(
+        tool.type in row.code or (tool.type in row.web and (row.ptc or tool.allowed_callers == ("direct",)))
+        for tool in edited
+    )
+
+
+def _tools_came_before(request: MessagesRequest) -> bool:
+    return continues_thread(request) and not request.tools
+
+
+def _again(decision: Decision) -> Decision:
+    """A conversation's decision on a later request: what was applied is kept."""
+    if decision.outcome is not Outcome.APPLIED:
+        return decision
+    return msgspec.structs.replace(decision, outcome=Outcome.KEPT, reason=Reason.REPEATED)
+
+
+def _leave(draft: Draft, reason: Reason, bundled: Outcome = Outcome.DECLINED) -> None:
+    draft.version = Decision(Action.VERSION, Outcome.KEPT, reason)
+    draft.bundle = Decision(Action.BUNDLE, bundled, reason)

@@ -1,0 +1,148 @@
+"""Every decision ends in an outcome and, where it needs one, a reason: both from the closed lists below.
+
+The documentation of reasons is generated from here, and a metric label or a ledger entry can hold no other word.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final, Self
+
+import msgspec
+
+
+class Action(StrEnum):
+    """What is decided for each request, in the order of the `planner-plan` header."""
+
+    VERSION = "version"
+    BUNDLE = "bundle"
+    CONTAINER = "container"
+
+
+class Outcome(StrEnum):
+    """How a decision ended."""
+
+    APPLIED = "applied"
+    KEPT = "kept"
+    THREADED = "threaded"
+    CALLER = "caller"
+    NONE = "none"
+    DECLINED = "declined"
+    SHADOW = "shadow"
+    FAILED_OPEN = "failed-open"
+
+
+class Reason(StrEnum):
+    """Why a decision ended as it did; the text says it to the person who asks."""
+
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        """Make the word a member that knows its meaning."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
+
+    ALREADY_FREE = "already-free", "The request carries a web tool that already makes its code execution free."
+    BELOW_ALLOWANCE = "below-allowance", "The organization stays within its free hours, so an hour costs nothing now."
+    ALLOWANCE_UNKNOWN = "allowance-unknown", "Too little is known of the month's hours to give an hour a price."
+    BREAKER = "breaker", "An edit of this kind was refused by the API, and the rule rests for this profile."
+    BUSY = "busy", "The conversation's container is in use by another request."
+    CONVERSATION_CHANGED = (
+        "conversation-changed",
+        "The edit of this conversation is not legal under the tools or the model of this turn.",
+    )
+    CONTAINER_GONE = "container-gone", "The API no longer took this container, so it is not offered again."
+    DENIED = "denied", "The catalog denies this tool version for this model."
+    DRAINING = "draining", "The process starts no new edits; those begun go on."
+    EDIT_REFUSED = "edit-refused", "The body spells a member twice or in a way that an edit could not touch safely."
+    ENCODED_BODY = "encoded-body", "The body carries a content-encoding and is forwarded as it is."
+    EXPIRED = "expired", "The container is past its last seen expiry."
+    FORCED_TOOL_CHOICE = "forced-tool-choice", "A forced tool_choice changes its meaning when a tool is added."
+    FORK = "fork", "Another request already continued this turn in the container."
+    HIPAA = "hipaa", "Callers under HIPAA get no tools added."
+    HOLDOUT = "holdout", "Left untouched on purpose, to test the claimed saving."
+    MID_CONVERSATION = "mid-conversation", "The conversation was first seen in its middle and is left alone."
+    MODEL_UNSUPPORTED = "model-unsupported", "The model does not take the tool version that is needed."
+    NAME_TAKEN = "name-taken", "The caller has a tool of the same name."
+    NEAR_CONTEXT = "near-context", "The added tokens could overflow the context window."
+    NEAR_RATE_LIMIT = "near-rate-limit", "The added tokens could hit the input rate limit."
+    NEAR_TIER = "near-tier", "The added tokens could lift the request into a dearer price tier."
+    NEEDED_BY_BUNDLE = "needed-by-bundle", "The bundle needs a newer version with the same block format."
+    NO_CODE_EXECUTION = "no-code-execution", "The request declares no code execution, so there is nothing to make free."
+    NO_PRICE = "no-price", "No price is published for the model as it is asked for, so nothing can be compared."
+    NOT_FREE = (
+        "not-free",
+        "By the settings the web tool would not make code execution free: it is deferred, or has direct callers only.",
+    )
+    NOT_PLANNED = "not-planned", "Only POST /v1/messages is planned."
+    NOT_WORTH_IT = "not-worth-it", "Untouched is expected to be cheaper."
+    NO_WEB_TOOL = "no-web-tool", "The request declares no basic web tool that could be raised."
+    OBSERVE = "observe", "The process or the caller asked to be observed only."
+    OFF = "off", "The caller switched planning off for this request."
+    OTHER_SCOPE = "other-scope", "The container belongs to another organization or workspace."
+    OVERSIZED = "oversized", "The body is too large to be planned."
+    PENDING_CALL = "pending-call", "A programmatic call waits for its results in this container."
+    POLICY = "policy", "The policies say so, or none of them asks for it."
+    REPEATED = "repeated", "The conversation's own decision is repeated."
+    ROTATING_TOKEN = "rotating-token", "The caller is known by a token that changes, so an edit could not be repeated."
+    SUBSCRIPTION = "subscription", "Traffic that is not billed by the token is never edited."
+    THREAD_CONTINUATION = "thread-continuation", "A message thread goes on; nothing may be added to it."
+    TIME_BUDGET = "time-budget", "Deciding took longer than its budget."
+    UNCERTAIN = "uncertain", "The gain is not likely enough."
+    UNKNOWN_MODEL = "unknown-model", "The catalog does not know the model."
+    UNKNOWN_SCOPE = "unknown-scope", "The organization and workspace of the caller are not known yet."
+    UNKNOWN_TOOL = "unknown-tool", "The catalog does not know the declared tool version and leaves it alone."
+    UNPARSABLE = "unparsable", "The body could not be read; the API will say what is wrong with it."
+    VERSION_PINNED = "version-pinned", "A policy or the block format pins the declared version."
+    ZDR = "zdr", "Callers with zero data retention get no tools added."
+    ERROR = "error", "Planning failed inside; the request was forwarded untouched."
+
+
+OF_THE_MOMENT = frozenset(
+    {
+        Reason.BREAKER,
+        Reason.DRAINING,
+        Reason.ERROR,
+        Reason.OBSERVE,
+        Reason.OFF,
+        Reason.TIME_BUDGET,
+        Reason.UNKNOWN_SCOPE,
+    }
+)
+"""Reasons that hold for a moment and not for a conversation: one that begins in the same way later is decided anew."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """One action's end: `policy` names the policy that decided, if one did."""
+
+    action: Action
+    outcome: Outcome
+    reason: Reason | None = None
+    policy: str | None = None
+
+
+_HEADER: Final = tuple(Action)
+_NOT_IN_A_STRING: Final = re.compile(r"[^\x20-\x7e]")
+
+
+def plan_header(decisions: Iterable[Decision]) -> str:
+    """The value of `planner-plan`: an RFC 9651 Dictionary, tokens as values, `reason` and `policy` as parameters.
+
+    It names the first decision of each action, in their order; what shadow policies would have done comes behind them
+    and stays out. Policy names are Strings, since a token may not hold every character that a name can.
+    """
+    first: dict[Action, Decision] = {}
+    for decision in decisions:
+        first.setdefault(decision.action, decision)
+    said = (first[action] for action in _HEADER if action in first)
+    return ", ".join(f"{item.action}={item.outcome}{_parameters(item)}" for item in said)
+
+
+def _parameters(decision: Decision) -> str:
+    reason = f";reason={decision.reason}" if decision.reason else ""
+    if decision.policy is None:
+        return reason
+    name = _NOT_IN_A_STRING.sub("?", decision.policy).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{reason};policy="{name}"'

@@ -1,0 +1,184 @@
+"""What one request tells of the conversation that begins with it, as terms to price and beliefs to price them under."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from planner.core.catalog import Interval
+from planner.core.expectation import SESSION_SECONDS, Beliefs, Expectation, Terms, expect
+from planner.core.facts import Facts
+from planner.core.prices import PriceRow
+from planner.core.reasons import Reason
+from planner.core.rulebook import RuleBook
+from planner.core.rules import Rulings
+from planner.core.wire import MessagesRequest
+
+FEWEST_BYTES, USUAL_BYTES, MOST_BYTES = 2.5, 4.0, 6.0
+"""Bytes of body to one token: of dense text, of most requests, of roomy JSON. Estimates, used as bounds or as a middle;
+an image or a document in the body has far fewer tokens, so bounds from above only ever make us decline."""
+
+SERVER_TOOLS: Final = frozenset({"code_execution", "web_search", "web_fetch"})
+SHORT_CACHE, LONG_CACHE = 300.0, 3_600.0
+"""Seconds that the two kinds of prompt cache live [A]."""
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What an edit adds to a request.
+
+    `tokens` is the input of each sampling iteration; `inert` says that it adds a tool that can reach nothing, and
+    `keeps_cache` that a warm prompt cache stays in force under it.
+    """
+
+    tokens: Interval
+    inert: bool = False
+    keeps_cache: bool = False
+
+
+def weigh(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, added: Added) -> Expectation | None:
+    """What the conversation is expected to cost without an edit, and with it and free code; None without a price."""
+    terms = _terms(request, facts, book, rulings, added)
+    return None if terms is None else expect(beliefs(request, book, added), terms)
+
+
+def risk(request: MessagesRequest, facts: Facts, book: RuleBook, tokens: Interval) -> Reason | None:
+    """Whether the added tokens could take the request over an edge: a price tier, the window, a rate limit."""
+    priors = book.catalog.priors
+    fewest, most = len(request.body) / MOST_BYTES, len(request.body) / FEWEST_BYTES
+    row = book.prices.lookup(request.model or "", facts.now)
+    if row is not None and row.over is not None:
+        rounds = priors.iterations.likely if _summed(book) else 1.0
+        grown = priors.iteration_growth_tokens.likely * rounds * (rounds - 1) / 2
+        if fewest * rounds <= row.over.prompt_tokens < (most + tokens.high) * rounds + grown:
+            return Reason.NEAR_TIER
+    model = book.catalog.model(request.model or "")
+    window = None if model is None else model.context_tokens
+    if window is not None and most + tokens.high + (request.max_tokens or 0) > window:
+        return Reason.NEAR_CONTEXT
+    left = facts.input_tokens_left
+    if left is not None and (most + tokens.high) * priors.iterations.high > left:
+        return Reason.NEAR_RATE_LIMIT
+    return None
+
+
+def beliefs(request: MessagesRequest, book: RuleBook, added: Added) -> Beliefs:
+    """The catalog's priors, sharpened by what the request says.
+
+    Whoever uploads a file wants code to read it, where no tool may be chosen none runs, and without client tools there
+    are no tool results to go on with.
+    """
+    priors = book.catalog.priors
+    chance = priors.code_probability.interval
+    if request.uploads:
+        chance = Interval(chance.high, chance.high, chance.high)
+    if request.tool_choice is not None and request.tool_choice.type == "none":
+        chance = Interval(0.0, 0.0, 0.0)
+    turns = priors.turns
+    if priors.turns_without_client_tools is not None and all(tool.family in SERVER_TOOLS for tool in request.tools):
+        turns = priors.turns_without_client_tools
+    futile, spent = priors.futile_call_probability, priors.futile_call_tokens
+    return Beliefs(
+        tokens=added.tokens,
+        code_probability=chance,
+        code_seconds=priors.code_seconds.interval,
+        pause_seconds=priors.session_idle_seconds.interval,
+        iterations=priors.iterations.interval,
+        growth_tokens=priors.iteration_growth_tokens.interval,
+        requests=turns.interval,
+        conversations=priors.conversations_per_epoch.interval,
+        futile_probability=_mean(futile.interval) if added.inert else 0.0,
+        futile_tokens=_mean(spent.interval),
+    )
+
+
+def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, added: Added) -> Terms | None:
+    """Prices and circumstances of this request; None without a price."""
+    row = book.prices.lookup(request.model or "", facts.now)
+    tool = book.prices.tool("code_execution", facts.now)
+    factor = None if row is None else _factor(request, row)
+    if row is None or factor is None or tool is None or tool.pico_per_hour is None:
+        return None
+    settings, own = book.settings.code, _open_container(request, facts, rulings)
+    prompt = len(request.body) / USUAL_BYTES
+    model = book.catalog.model(request.model or "")
+    long = b'"1h"' in request.body
+    lives = LONG_CACHE if long else SHORT_CACHE
+    warm = facts.epoch
+    if warm is not None and (added.keeps_cache or (facts.now - warm.last_seen).total_seconds() >= lives):
+        warm = None
+    return Terms(
+        rates=row.rates,
+        over=row.over,
+        summed=_summed(book),
+        factor=factor,
+        hour=tool.pico_per_hour * facts.allowance.probability,
+        minimum_seconds=tool.minimum_ms / 1000,
+        per_request=settings.minimum_per == "request",
+        threaded=own is not None or rulings.container.value != "never",
+        idle_bills=settings.idle_bills,
+        covered_seconds=_covered(facts, own, tool.minimum_ms) / 1000,
+        preloads=_preloads(request, book),
+        counts_when_free=settings.free_use_counts and facts.allowance.left > 0,
+        prompt_tokens=prompt,
+        cached=request.breakpoints.after_tools
+        and prompt + added.tokens.likely >= (0 if model is None else model.min_cache_prefix),
+        long_cache=long,
+        cache_seconds=lives,
+        warm_tokens=0 if warm is None else warm.cached_tokens,
+        warm_edited=warm is not None and warm.edited,
+    )
+
+
+def _open_container(request: MessagesRequest, facts: Facts, rulings: Rulings) -> str | None:
+    """The container that the conversation begins in: the caller's own, or that of the caller's session."""
+    session = facts.lease is not None and facts.by_session and rulings.container.value == "session"
+    return request.container.id or (facts.lease.turn.container if session and facts.lease is not None else None)
+
+
+def _covered(facts: Facts, own: str | None, minimum_ms: int) -> int:
+    """Milliseconds that the session of an open container has paid for and not used.
+
+    Of a container that is not known here, the whole minimum is taken to be paid: that makes us decline, if anything.
+    """
+    if own is None:
+        return 0
+    turn = None if facts.lease is None else facts.lease.turn
+    if turn is None or turn.container != own:
+        return minimum_ms
+    idle = turn.used_at is not None and (facts.now - turn.used_at).total_seconds() >= SESSION_SECONDS
+    return 0 if turn.used_ms is None or idle else max(minimum_ms - turn.used_ms, 0)
+
+
+def _preloads(request: MessagesRequest, book: RuleBook) -> Literal["none", "first", "all"]:
+    settings = book.settings.code
+    if settings.skills_preload_bills and request.container.skills:
+        return "all"
+    if not request.uploads:
+        return "none"
+    return "all" if settings.history_uploads_bill else "first"
+
+
+def _factor(request: MessagesRequest, row: PriceRow) -> float | None:
+    """What multiplies every token as the request asks to be served; None for what has no published factor."""
+    factor = 1.0
+    for asked, published in (
+        (request.speed == "fast", row.multipliers.fast),
+        (request.inference_geo == "us", row.multipliers.us),
+    ):
+        if asked and published is None:
+            return None
+        if asked and published is not None:
+            factor *= float(published)
+    return factor
+
+
+def _summed(book: RuleBook) -> bool:
+    return book.settings.haiku55_tier_on == "summed_prompt"
+
+
+def _mean(interval: Interval) -> float:
+    """The mean of a belief by its three points, weighted 0.3, 0.4, 0.3.
+
+    Swanson's rule: D. L. Keefer and S. E. Bodily, "Three-Point Approximations for Continuous Random Variables",
+    Management Science 29, 1983.
+    """
+    return 0.3 * interval.low + 0.4 * interval.likely + 0.3 * interval.high

@@ -1,0 +1,288 @@
+"""What a request cost, and what the same work would have cost without our edits, by hand."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.core.catalog import Interval
+from planner.core.conversations import Retype, ToolEdit
+from planner.core.prices import PriceBook
+from planner.core.settlement import IDLE, Session, Sessions, Settlement, Terms, settle
+from planner.core.usage import Extra, Metered, Modifiers, TokenClasses
+from tests.doubles.deciding import BOOK, book
+
+AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+OPUS = "claude-opus-5-5"
+"""Nano-dollars a token: 4,000 in, 20,000 out, 5,000 and 8,000 for writes, 200 for reads."""
+HAIKU = "claude-haiku-5-5"
+TOOL_TOKENS = 1_000
+MINIMUM = 4_166_667
+MINIMUM_MS = 300_000
+HOUR_MS = 3_600_000
+ADDED = ToolEdit(append='{"type":"web_fetch_20260318","name":"web_fetch"}', name="web_fetch", free=True)
+RAISED = ToolEdit(retypes=(Retype("web_search_20250305", "web_search_20260318", direct=True),), free=True)
+LIFTED = ToolEdit(retypes=(Retype("code_execution_20250825", "code_execution_20260120"),))
+RULES = book(
+    settings=msgspec.structs.replace(
+        BOOK.settings, tool_tokens={"web_fetch_20260318": Interval(TOOL_TOKENS, TOOL_TOKENS, TOOL_TOKENS)}
+    )
+)
+
+
+def settled(classes: dict[str, int] | None = None, *, rules: Any = RULES, used: Any = None, **terms: Any) -> Settlement:
+    """The settlement of a request to Opus 5.5, a second long, beyond the free hours."""
+    metered = used or Metered(classes=TokenClasses(**(classes or {"input": 10_000, "output": 100})))
+    chosen: dict[str, Any] = {"at": AT, "model": OPUS, "elapsed_ms": 1_000} | terms
+    return settle(metered, Terms(**chosen), rules)
+
+
+def amounts(settlement: Settlement) -> dict[str, int]:
+    """Nano-dollars by kind of line."""
+    return {line.kind: line.nano for line in settlement.lines}
+
+
+def test_nothing_edited() -> None:
+    """Untouched is what it cost."""
+    one = settled(runs=1)
+    assert amounts(one) == {"input": 40_000_000, "output": 2_000_000, "code_execution": MINIMUM}
+    assert one.cost == one.untouched == 42_000_000 + MINIMUM
+    assert one.sessions == Sessions(*[Session(1_000, AT + timedelta(seconds=1))] * 2)
+    assert one.hours_ms == one.untouched_hours_ms == MINIMUM_MS
+
+
+def test_an_added_tool_without_a_cache() -> None:
+    """Two iterations carried a thousand tokens each as plain input; without them code would have cost its minimum."""
+    one = settled(runs=1, free=True, edit=ADDED, tool_cached=False)
+    assert one.cost == 42_000_000
+    assert one.untouched == 42_000_000 - 2 * TOOL_TOKENS * 4_000 + MINIMUM
+    assert one.code is not None
+    assert one.code.charge == "free"
+    assert (one.hours_ms, one.untouched_hours_ms) == (0, MINIMUM_MS)
+
+
+def test_an_added_tool_in_a_cold_cache() -> None:
+    """The first of three iterations wrote it, the two others read it; the one-hour part stands in front."""
+    classes = {"input": 50, "cache_write_1h": 8_000, "cache_write_5m": 2_000, "cache_read": 20_000}
+    one = settled(classes, runs=2, free=True, edit=ADDED)
+    added = TOOL_TOKENS * 8_000 + 2 * TOOL_TOKENS * 200
+    assert one.cost == 50 * 4_000 + 8_000 * 8_000 + 2_000 * 5_000 + 20_000 * 200
+    assert one.untouched == one.cost - added + MINIMUM
+
+
+def test_an_added_tool_in_a_warm_cache() -> None:
+    """It was read in each of three iterations; what was written is younger than the tool."""
+    classes = {"input": 50, "cache_write_5m": 300, "cache_read": 30_000}
+    one = settled(classes, runs=2, free=True, edit=ADDED)
+    assert one.cost is not None
+    assert one.untouched == one.cost - 3 * TOOL_TOKENS * 200 + MINIMUM
+
+
+def test_usage_that_lists_its_iterations() -> None:
+    """Their number is taken from there, not guessed from the runs."""
+    used = Metered(classes=TokenClasses(input=10_000), iterations=5)
+    assert settled(used=used, runs=1, free=True, edit=ADDED, tool_cached=False).untouched == 5_000 * 4_000 + MINIMUM
+
+
+def test_an_added_tool_that_the_numbers_cannot_hold() -> None:
+    """A belief about the tool's size never makes a negative count."""
+    one = settled({"input": 700, "cache_read": 500, "output": 1}, runs=1, free=True, edit=ADDED)
+    assert one.untouched == 20_000 + MINIMUM
+
+
+@pytest.mark.parametrize(
+    ("edit", "tokens"),
+    [
+        (RAISED, BOOK.catalog.priors.upgrade_tokens.likely),
+        (LIFTED, BOOK.catalog.priors.lift_tokens.likely),
+        (
+            ToolEdit(retypes=LIFTED.retypes, append=ADDED.append, name=ADDED.name, free=True),
+            BOOK.catalog.priors.lift_tokens.likely + TOOL_TOKENS,
+        ),
+    ],
+    ids=["raised", "lifted", "lifted and added"],
+)
+def test_what_an_edit_adds(edit: ToolEdit, tokens: float) -> None:
+    """A raised web tool and a lifted code execution have sizes of their own; a bundle may hold both kinds."""
+    one = settled({"input": 50_000}, edit=edit, tool_cached=False)
+    assert one.untouched == 200_000_000 - round(tokens) * 4_000
+
+
+def test_an_edit_that_crossed_a_price_tier() -> None:
+    """Untouched, the whole request would have stayed below the tier."""
+    used = Metered(classes=TokenClasses(input=100_500, output=10))
+    one = settled(used=used, model=HAIKU, edit=ADDED, free=True, tool_cached=False)
+    assert one.cost == 100_500 * 500 + 10 * 2_500
+    assert one.untouched == 99_500 * 100 + 10 * 500
+
+
+def test_a_threaded_request() -> None:
+    """It went on in a session that had paid its minimum; without us it would have had a container of its own."""
+    before = Session(10_000, AT - timedelta(seconds=30))
+    one = settled(runs=1, threaded=True, sessions=Sessions(before, before))
+    assert one.code is not None
+    assert one.code.charge == "covered"
+    assert one.cost == 42_000_000
+    assert one.untouched == 42_000_000 + MINIMUM
+    assert one.sessions.billed == Session(11_000, AT + timedelta(seconds=1))
+    assert one.sessions.untouched == Session(1_000, AT + timedelta(seconds=1))
+
+
+def test_a_threaded_request_without_code() -> None:
+    """No container was saved."""
+    before = Session(10_000, AT - timedelta(seconds=30))
+    one = settled(threaded=True, sessions=Sessions(before, before))
+    assert one.cost == one.untouched == 42_000_000
+    assert one.sessions == Sessions(before, None)
+
+
+def test_bundled_and_threaded() -> None:
+    """One request avoids one minimum, whichever of the two edits is credited with it."""
+    one = settled(runs=1, free=True, edit=ADDED, threaded=True, tool_cached=False)
+    assert one.untouched == 42_000_000 - 2 * TOOL_TOKENS * 4_000 + MINIMUM
+
+
+def test_a_bundled_conversation_whose_client_keeps_the_container() -> None:
+    """Untouched it would have paid one minimum, not one a request: the second goes on in the session of the first."""
+    first = settled(runs=1, free=True, edit=ADDED, tool_cached=False)
+    assert first.sessions == Sessions(None, Session(1_000, AT + timedelta(seconds=1)))
+    later = AT + timedelta(minutes=1)
+    second = settled(runs=1, free=True, edit=ADDED, tool_cached=False, at=later, sessions=first.sessions)
+    saved = [(each.untouched or 0) - (each.cost or 0) for each in (first, second)]
+    assert saved == [MINIMUM - 2 * TOOL_TOKENS * 4_000, -2 * TOOL_TOKENS * 4_000]
+    third = settled(runs=1, at=later + IDLE + timedelta(minutes=1), sessions=second.sessions)
+    assert third.cost == third.untouched == 42_000_000 + MINIMUM
+
+
+def test_free_use_opens_no_billed_session() -> None:
+    """The first chargeable use in a container carries the minimum, however much was free before."""
+    before = settled(runs=1, free=True).sessions
+    assert before == Sessions(None, None)
+    one = settled(runs=1, sessions=before)
+    assert amounts(one)["code_execution"] == MINIMUM
+
+
+def test_free_use_does_not_keep_a_session_open() -> None:
+    """What counts is the last billed use."""
+    before = Sessions(*[Session(1_000, AT - IDLE)] * 2)
+    assert settled(runs=1, free=True, sessions=before).sessions == before
+    assert "code_execution" not in amounts(settled(runs=1, sessions=before))
+    lapsed = Sessions(*[Session(1_000, AT - IDLE - timedelta(milliseconds=1))] * 2)
+    one = settled(runs=1, sessions=lapsed)
+    assert amounts(one)["code_execution"] == MINIMUM
+    assert one.sessions.billed == Session(1_000, AT + timedelta(seconds=1))
+
+
+def test_free_code_of_the_callers_own_doing() -> None:
+    """Where the caller's own web tool frees code, nothing of that is ours."""
+    one = settled(runs=1, free=True, frees=True, edit=LIFTED, tool_cached=False)
+    lift = round(BOOK.catalog.priors.lift_tokens.likely)
+    assert one.untouched == 42_000_000 - 2 * lift * 4_000
+
+
+def test_free_hours() -> None:
+    """The line stands at list price, its credit beside it; without our edits less of the allowance was left."""
+    one = settled(runs=1, free_ms=HOUR_MS)
+    assert amounts(one)["allowance_credit"] == -MINIMUM
+    assert one.cost == one.untouched == 42_000_000
+    bundled = settled(runs=1, free=True, edit=ADDED, tool_cached=False, free_ms=HOUR_MS, untouched_free_ms=0)
+    assert bundled.untouched == 34_000_000 + MINIMUM
+    credited = settled(runs=1, free=True, edit=ADDED, tool_cached=False, free_ms=HOUR_MS)
+    assert credited.untouched == 34_000_000
+
+
+def test_preloaded_files_bill_without_a_run() -> None:
+    """And they are free beside a web tool, as code is."""
+    assert amounts(settled(preloaded=True))["code_execution"] == MINIMUM
+    assert settled(preloaded=True, free=True).cost == 42_000_000
+
+
+def test_notional_lines() -> None:
+    """Traffic that is not billed by the token has its lines marked, and uses up no free hours."""
+    one = settled(runs=1, notional=True)
+    assert {line.basis for line in one.lines} == {"notional"}
+    assert (one.hours_ms, one.untouched_hours_ms) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("used", "terms", "reason"),
+    [
+        (Metered(classes=TokenClasses(input=1)), {"model": "claude-unheard-of"}, "unknown-model"),
+        (Metered(classes=TokenClasses(input=1), modifiers=Modifiers(fast=True)), {"model": HAIKU}, "no-price-for-fast"),
+        (
+            Metered(
+                classes=TokenClasses(), extras=(Extra("advisor_message", "claude-unheard-of", TokenClasses(input=1)),)
+            ),
+            {},
+            "unknown-model",
+        ),
+    ],
+    ids=["model", "modifier", "advisor"],
+)
+def test_unpriced_is_unknown_and_never_zero(used: Metered, terms: dict[str, Any], reason: str) -> None:
+    """One thing without a price makes the whole cost unknown; the container's time is counted all the same."""
+    one = settled(used=used, runs=1, **terms)
+    assert (one.cost, one.untouched, one.lines, one.unpriced) == (None, None, (), reason)
+    assert one.hours_ms == MINIMUM_MS
+
+
+def test_tools_without_a_price() -> None:
+    """So do a search, and an hour, that no row prices."""
+    bare = book(prices=PriceBook(BOOK.prices.rows))
+    searched = settled(used=Metered(classes=TokenClasses(input=1), web_searches=1), rules=bare)
+    assert (searched.cost, searched.unpriced) == (None, "no-price-for-web-search")
+    ran = settled(runs=1, rules=bare)
+    assert (ran.cost, ran.untouched, ran.unpriced) == (None, None, "no-price-for-code-execution")
+    freed = settled(runs=1, rules=bare, free=True, edit=ADDED)
+    assert (freed.cost, freed.untouched, freed.unpriced) == (42_000_000, None, None)
+
+
+COUNTS = st.builds(
+    TokenClasses,
+    **{name: st.integers(0, 300_000) for name in ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output")},
+)
+SESSION = st.none() | st.builds(
+    Session, st.integers(0, 2_000_000), st.integers(-10, 600).map(lambda seconds: AT - timedelta(seconds=seconds))
+)
+TERMS = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from([OPUS, HAIKU]),
+        "edit": st.sampled_from([ToolEdit(), ADDED, RAISED, LIFTED]),
+        "free": st.booleans(),
+        "frees": st.booleans(),
+        "threaded": st.booleans(),
+        "tool_cached": st.booleans(),
+        "sessions": st.builds(Sessions, SESSION, SESSION),
+        "free_ms": st.integers(0, 2 * HOUR_MS),
+        "untouched_free_ms": st.none() | st.integers(0, 2 * HOUR_MS),
+        "runs": st.integers(0, 12),
+        "preloaded": st.booleans(),
+        "elapsed_ms": st.integers(0, 600_000),
+    }
+)
+
+
+@given(COUNTS, st.integers(0, 12), TERMS)
+def test_nothing_is_negative(classes: TokenClasses, iterations: int, terms: dict[str, Any]) -> None:
+    """Neither the cost, nor what it would have been, nor the hours; a credit never exceeds its line."""
+    one = settled(used=Metered(classes=classes, iterations=iterations), **terms)
+    assert one.cost is not None
+    assert one.untouched is not None
+    assert min(one.cost, one.untouched, one.hours_ms, one.untouched_hours_ms) >= 0
+    assert one.cost == sum(line.nano for line in one.lines)
+
+
+@given(COUNTS, SESSION, TERMS)
+def test_untouched_is_the_cost_when_nothing_was_edited(
+    classes: TokenClasses, session: Session | None, terms: dict[str, Any]
+) -> None:
+    """Neither in this request nor, before it, in its container."""
+    unedited = terms | {"edit": ToolEdit(), "threaded": False, "sessions": Sessions(session, session)}
+    one = settled(used=Metered(classes=classes), **unedited)
+    assert one.untouched == one.cost
+    if terms["untouched_free_ms"] is None:
+        assert one.sessions.billed == one.sessions.untouched
+        assert one.hours_ms == one.untouched_hours_ms
