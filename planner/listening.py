@@ -37,6 +37,10 @@ class Listener(uvicorn.Server):
         """Leave signals alone."""
         yield
 
+    async def main_loop(self) -> None:
+        """Wait for the end: uvicorn's own loop wakes ten times a second to see whether it has come."""
+        await self.stopped.wait()
+
     def stop(self) -> None:
         """End gracefully; asked a second time, at once."""
         self.force_exit = self.should_exit
@@ -56,12 +60,19 @@ async def listening(config: uvicorn.Config, host: str, port: int) -> AsyncIterat
         failures: list[BaseException] = []
         tasks = Tasks(lambda _name, error: failures.append(error))
         running = tasks.start("server", server.serve(sockets=[bound]))
-        await server.listening.wait()
+        running.add_done_callback(lambda _: server.listening.set())  # a server that never starts is not waited for
+        try:
+            await server.listening.wait()
+        except BaseException:
+            await tasks.close()
+            raise
+        if running.done():
+            raise failures[0] if failures else RuntimeError("the server ended before it listened")
         shown = f"[{host}]" if ":" in host else host
         try:
             yield server, f"http://{shown}:{bound.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.stop()
             with suppress(asyncio.CancelledError):
                 await running
     if failures:

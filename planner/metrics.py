@@ -1,0 +1,219 @@
+"""Prometheus metrics, fed by finished ledger entries: counting is an addition to a dict, text is made when scraped.
+
+Label values that clients choose are bounded: what comes after the first `LABEL_VALUES` of a label is `other`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from planner.core.ledger import Entry
+from planner.core.reasons import Outcome
+
+LABEL_VALUES = 100
+LONGEST_LABEL = 128
+OTHER = "other"
+RATELIMIT = b"anthropic-ratelimit-"
+REMAINING = b"-remaining"
+NANO = 1_000_000_000
+REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+
+Labels = tuple[str, ...]
+Read = Callable[[], Iterable[tuple[Labels, float]]]
+
+
+class Counter:
+    """A family of counters; values only grow.
+
+    Counted are whole units where there are such, nano-dollars for one: `per` of them are one unit of the export.
+    """
+
+    def __init__(self, name: str, text: str, labels: Labels = (), *, per: int = 1) -> None:
+        self.name, self.text, self.labels, self.per = name, text, labels, per
+        self.values: dict[Labels, float] = {} if labels else {(): 0}
+
+    def add(self, labels: Labels = (), amount: float = 1) -> None:
+        """Count."""
+        self.values[labels] = self.values.get(labels, 0) + amount
+
+    def collect(self) -> Metric:
+        """The family as Prometheus wants it."""
+        family = CounterMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, value in tuple(self.values.items()):
+            family.add_metric(labels, value / self.per)
+        return family
+
+
+class Gauge:
+    """A family of values that are asked for when scraped."""
+
+    def __init__(self, name: str, text: str, read: Read, labels: Labels = ()) -> None:
+        self.name, self.text, self.read, self.labels = name, text, read, labels
+
+    def collect(self) -> Metric:
+        """The family as Prometheus wants it."""
+        family = GaugeMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, value in self.read():
+            family.add_metric(labels, value)
+        return family
+
+
+class Histogram:
+    """Seconds in cumulative buckets."""
+
+    def __init__(self, name: str, text: str, buckets: tuple[float, ...]) -> None:
+        self.name, self.text, self.buckets = name, text, buckets
+        self.counts = [0] * (len(buckets) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(self.buckets, seconds)] += 1
+        self.sum += seconds
+
+    def collect(self) -> Metric:
+        """The family as Prometheus wants it."""
+        family = HistogramMetricFamily(self.name, self.text)
+        total, rows = 0, []
+        for bound, count in zip((*self.buckets, float("inf")), tuple(self.counts), strict=True):
+            total += count
+            rows.append((str(bound) if bound != float("inf") else "+Inf", float(total)))
+        family.add_metric((), rows, self.sum)
+        return family
+
+
+class Bounded:
+    """The first so many values of a label as they are, the rest as `other`."""
+
+    def __init__(self, limit: int = LABEL_VALUES) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def __call__(self, value: str | None) -> str:
+        """The label value to use; a missing one is empty."""
+        if value is None:
+            return ""
+        if value in self._known:
+            return value
+        if len(self._known) >= self._limit or len(value) > LONGEST_LABEL:
+            return OTHER
+        self._known.add(value)
+        return value
+
+
+class Snapshot(Collector):
+    """Families as they were at one scrape."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by the registry."""
+        return self._families
+
+
+class Metrics:
+    """Every metric that this process exports; names and labels are public (`docs/contract.md`)."""
+
+    def __init__(self) -> None:
+        self._model, self._team = Bounded(), Bounded()
+        self.requests = Counter(
+            "planner_requests_total", "Requests answered, by status.", ("endpoint", "model", "team", "status")
+        )
+        self.duration = Histogram(
+            "planner_request_duration_seconds", "From arrival to the end of the answer.", REQUEST_SECONDS
+        )
+        self.first_byte = Histogram(
+            "planner_time_to_first_byte_seconds", "From arrival to the first byte of the answer.", REQUEST_SECONDS
+        )
+        self.overhead = Histogram(
+            "planner_overhead_seconds", "What the planner itself added before sending.", OVERHEAD_SECONDS
+        )
+        self.upstream_errors = Counter("planner_upstream_errors_total", "Requests the upstream failed.", ("type",))
+        self.tokens = Counter("planner_tokens_total", "Tokens by disjoint class.", ("model", "team", "kind"))
+        self.cost = Counter("planner_cost_usd_total", "Metered cost in dollars.", ("model", "team", "kind"), per=NANO)
+        self.untouched_cost = Counter(
+            "planner_untouched_cost_usd_total", "The same work without our edits.", ("model", "team"), per=NANO
+        )
+        self.decisions = Counter("planner_decisions_total", "Decisions by end.", ("action", "outcome", "reason"))
+        self.unpriced = Counter("planner_unpriced_requests_total", "Requests whose cost is unknown.", ("reason",))
+        self.fail_open = Counter("planner_fail_open_total", "Requests forwarded without us, by cause.", ("cause",))
+        self.container_starts = Counter("planner_container_starts_total", "Requests that started a container.")
+        self.container_reuses = Counter("planner_container_reuses_total", "Requests that went on in a warm container.")
+        self.container_seconds = Counter(
+            "planner_container_seconds_total", "Seconds of code execution, likely (estimate).", ("charge",)
+        )
+        self.ledger_write = Histogram("planner_ledger_write_seconds", "One ledger transaction.", OVERHEAD_SECONDS)
+        self._remaining: dict[Labels, float] = {}
+        self._gauges: list[Gauge] = []
+        self._families: list[Counter | Histogram] = [
+            self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
+            self.untouched_cost, self.decisions, self.unpriced, self.fail_open, self.container_starts,
+            self.container_reuses, self.container_seconds, self.ledger_write,
+        ]  # fmt: skip
+        self.gauge(
+            "planner_upstream_ratelimit_remaining",
+            "What the last answer said is left of a rate limit.",
+            lambda: tuple(self._remaining.items()),
+            labels=("kind",),
+        )
+
+    def gauge(self, name: str, text: str, read: Read, labels: Labels = ()) -> None:
+        """Export a value that somebody else knows; it is asked for at each scrape."""
+        self._gauges.append(Gauge(name, text, read, labels))
+
+    def observe(self, entry: Entry) -> None:
+        """Count one settled entry."""
+        model, team = self._model(entry.served_model or entry.model), self._team(entry.team)
+        self.requests.add((entry.endpoint, model, team, str(entry.status or entry.outcome)))
+        if entry.latency is not None:
+            self.duration.observe(entry.latency.total)
+            self.overhead.observe(entry.latency.overhead)
+            if entry.latency.first_byte is not None:
+                self.first_byte.observe(entry.latency.first_byte)
+        for decision in entry.decisions:
+            self.decisions.add((decision.action, decision.outcome, decision.reason or ""))
+        if entry.unpriced is not None:
+            self.unpriced.add((entry.unpriced,))
+        self._count_money(entry, model, team)
+        self._count_container(entry)
+
+    def observe_headers(self, headers: Mapping[bytes, bytes]) -> None:
+        """Note what an answer says is left of the rate limits, by kind (`input-tokens`)."""
+        for name, content in headers.items():
+            if name.startswith(RATELIMIT) and name.endswith(REMAINING) and content.isdigit():
+                self._remaining[name[len(RATELIMIT) : -len(REMAINING)].decode("latin-1"),] = float(content)
+
+    def _count_container(self, entry: Entry) -> None:
+        if entry.code is None or entry.container is None:
+            return
+        warm = any(each.outcome in {Outcome.THREADED, Outcome.CALLER} for each in entry.decisions)
+        (self.container_reuses if warm else self.container_starts).add()
+        self.container_seconds.add((entry.code.charge,), entry.code.seconds.likely)
+
+    def _count_money(self, entry: Entry, model: str, team: str) -> None:
+        if entry.tokens is not None:
+            for kind, count in msgspec.structs.asdict(entry.tokens).items():
+                if count:
+                    self.tokens.add((model, team, kind), count)
+        billed = [line for line in entry.lines if line.basis != "notional"]
+        for line in billed:
+            # A counter cannot fall, so what the allowance gives back is taken from the container time it pays for.
+            self.cost.add((model, team, "code_execution" if line.kind == "allowance_credit" else line.kind), line.nano)
+        if entry.untouched_nano is not None and len(billed) == len(entry.lines):
+            self.untouched_cost.add((model, team), entry.untouched_nano)
+
+    def gauges(self) -> list[Metric]:
+        """Every gauge with its samples: asked for on the event loop, where what they read is at rest."""
+        return [gauge.collect() for gauge in self._gauges]
+
+    def text(self, gauges: Iterable[Metric] = ()) -> bytes:
+        """The exposition format; takes a while for many series, so call it off the event loop."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(Snapshot([*(family.collect() for family in self._families), *gauges]))
+        return generate_latest(registry)

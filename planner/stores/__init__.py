@@ -1,0 +1,44 @@
+"""A store keeps records and knows no business rule; they come from the journal, through the writer, alone."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.ledger import Entry
+from planner.core.records import Record
+
+
+class StoreError(Exception):
+    """The store cannot be used; the message says why and what to do."""
+
+
+class Store(Protocol):
+    """Where the ledger is kept."""
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Store records in one transaction; applying one twice changes nothing. Raises StoreError."""
+        ...
+
+    def entries(self) -> AsyncIterator[Entry]:
+        """Every entry in order of arrival."""
+        ...
+
+    async def turn(self, key: str) -> Turn | None:
+        """The turn that is found under a key. Raises StoreError."""
+        ...
+
+    async def conversation(self, root: str) -> tuple[Conversation, str] | None:
+        """The conversation with a root, and when it was last seen (RFC 3339 UTC). Raises StoreError."""
+        ...
+
+    async def scopes(self) -> dict[str, Scope]:
+        """The scope of every principal that was ever answered. Raises StoreError."""
+        ...
+
+    async def forget(self, before: str) -> None:
+        """Forget conversations that nobody went on with since (RFC 3339 UTC). Raises StoreError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        ...

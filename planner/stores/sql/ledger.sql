@@ -1,0 +1,23 @@
+-- name: put_entry
+-- An intent is inserted; its settlement replaces it; a second settlement, or an intent read again, changes nothing.
+INSERT INTO entries (request_id, at, principal, team, endpoint, model, outcome, cost_nano, untouched_nano, entry)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (request_id) DO UPDATE
+SET team = excluded.team,
+    model = excluded.model,
+    outcome = excluded.outcome,
+    cost_nano = excluded.cost_nano,
+    untouched_nano = excluded.untouched_nano,
+    entry = excluded.entry
+WHERE entries.outcome = 'unknown' AND excluded.outcome <> 'unknown';
+
+-- name: entries_after
+-- One page of the ledger in time order; the pair (at, request_id) is where the page before ended.
+SELECT at, request_id, entry FROM entries
+WHERE (at, request_id) > ($1, $2)
+ORDER BY at, request_id
+LIMIT $3;
+
+-- name: count_entries
+-- How many requests the ledger has, by outcome.
+SELECT outcome, COUNT(*) FROM entries GROUP BY outcome ORDER BY outcome;

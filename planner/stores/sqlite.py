@@ -1,0 +1,202 @@
+"""The embedded store: one SQLite file in WAL mode, written by one process, readable by any."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import msgspec
+
+from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.ledger import Entry
+from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, TurnRecord
+from planner.stores import StoreError
+from planner.stores.statements import migrations, question_marks, statements
+
+PAGE = 1_000
+Row = tuple[str | int | None, ...]
+_SQL = {name: question_marks(text) for name, text in (statements("ledger") | statements("conversations")).items()}
+_encoder = msgspec.json.Encoder()
+_entries = msgspec.json.Decoder(Entry)
+_turns = msgspec.json.Decoder(Turn)
+_conversations = msgspec.json.Decoder(Conversation)
+
+
+class SqliteStore:
+    """A ledger in one file. Open it with `SqliteStore.open` (to write) or `SqliteStore.read` (to look)."""
+
+    def __init__(self, connection: aiosqlite.Connection, reader: aiosqlite.Connection, lock: int | None) -> None:
+        self._connection = connection
+        self._reader = reader  # of its own, so that a request never waits for the writer's transaction
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open for writing, create what is missing. Raises StoreError when another process writes to it."""
+        try:
+            lock = _lock(path)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be opened: {error.strerror}. Name another file with --store.") from error
+        try:
+            connection = await aiosqlite.connect(path, isolation_level=None)
+            try:
+                await connection.execute("PRAGMA journal_mode=WAL")
+                await connection.execute("PRAGMA synchronous=NORMAL")
+                await _migrate(connection, path)
+                reader = await aiosqlite.connect(path, isolation_level=None)
+            except BaseException:
+                await connection.close()
+                raise
+        except (aiosqlite.Error, OSError) as error:
+            os.close(lock)
+            raise StoreError(f"{path} cannot be used as a ledger: {error}. Name another file with --store.") from error
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(connection, reader, lock)
+
+    @classmethod
+    async def read(cls, path: Path) -> "SqliteStore":
+        """Open a ledger only to read it. Raises StoreError when there is none."""
+        try:
+            connection = await aiosqlite.connect(f"{_absolute(path).as_uri()}?mode=ro", uri=True)
+        except aiosqlite.Error as error:
+            raise StoreError(f"{path} cannot be read: {error}. Name a ledger with --store.") from error
+        try:
+            await connection.execute(_SQL["count_entries"])
+        except aiosqlite.Error as error:
+            await connection.close()
+            raise StoreError(f"{path} is not a ledger: {error}. Name a ledger with --store.") from error
+        return cls(connection, connection, None)
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Store records in one transaction; applying one twice changes nothing. Raises StoreError."""
+        try:
+            try:
+                await self._connection.execute("BEGIN IMMEDIATE")
+                for name, rows in _rows(records).items():
+                    await self._connection.executemany(_SQL[name], rows)
+                await self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:  # a full disk may end it, or leave it open behind a failed COMMIT
+                    await self._connection.execute("ROLLBACK")
+        except aiosqlite.Error as error:
+            raise StoreError(str(error)) from error
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Every entry in order of arrival, read by pages so that a reader never blocks the writer for long."""
+        at, request_id = "", ""
+        while True:
+            rows = await self._fetch("entries_after", at, request_id, PAGE)
+            for _, _, entry in rows:
+                yield _entries.decode(entry)
+            if len(rows) < PAGE:
+                return
+            at, request_id, _ = rows[-1]
+
+    async def turn(self, key: str) -> Turn | None:
+        """The turn that is found under a key. Raises StoreError."""
+        rows = await self._fetch("turn", key)
+        return _turns.decode(rows[0][0]) if rows else None
+
+    async def conversation(self, root: str) -> tuple[Conversation, str] | None:
+        """The conversation with a root, and when it was last seen (RFC 3339 UTC). Raises StoreError."""
+        rows = await self._fetch("conversation", root)
+        return (_conversations.decode(rows[0][0]), rows[0][1]) if rows else None
+
+    async def scopes(self) -> dict[str, Scope]:
+        """The scope of every principal that was ever answered. Raises StoreError."""
+        rows = await self._fetch("scopes")
+        return {principal: Scope(organization, workspace) for principal, organization, workspace in rows}
+
+    async def forget(self, before: str) -> None:
+        """Forget conversations that nobody went on with since (RFC 3339 UTC). Raises StoreError."""
+        try:
+            await self._connection.execute(_SQL["forget_turns"], (before,))
+            await self._connection.execute(_SQL["forget_conversations"], (before,))
+        except aiosqlite.Error as error:
+            raise StoreError(str(error)) from error
+
+    async def _fetch(self, name: str, *arguments: str | int) -> list[Any]:
+        try:
+            return list(await self._reader.execute_fetchall(_SQL[name], arguments))
+        except aiosqlite.Error as error:
+            raise StoreError(str(error)) from error
+
+    async def count(self) -> dict[str, int]:
+        """How many requests the ledger has, by outcome."""
+        return dict(await self._fetch("count_entries"))
+
+    async def close(self) -> None:
+        """Close the file and let the next process have it."""
+        await self._connection.close()
+        if self._reader is not self._connection:
+            await self._reader.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
+
+
+def _lock(path: Path) -> int:
+    """Hold `<path>.lock` as long as the process lives. Raises StoreError when another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StoreError(
+            f"{path} is in use by another planner process. Give this one its own file with --store, "
+            "or let several share one PostgreSQL."
+        ) from error
+    return descriptor
+
+
+async def _migrate(connection: aiosqlite.Connection, path: Path) -> None:
+    """Bring the schema up to what this code knows. Raises StoreError for a schema from the future."""
+    ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
+    scripts = migrations("sqlite")
+    if version > scripts[-1][0]:
+        raise StoreError(f"{path} was written by a newer planner (schema {version}). Upgrade this one.")
+    for number, script in scripts:
+        if number > version:
+            await connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _rows(records: Sequence[Record]) -> dict[str, list[Row]]:
+    """What to write, by statement; within one statement the order of the records is kept."""
+    rows: dict[str, list[Row]] = {}
+    for record in records:
+        match record:
+            case EntryRecord(entry=entry):
+                rows.setdefault("put_entry", []).append(_row(entry))
+            case TurnRecord(at=at, turn=turn):
+                text = _encoder.encode(turn).decode()
+                rows.setdefault("put_turn", []).extend((key, at, text) for key in turn.keys)
+            case ConversationRecord(at=at, conversation=conversation):
+                text = _encoder.encode(conversation).decode()
+                rows.setdefault("put_conversation", []).append((conversation.root, at, text))
+            case ScopeRecord(at=at, principal=principal, scope=scope):
+                rows.setdefault("put_scope", []).append((principal, at, scope.organization, scope.workspace))
+    return rows
+
+
+def _row(entry: Entry) -> Row:
+    return (
+        entry.request_id,
+        entry.at,
+        entry.principal,
+        entry.team,
+        entry.endpoint,
+        entry.model,
+        entry.outcome,
+        entry.cost_nano,
+        entry.untouched_nano,
+        _encoder.encode(entry).decode(),
+    )

@@ -1,0 +1,126 @@
+"""The reference way to the upstream: aiohttp with all that it would add, follow, store or decode switched off."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from planner.upstream import Headers, UpstreamError, UpstreamFault, UpstreamRequest
+
+ADDED_BY_AIOHTTP = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
+READ_BUFFER = 256 * 1024
+LONGEST_FIELD = 64 * 1024
+MOST_FIELDS = 1_000
+SENT_IN_PIECES = 1024 * 1024
+FIRST_STATUS, LAST_STATUS = 200, 599
+FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
+
+_exact: ContextVar[Headers] = ContextVar("exact headers of the request being built in this task")
+
+
+class ExactRequest(aiohttp.ClientRequest):
+    """Sends the caller's header fields as they are.
+
+    aiohttp's session folds `X-A` and `x-a` into one field; a proxy must not. Only the framing stays aiohttp's own.
+    """
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        """Put the exact fields between `Host` and the body's framing, and send."""
+        framing = [(name, value) for name, value in self.headers.items() if name.lower() in FRAMING]
+        exact = [(name.decode("ascii"), value.decode()) for name, value in _exact.get()]
+        self.headers = CIMultiDict(framing[:1] + exact + framing[1:])
+        return await super().send(conn)
+
+
+class PooledResponse:
+    """An aiohttp response behind `UpstreamResponse`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Headers = response.raw_headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises UpstreamError when it is cut."""
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as error:
+            raise _upstream_error(error) from error
+
+    def release(self) -> None:
+        """Give the connection back if the body was read to its end, else close it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class PooledUpstream:
+    """A pool of connections to one base address."""
+
+    def __init__(self, base: str, *, connect_timeout: float, idle_timeout: float) -> None:
+        parts = urlsplit(base)
+        self._scheme, self._authority, self._prefix = parts.scheme, parts.netloc, parts.path.rstrip("/")
+        self._session = aiohttp.ClientSession(
+            auto_decompress=False,
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_field_size=LONGEST_FIELD,
+            max_headers=MOST_FIELDS,
+            max_line_size=LONGEST_FIELD,
+            read_bufsize=READ_BUFFER,
+            request_class=ExactRequest,
+            skip_auto_headers=ADDED_BY_AIOHTTP,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=idle_timeout),
+            trust_env=False,
+        )
+        # aiohttp would send GET, PUT and DELETE again when a reused connection breaks; the planner retries nothing.
+        self._session._retry_connection = False  # noqa: SLF001 - there is no public switch
+
+    async def send(self, request: UpstreamRequest) -> PooledResponse:
+        """Send once and return when the head of the answer is there. Raises UpstreamError."""
+        # The whole target goes in as an encoded *path*: taken apart into path and query, an empty query loses its "?".
+        url = URL.build(
+            scheme=self._scheme, authority=self._authority, path=self._prefix + request.target, encoded=True
+        )
+        length = None if request.length is None else {"Content-Length": str(request.length)}
+        _exact.set(request.headers)
+        try:
+            response = await self._session.request(
+                request.method, url, headers=length, data=_payload(request.body), allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise _upstream_error(error) from error
+        if not FIRST_STATUS <= response.status <= LAST_STATUS:
+            response.close()
+            raise UpstreamError(UpstreamFault.PROTOCOL, f"not HTTP as we know it: status {response.status}")
+        return PooledResponse(response)
+
+    async def close(self) -> None:
+        """Close idle and open connections."""
+        await self._session.close()
+
+
+def _payload(body: bytes | AsyncIterator[bytes] | None) -> bytes | AsyncIterator[bytes] | io.BytesIO | None:
+    """The body as aiohttp should take it: a large one in pieces, since one long write holds the loop."""
+    return io.BytesIO(body) if isinstance(body, bytes) and len(body) > SENT_IN_PIECES else body
+
+
+def _upstream_error(error: Exception) -> UpstreamError:
+    """Sort what aiohttp raises by what it means for the request."""
+    match error:
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return UpstreamError(UpstreamFault.CONNECT, f"no connection: {type(error).__name__}")
+        case TimeoutError():
+            return UpstreamError(UpstreamFault.TIMEOUT, "no bytes within the idle timeout")
+        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | OSError():
+            return UpstreamError(UpstreamFault.RESET, f"the connection broke: {type(error).__name__}")
+        case _:
+            return UpstreamError(UpstreamFault.PROTOCOL, f"not HTTP as we know it: {type(error).__name__}")

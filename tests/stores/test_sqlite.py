@@ -1,0 +1,165 @@
+"""The embedded store takes records twice without a trace, belongs to one writer, and recovers from a failed write."""
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from planner.core.ledger import Digests, Ending, Entry
+from planner.core.records import EntryRecord
+from planner.stores import StoreError
+from planner.stores.sqlite import SqliteStore
+from tests.doubles.proxy import run
+
+
+def entry(number: int, outcome: Ending = "unknown", cost: int | None = None) -> Entry:
+    """One request."""
+    return Entry(
+        request_id=f"{number:024x}",
+        at=f"2026-11-22T12:00:{number % 60:02d}.000000+00:00",
+        principal="p",
+        endpoint="messages",
+        method="POST",
+        mode="plan",
+        outcome=outcome,
+        cost_nano=cost,
+        digests=Digests("r", "p"),
+    )
+
+
+async def ledger(store: SqliteStore) -> list[Entry]:
+    """All entries."""
+    return [each async for each in store.entries()]
+
+
+def test_records_are_applied_once(tmp_path: Path) -> None:
+    """An intent, its settlement, both again, and a second settlement: one row, the first settlement."""
+    intent, settled, late = entry(1), entry(1, "ok", 5), entry(1, "error", 7)
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        await store.apply([EntryRecord(intent)])
+        assert (await ledger(store))[0].outcome == "unknown"
+        for records in ([settled], [intent, settled], [late], [intent], [settled, late, intent]):
+            await store.apply([EntryRecord(each) for each in records])
+            assert await ledger(store) == [settled]
+        assert await store.count() == {"ok": 1}
+        await store.close()
+
+    run(scenario())
+
+
+def test_entries_are_in_order_of_arrival(tmp_path: Path) -> None:
+    """Reading by pages gives every entry once, in order, also where arrivals coincide."""
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        await store.apply([EntryRecord(entry(number)) for number in range(2_500)])
+        got = await ledger(store)
+        assert len(got) == 2_500
+        assert [(each.at, each.request_id) for each in got] == sorted((each.at, each.request_id) for each in got)
+        reader = await SqliteStore.read(tmp_path / "l.db")
+        assert await ledger(reader) == got
+        await reader.close()
+        await store.close()
+
+    run(scenario())
+
+
+def test_one_writer(tmp_path: Path) -> None:
+    """A second writer is refused with a sentence; once the first is gone, it may write."""
+
+    async def scenario() -> None:
+        first = await SqliteStore.open(tmp_path / "l.db")
+        with pytest.raises(StoreError, match=r"in use by another planner process.*PostgreSQL"):
+            await SqliteStore.open(tmp_path / "l.db")
+        await first.close()
+        await (await SqliteStore.open(tmp_path / "l.db")).close()
+
+    run(scenario())
+
+
+def test_what_is_no_ledger(tmp_path: Path) -> None:
+    """A file that is none, a missing one, a directory and a newer schema are told apart from bugs."""
+    (tmp_path / "text.db").write_text("this is text, and not at all a database" * 100)
+    (tmp_path / "directory.db").mkdir()
+    with closing(sqlite3.connect(tmp_path / "newer.db")) as newer:
+        newer.execute("PRAGMA user_version = 999")
+
+    async def scenario() -> None:
+        for name in ("text.db", "directory.db", "newer.db"):
+            with pytest.raises(StoreError):
+                await SqliteStore.open(tmp_path / name)
+        for name in ("text.db", "missing.db", "directory.db"):
+            with pytest.raises(StoreError):
+                await SqliteStore.read(tmp_path / name)
+        assert not (tmp_path / "missing.db").exists()
+
+    run(scenario())
+
+
+def test_failed_write_leaves_no_transaction(tmp_path: Path) -> None:
+    """A batch that fails is not half there, and the next one is taken."""
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        with closing(sqlite3.connect(tmp_path / "l.db", isolation_level=None)) as other:
+            other.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON entries WHEN NEW.request_id LIKE '%3'"
+                " BEGIN SELECT RAISE(ROLLBACK, 'full'); END"
+            )
+            with pytest.raises(StoreError, match="full"):
+                await store.apply([EntryRecord(entry(number)) for number in range(5)])
+            assert await ledger(store) == []
+            other.execute("DROP TRIGGER full")
+        await store.apply([EntryRecord(entry(number)) for number in range(5)])
+        assert len(await ledger(store)) == 5
+        await store.close()
+
+    run(scenario())
+
+
+def test_schema_is_migrated_once(tmp_path: Path) -> None:
+    """Opening again changes nothing."""
+
+    async def scenario() -> None:
+        for number in range(3):
+            store = await SqliteStore.open(tmp_path / "deep" / "er" / "l.db")
+            await store.apply([EntryRecord(entry(number))])
+            assert len(await ledger(store)) == number + 1
+            await store.close()
+
+    run(scenario())
+
+
+def test_entry_survives_the_store(tmp_path: Path) -> None:
+    """What comes out is what went in, raw usage included."""
+    whole = msgspec.structs.replace(
+        entry(1, "ok", 9_000_000_000_000),
+        usage=msgspec.Raw(b'{"input_tokens":1,"future":[1.0,"\\u00e9"]}'),
+        tags={"team": "é"},
+        model="m" * 1_000,
+    )
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        await store.apply([EntryRecord(whole)])
+        (got,) = await ledger(store)
+        assert got == whole
+        await store.close()
+
+    run(scenario())
+
+
+def test_lock_file_is_private(tmp_path: Path) -> None:
+    """The lock beside the ledger is ours alone."""
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        assert stat.S_IMODE((tmp_path / "l.db.lock").stat().st_mode) == 0o600
+        await store.close()
+
+    run(scenario())

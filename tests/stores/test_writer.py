@@ -1,0 +1,189 @@
+"""The writer moves everything from the journal to the store, once, and outlives a store that does not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from planner.clock import VirtualClock
+from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.ledger import Digests, Entry
+from planner.core.records import EntryRecord, Record, encode
+from planner.stores import StoreError
+from planner.stores.journal import Journal
+from planner.stores.writer import Writer
+from tests.doubles.proxy import run, settled
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def record(number: int) -> bytes:
+    """The intent of one request."""
+    entry = Entry(
+        request_id=f"{number:024x}",
+        at=NOW.isoformat(timespec="microseconds"),
+        principal="p",
+        endpoint="messages",
+        method="POST",
+        mode="plan",
+        digests=Digests("r", "p"),
+    )
+    return encode(EntryRecord(entry))
+
+
+class Shelf:
+    """A store in memory that can be down."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.applied: list[Record] = []
+        self.largest = 0
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Take records, or refuse them."""
+        self.largest = max(self.largest, len(records))
+        if self.down:
+            raise StoreError("down")
+        self.applied += records
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """The entries taken."""
+        for each in self.applied:
+            if isinstance(each, EntryRecord):
+                yield each.entry
+
+    async def turn(self, key: str) -> Turn | None:
+        """No turn."""
+        del key
+        return None
+
+    async def conversation(self, root: str) -> tuple[Conversation, str] | None:
+        """No conversation."""
+        del root
+        return None
+
+    async def scopes(self) -> dict[str, Scope]:
+        """No scopes."""
+        return {}
+
+    async def forget(self, before: str) -> None:
+        """Nothing to forget."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class Bench:
+    """A writer between a journal and a shelf, on a virtual clock."""
+
+    def __init__(self, directory: Path) -> None:
+        self.journal = Journal(directory)
+        self.shelf = Shelf()
+        self.clock = VirtualClock(NOW)
+        self.seconds: list[float] = []
+        self.troubles: list[str] = []
+        self.writer = Writer(
+            self.journal, self.shelf, self.clock, on_write=self.seconds.append, on_trouble=self.troubles.append
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A fresh bench."""
+    return Bench(tmp_path)
+
+
+def test_all_records_arrive(bench: Bench) -> None:
+    """Everything appended is applied once, in order."""
+    lines = [record(number) for number in range(1_300)]
+    for line in lines:
+        bench.journal.append(line)
+
+    async def scenario() -> None:
+        while await bench.writer.write_once():
+            pass
+
+    run(scenario())
+    assert [encode(each) for each in bench.shelf.applied] == lines
+    assert bench.writer.pending == 0
+    assert len(bench.seconds) > 1
+    assert not bench.troubles
+
+
+def test_store_that_is_down(bench: Bench) -> None:
+    """What waits, waits on disk: batches stay small, the age of the oldest grows, and all arrives after recovery."""
+    bench.shelf.down = True
+    for number in range(3_000):
+        bench.journal.append(record(number))
+
+    async def scenario() -> None:
+        for _ in range(10):
+            assert await bench.writer.write_once()
+        assert bench.writer.pending == 3_000
+        assert bench.writer.oldest_pending_seconds() == pytest.approx(10)
+        assert bench.shelf.largest <= 500
+        assert len(bench.troubles) == 10
+        bench.shelf.down = False
+        while await bench.writer.write_once():
+            pass
+
+    run(scenario())
+    assert len(bench.shelf.applied) == 3_000
+    assert (bench.writer.pending, bench.writer.oldest_pending_seconds()) == (0, 0)
+
+
+def test_lines_that_are_no_records(bench: Bench) -> None:
+    """A line that cannot be read is said and skipped; its neighbours arrive, and its content is not repeated."""
+    for line in (record(1), b"{", b'{"record":"entry"}', b"\xff\xfe", b"[" * 5_000, b"", record(2)):
+        bench.journal.append(line)
+    run(bench.writer.write_once())
+    assert [encode(each) for each in bench.shelf.applied] == [record(1), record(2)]
+    assert len(bench.troubles) == 5
+    assert bench.writer.pending == 0
+
+
+def test_runs_until_told_to_stop(bench: Bench) -> None:
+    """A sleeping writer wakes for new records, and ends when told to."""
+
+    async def scenario() -> None:
+        running = asyncio.get_running_loop().create_task(bench.writer.run())
+        for number in range(3):
+            bench.journal.append(record(number))
+            bench.writer.wake()
+            await settled(lambda: not bench.writer.pending)
+        bench.writer.stop()
+        await running
+
+    run(scenario())
+    assert len(bench.shelf.applied) == 3
+
+
+def test_journal_that_cannot_be_read(bench: Bench, tmp_path: Path) -> None:
+    """A journal that someone took away is said, and tried again."""
+    bench.journal.append(record(1))
+    (segment,) = tmp_path.iterdir()
+    content = segment.read_bytes()
+    segment.unlink()
+
+    async def scenario() -> None:
+        assert await bench.writer.write_once()
+        segment.write_bytes(content)
+        assert await bench.writer.write_once()
+
+    run(scenario())
+    assert len(bench.troubles) == 1
+    assert len(bench.shelf.applied) == 1
+
+
+def test_drain_leaves_the_rest_for_the_next_start(bench: Bench) -> None:
+    """At the end the store gets what it takes; the rest stays on disk, and that is said."""
+    bench.journal.append(record(1))
+    run(bench.writer.drain())
+    bench.shelf.down = True
+    bench.journal.append(record(2))
+    run(bench.writer.drain())
+    assert len(bench.shelf.applied) == 1
+    assert bench.writer.pending == 1
+    assert "1 records stay" in bench.troubles[0]
