@@ -1,0 +1,232 @@
+"""Builds everything and decides nothing: one process of the proxy, from its settings to an ASGI application."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import uvicorn
+from litestar import Litestar, asgi
+from litestar.types import Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from planner import log as logs
+from planner.clock import Clock, Ids, RandomIds, SystemClock
+from planner.core.reasons import Reason
+from planner.core.rulebook import RuleBook
+from planner.listening import Listener, listening
+from planner.metrics import Metrics
+from planner.proxy import own
+from planner.proxy.forward import Forward
+from planner.proxy.hours import Hours
+from planner.proxy.learning import Learning
+from planner.proxy.memory import Memory
+from planner.proxy.planning import Planning
+from planner.proxy.protocol import FaithfulProtocol
+from planner.proxy.recorder import Recorder
+from planner.settings import Settings, sqlite_path
+from planner.stores import Store, StoreError
+from planner.stores.journal import Journal
+from planner.stores.sqlite import SqliteStore
+from planner.stores.writer import Writer
+from planner.tasks import Tasks
+from planner.upstream.pooled import PooledUpstream
+
+GRACEFUL_SECONDS = 30
+DAY_SECONDS = 86_400
+
+
+class App:
+    """One proxy process: `asgi` serves while `running` holds its parts open."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rules: RuleBook,
+        *,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        log: FilteringBoundLogger | None = None,
+    ) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._clock = clock or SystemClock()
+        self._ids = ids or RandomIds()
+        self.log = log or logs.build()
+        self._forward: Forward | None = None
+        self.metrics = Metrics()
+        self.asgi = Litestar(
+            route_handlers=[
+                *own.routes(
+                    self.metrics,
+                    token=settings.admin_token,
+                    open_metrics=settings.open_metrics,
+                    ready=lambda: self._forward is not None,
+                ),
+                asgi("/", is_mount=True, copy_scope=False)(self._handle),
+            ],
+            logging_config=None,
+            openapi_config=None,
+        )
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._forward is None:
+            raise RuntimeError("a request came before the application was running")
+        await self._forward(scope, receive, send)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open store, journal and upstream, and close them in the order in which nothing is lost. Raises StoreError."""
+        settings = self._settings
+        path = sqlite_path(settings.store)
+        async with AsyncExitStack() as opened:
+            store = await SqliteStore.open(path)
+            opened.push_async_callback(store.close)
+            journal = Journal(path.with_name(path.name + ".intents"))
+            opened.callback(journal.close)
+            writer = Writer(
+                journal,
+                store,
+                self._clock,
+                on_write=self.metrics.ledger_write.observe,
+                on_trouble=lambda text: self.log.error("ledger", trouble=text),
+            )
+            memory, hours = Memory(store), Hours()
+            recorder = Recorder(journal, writer, self.metrics, self.log)
+            await writer.drain()  # what the last process left behind is remembered before the first request comes
+            await memory.load()
+            tasks = Tasks(self._task_failed)
+            opened.push_async_callback(tasks.close)
+            opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
+            tasks.start("forgetting", self._forget_old(store))
+            upstream = PooledUpstream(
+                settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
+            )
+            opened.push_async_callback(upstream.close)
+            self._export(writer, memory, hours)
+            self._forward = Forward(
+                upstream=upstream,
+                planning=Planning(
+                    rules=self._rules,
+                    memory=memory,
+                    hours=hours,
+                    metrics=self.metrics,
+                    log=self.log,
+                    stop=_stop(settings),
+                    budget=settings.decide_timeout,
+                ),
+                learning=Learning(memory, hours, recorder),
+                recorder=recorder,
+                metrics=self.metrics,
+                hours=hours,
+                rules=self._rules,
+                clock=self._clock,
+                ids=self._ids,
+                tasks=tasks,
+                log=self.log,
+                body_limit=settings.body_limit,
+            )
+            opened.callback(self._close)
+            yield
+
+    def _close(self) -> None:
+        self._forward = None
+
+    async def _forget_old(self, store: Store) -> None:
+        """Forget, now and every day, the conversations that nobody goes on with."""
+        expire = timedelta(days=self._rules.settings.conversations.expire_days)
+        while True:
+            try:
+                await store.forget((self._clock.now() - expire).isoformat(timespec="microseconds"))
+            except StoreError as error:
+                self.log.warning("old conversations stay for another day", error=str(error))
+            await asyncio.sleep(DAY_SECONDS)
+
+    def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
+        """Export what only this process as a whole knows."""
+        rules, gauge = self._rules, self.metrics.gauge
+        free = rules.settings.free_hours
+        gauge("planner_ledger_pending", "Records that the store lacks.", lambda: [((), float(writer.pending))])
+        gauge(
+            "planner_ledger_oldest_pending_seconds",
+            "How long the oldest of them has waited.",
+            lambda: [((), writer.oldest_pending_seconds())],
+        )
+        gauge("planner_rules_info", "The rule book in force.", lambda: [((rules.digest,), 1.0)], labels=("digest",))
+        gauge(
+            "planner_containers",
+            "Containers of remembered turns.",
+            lambda: [((state,), float(number)) for state, number in memory.containers().items()],
+            labels=("state",),
+        )
+        gauge(
+            "planner_edited_conversations",
+            "Edited conversations seen within the last hour.",
+            lambda: [((), float(memory.edited_conversations(self._clock.now())))],
+        )
+        gauge(
+            "planner_free_hours_used",
+            "Container hours of this month that count against the allowance, as far as this process knows (estimate).",
+            lambda: [((), free.used_elsewhere + hours.total(self._clock.now()))],
+        )
+        gauge("planner_free_hours_limit", "Free container hours of a month.", lambda: [((), float(free.limit))])
+
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        self.log.error("task failed", task=name, error=type(error).__name__)
+
+
+async def _write_all(writer: Writer, recorder: Recorder, writing: asyncio.Task[None]) -> None:
+    """Let the writer end between two transactions, then move what is left."""
+    writer.stop()
+    try:
+        await writing
+    finally:
+        recorder.close()
+        await writer.drain()
+
+
+def _stop(settings: Settings) -> Reason | None:
+    """Why this process decides nothing new, if it does not; what was begun is repeated all the same."""
+    return Reason.OBSERVE if settings.observe else Reason.DRAINING if settings.drain else None
+
+
+class Server:
+    """The HTTP server around an App."""
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def serve(self) -> None:
+        """Serve until a signal says stop. Raises StoreError, AddressError."""
+        loop = asyncio.get_running_loop()
+        async with self._app.running(), self._listening() as (listener, url):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, listener.stop)
+            self._app.log.info("listening", url=url)
+            await listener.stopped.wait()
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Serve beside other work and yield the base address. Raises StoreError, AddressError."""
+        async with self._app.running(), self._listening() as (_, url):
+            yield url
+
+    def _listening(self) -> AbstractAsyncContextManager[tuple[Listener, str]]:
+        config = uvicorn.Config(
+            self._app.asgi,
+            http=FaithfulProtocol,
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            log_level="critical",
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
+        return listening(config, self._settings.host, self._settings.port)

@@ -1,0 +1,66 @@
+"""A request at the door: its head is read once, into a value."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from litestar.types import Scope
+
+from planner.core.endpoints import Endpoint, endpoint
+from planner.core.rulebook import Callers
+from planner.proxy.callers import Caller, identify
+from planner.proxy.headers import Field
+from planner.proxy.protocol import fields_of, target_of
+
+
+class BadTargetError(Exception):
+    """The request target is neither a path nor an http(s) address."""
+
+
+class OwnAddressError(Exception):
+    """The request is for a page of the planner's own that does not exist; it must not go upstream."""
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """The head of a request; `started` is monotonic seconds."""
+
+    request_id: str
+    at: datetime
+    started: float
+    method: str
+    target: str
+    fields: Sequence[Field]
+    endpoint: Endpoint
+    caller: Caller
+
+
+def arrive(scope: Scope, callers: Callers, request_id: str, at: datetime, started: float) -> Arrived:
+    """Read the head of a request. Raises BadTargetError, OwnAddressError, UnicodeDecodeError."""
+    fields = fields_of(scope)
+    for _, content in fields:
+        content.decode()
+    target = origin_form(target_of(scope).decode("ascii"))
+    if target.partition("?")[0].split("/")[1] == "planner":
+        raise OwnAddressError
+    method = str(scope["method"])  # type: ignore[typeddict-item]  # websockets are off
+    return Arrived(
+        request_id=request_id,
+        at=at,
+        started=started,
+        method=method,
+        target=target,
+        fields=fields,
+        endpoint=endpoint(method, target.partition("?")[0]),
+        caller=identify(fields, callers),
+    )
+
+
+def origin_form(target: str) -> str:
+    """The path and query of a request target, whichever form it came in. Raises BadTargetError."""
+    if target.startswith("/"):
+        return target
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in {"http", "https"}:
+        raise BadTargetError
+    _, slash, path = rest.partition("/")
+    return slash + path or "/"

@@ -1,0 +1,243 @@
+"""One request's way through the proxy: read it, plan it, write down the intent, send it, relay the answer, settle."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+from litestar.types import Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from planner.clock import Clock, Ids
+from planner.core import splice
+from planner.core.allowance import allowance
+from planner.core.breaker import Blame, retreat
+from planner.core.bundle import frees_code
+from planner.core.containers import preloads
+from planner.core.conversations import ToolEdit, continues_thread
+from planner.core.exchange import Exchange
+from planner.core.ledger import Digests, Entry, Latency
+from planner.core.reasons import Reason
+from planner.core.rulebook import RuleBook
+from planner.core.settlement import Terms
+from planner.metrics import Metrics
+from planner.proxy import errors
+from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive
+from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, announced_length, has_body
+from planner.proxy.headers import upward, value
+from planner.proxy.hours import MS_PER_HOUR, Hours
+from planner.proxy.learning import Answered, Learning
+from planner.proxy.planning import Planned, Planning, untouched
+from planner.proxy.recorder import Recorder
+from planner.proxy.relay import Instead, Outgoing, Relay, relay
+from planner.tasks import Tasks
+from planner.upstream import Upstream, UpstreamError, UpstreamFault, UpstreamRequest
+
+MEGABYTE: Final = 1024 * 1024
+
+
+class Forward:
+    """The ASGI application for everything that is not the planner's own."""
+
+    def __init__(  # noqa: PLR0913 - the parts of the proxy, named
+        self,
+        *,
+        upstream: Upstream,
+        planning: Planning,
+        learning: Learning,
+        recorder: Recorder,
+        metrics: Metrics,
+        hours: Hours,
+        rules: RuleBook,
+        clock: Clock,
+        ids: Ids,
+        tasks: Tasks,
+        log: FilteringBoundLogger,
+        body_limit: int,
+    ) -> None:
+        self._upstream = upstream
+        self._planning = planning
+        self._learning = learning
+        self._recorder = recorder
+        self._metrics = metrics
+        self._hours = hours
+        self._rules = rules
+        self._clock = clock
+        self._ids = ids
+        self._tasks = tasks
+        self._log = log
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request, whatever its method and path."""
+        request_id = self._ids.new()
+        try:
+            arrived = arrive(scope, self._rules.callers, request_id, self._clock.now(), self._clock.monotonic())
+            incoming = Incoming(receive, arrived.fields)
+            body = await incoming.whole(self._body_limit) if _is_read(arrived) else None
+        except TooLargeError:
+            detail = f"the body of this request is larger than {self._body_limit // MEGABYTE} MB"
+            await errors.send_error(send, errors.TOO_LARGE, detail, request_id)
+        except OwnAddressError:
+            await errors.send_error(send, errors.NOT_FOUND, "there is no such page", request_id)
+        except BadTargetError:
+            await errors.send_error(send, errors.BAD_REQUEST, "the request target is no path", request_id)
+        except UnicodeDecodeError:
+            await errors.send_error(send, errors.BAD_REQUEST, "a header field is not UTF-8", request_id)
+        except ClientGoneError:
+            return
+        else:
+            await self._carry(arrived, incoming, body, send)
+
+    async def _carry(self, arrived: Arrived, incoming: Incoming, body: bytes | None, send: Send) -> None:
+        """Plan a request, send it, and bring its answer back; whatever happens, it is settled once."""
+        received = self._clock.monotonic()
+        planned = await self._plan(arrived, body)
+        intent = self._intent(arrived, planned)
+        exchange = Exchange(intent, Terms(at=arrived.at, model=""), self._rules, billing=arrived.endpoint.billing)
+        self._recorder.intend(intent)
+        if planned is not None:
+            self._learning.sending(planned, arrived.at)
+        progress = Relay(plan=None if planned is None else planned.plan)
+        overhead = self._clock.monotonic() - received
+        try:
+            await relay(
+                self._outgoing(arrived, incoming, planned),
+                exchange,
+                progress,
+                incoming=incoming,
+                upstream=self._upstream,
+                send=send,
+                tasks=self._tasks,
+                clock=self._clock,
+            )
+        except UpstreamError as error:
+            if incoming.gone:  # the upload broke off at the caller's end
+                progress.ending = "cancelled"
+                return
+            self._metrics.upstream_errors.add((error.fault.value,))
+            if error.fault is UpstreamFault.CONNECT:
+                exchange.not_sent()
+            if not progress.begun:
+                await errors.send_error(send, errors.OF_UPSTREAM[error.fault], str(error), intent.request_id)
+        except asyncio.CancelledError:
+            progress.ending = "cancelled"
+            raise
+        except Exception as error:  # whatever our bug is, the caller hears of it in the API's own shape
+            self._log.error("relaying failed", request_id=arrived.request_id, error=type(error).__name__)
+            if progress.begun:
+                raise
+            await errors.send_error(send, errors.OUR_BUG, "an error of its own", intent.request_id)
+        finally:
+            self._settle(arrived, planned, exchange, progress, overhead)
+
+    async def _plan(self, arrived: Arrived, body: bytes | None) -> Planned | None:
+        """The plan for a request that is planned; None for all others."""
+        if not arrived.endpoint.planned:
+            return None
+        if body is None:
+            return Planned(body=b"", plan=untouched(Reason.ENCODED_BODY))
+        return await self._planning.plan(body, arrived.caller, arrived.at)
+
+    def _settle(
+        self, arrived: Arrived, planned: Planned | None, exchange: Exchange, progress: Relay, overhead: float
+    ) -> None:
+        first = progress.first_byte_at
+        latency = Latency(
+            total=round(self._clock.monotonic() - arrived.started, 6),
+            first_byte=None if first is None else round(first - arrived.started, 6),
+            overhead=round(overhead, 6),
+        )
+        sent = planned
+        if planned is not None and progress.plan is not None:
+            sent = msgspec.structs.replace(planned, plan=progress.plan)
+        try:
+            entry = exchange.settle(progress.ending, latency, self._terms(arrived, sent, exchange))
+        except Exception as error:  # noqa: BLE001 - the answer is out; its intent stays in the ledger as unknown
+            self._log.error("settling failed", request_id=arrived.request_id, error=type(error).__name__)
+            self._metrics.fail_open.add(("settle",))
+            self._learning.abandoned(planned)
+            return
+        entry = msgspec.structs.replace(entry, attempts=progress.attempts)
+        self._recorder.settle(entry)
+        self._metrics.observe_headers(exchange.headers)
+        answered = Answered(
+            planned=planned,
+            sent=sent,
+            blamed=progress.blamed,
+            entry=entry,
+            exchange=exchange,
+            account=arrived.caller.account,
+        )
+        try:
+            self._learning.settled(answered)
+        except Exception as error:  # noqa: BLE001 - the answer is out, and what was not learnt costs only a decision
+            self._log.error("learning failed", request_id=arrived.request_id, error=type(error).__name__)
+            self._metrics.fail_open.add(("learning",))
+            self._learning.abandoned(planned)
+
+    def _intent(self, arrived: Arrived, planned: Planned | None) -> Entry:
+        caller = arrived.caller
+        request = None if planned is None else planned.request
+        return Entry(
+            request_id=arrived.request_id,
+            at=arrived.at.isoformat(timespec="microseconds"),
+            principal=caller.principal,
+            organization=caller.organization,
+            workspace=caller.workspace,
+            team=caller.team,
+            project=caller.project,
+            tags=caller.tags,
+            endpoint=arrived.endpoint.name,
+            method=arrived.method,
+            model=None if request is None else request.model,
+            mode=caller.mode,
+            expected_nano=None if planned is None else planned.plan.expected,
+            decisions=() if planned is None else planned.plan.decisions,
+            digests=Digests(self._rules.digest, self._rules.prices.digest),
+        )
+
+    def _terms(self, arrived: Arrived, sent: Planned | None, exchange: Exchange) -> Terms:
+        """What the price of this request depends on besides its usage, once its answer is there."""
+        told, caller = exchange.ended(), arrived.caller
+        if sent is None:
+            return Terms(at=arrived.at, model="", notional=caller.subscription)
+        organization = exchange.organization or ""
+        container = None if told.container is None else told.container.id
+        request, plan, settings = sent.request, sent.plan, self._rules.settings
+        hours = (self._hours.of(organization, arrived.at), self._hours.untouched(organization, arrived.at))
+        left, untouched = (allowance(settings.free_hours, used, arrived.at).left for used in hours)
+        return Terms(
+            at=arrived.at,
+            model="",
+            edit=plan.tool_edit,
+            free=plan.free,
+            frees=request is not None and frees_code(request.tools, ToolEdit(), self._rules),
+            threaded=plan.threaded,
+            tool_cached=request is None or continues_thread(request) or request.breakpoints.after_tools,
+            sessions=self._learning.sessions(container or sent.container),
+            free_ms=round(left * MS_PER_HOUR),
+            untouched_free_ms=round(untouched * MS_PER_HOUR),
+            preloaded=request is not None and preloads(request, settings.code),
+            notional=caller.subscription,
+        )
+
+    def _outgoing(self, arrived: Arrived, incoming: Incoming, planned: Planned | None) -> Outgoing:
+        """What goes upstream, and what goes instead when an edit of ours is refused."""
+        headers = upward(arrived.fields)
+        if planned is None or not _is_read(arrived):
+            body = incoming.pieces() if has_body(arrived.fields) else None
+            length = announced_length(arrived.fields)
+            return Outgoing(request=UpstreamRequest(arrived.method, arrived.target, headers, body, length))
+        request = UpstreamRequest(arrived.method, arrived.target, headers, planned.body)
+        return Outgoing(request=request, instead=lambda blamed: self._instead(planned, blamed))
+
+    def _instead(self, planned: Planned, blamed: Blame) -> Instead | None:
+        """The request without what was refused."""
+        request = planned.request
+        plan = None if request is None else retreat(planned.plan, request, blamed, self._rules)
+        return None if request is None or plan is None else Instead(splice.apply(request.body, plan.edits).body, plan)
+
+
+def _is_read(arrived: Arrived) -> bool:
+    """Whether the body is read whole before it goes on: only what is planned, and not if it is encoded."""
+    return arrived.endpoint.planned and value(arrived.fields, b"content-encoding") is None

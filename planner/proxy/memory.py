@@ -1,0 +1,161 @@
+"""What this process remembers of conversations, containers, prefixes and scopes; what it forgot, the store knows.
+
+Everything here is bounded: the oldest goes first, and the store keeps it for `conversations.expire_days`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+
+from planner.core.containers import Lease, State
+from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.facts import Epoch
+from planner.core.settlement import Session, Sessions
+from planner.stores import Store
+
+BOUND: Final = 100_000
+CONTAINERS: Final = 10_000
+LONGEST_CACHE: Final = timedelta(hours=1)
+"""Caches live 5 minutes or 1 hour: https://platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11-22."""
+REST: Final = timedelta(hours=1)
+"""How long a rule rests after the API refused its edit: a setting of ours, long enough to be noticed in the metrics."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V], Generic[K, V]):
+    """A dict that keeps what was put in last."""
+
+    def __init__(self, bound: int) -> None:
+        super().__init__()
+        self._bound = bound
+
+    def put(self, key: K, value: V) -> None:
+        """Put a value in as the newest."""
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > self._bound:
+            self.popitem(last=False)
+
+
+class Memory:
+    """Conversations in flight. Reads go to memory, then to the store; writes are the journal's business.
+
+    `bound` is how many of each kind are kept.
+    """
+
+    def __init__(self, store: Store, bound: int = BOUND) -> None:
+        self._store = store
+        self._leases: Recent[str, Lease] = Recent(bound)
+        self._roots: Recent[str, tuple[Conversation, datetime]] = Recent(bound)
+        self._epochs: Recent[str, Epoch] = Recent(bound)
+        self._scopes: Recent[str, Scope] = Recent(bound)
+        self._containers: Recent[str, Lease] = Recent(min(bound, CONTAINERS))
+        self._sessions: Recent[str, Sessions] = Recent(min(bound, CONTAINERS))
+        self._edited: Recent[str, datetime] = Recent(bound)
+        self._resting: Recent[str, datetime] = Recent(bound)
+
+    async def load(self) -> None:
+        """Read what is small and needed from the first request on. Raises StoreError."""
+        for account, scope in (await self._store.scopes()).items():
+            self._scopes.put(account, scope)
+
+    def scope(self, account: str) -> Scope | None:
+        """Where this account was last answered."""
+        return self._scopes.get(account)
+
+    def epoch(self, prefix: str, now: datetime) -> Epoch | None:
+        """What is known of a prefix, as long as its cache can be warm."""
+        epoch = self._epochs.get(prefix)
+        return epoch if epoch is not None and now - epoch.last_seen < LONGEST_CACHE else None
+
+    def rest(self, prefix: str, now: datetime) -> None:
+        """Let our edits rest on a prefix, since the API refused one."""
+        self._resting.put(prefix, now)
+
+    def rests(self, prefix: str, now: datetime) -> bool:
+        """Whether our edits rest on a prefix."""
+        since = self._resting.get(prefix)
+        return since is not None and now - since < REST
+
+    def edited_conversations(self, now: datetime) -> int:
+        """How many edited conversations were seen within the last hour."""
+        return sum(now - seen < LONGEST_CACHE for seen in self._edited.values())
+
+    async def lease(self, keys: Sequence[str]) -> Lease | None:
+        """The turn under the first key that is known: to memory, or else to the store. Raises StoreError."""
+        for key in keys:
+            if (lease := self._leases.get(key)) is not None:
+                return lease
+        for key in keys:
+            if (turn := await self._store.turn(key)) is not None:
+                return self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
+        return None
+
+    def sessions(self, container_id: str) -> Sessions:
+        """What is billed in a container up to now."""
+        return self._sessions.get(container_id, Sessions())
+
+    def learn_sessions(self, container_id: str, sessions: Sessions) -> None:
+        """Remember what is billed in a container."""
+        self._sessions.put(container_id, sessions)
+
+    async def conversation(self, root: str, now: datetime, *, begins: bool) -> Conversation | None:
+        """The conversation with a root; one that begins again after the longest cache life is new."""
+        known = self._roots.get(root)
+        if known is None and (stored := await self._store.conversation(root)) is not None:
+            known = stored[0], datetime.fromisoformat(stored[1])
+        if known is None or (begins and now - known[1] >= LONGEST_CACHE):
+            return None
+        return known[0]
+
+    def begin(self, conversation: Conversation, now: datetime) -> bool:
+        """Remember a conversation; say whether it is news that the store should have."""
+        known = self._roots.get(conversation.root)
+        self._roots.put(conversation.root, (conversation, now))
+        if not conversation.edit.empty:
+            self._edited.put(conversation.root, now)
+        return known is None or known[0] != conversation or now - known[1] > LONGEST_CACHE
+
+    def learn_scope(self, account: str, scope: Scope) -> bool:
+        """Remember where an account was answered; say whether that is news."""
+        news = self._scopes.get(account) != scope
+        self._scopes.put(account, scope)
+        return news
+
+    def learn_prefix(self, prefix: str, epoch: Epoch) -> None:
+        """Remember that a prefix is warm."""
+        self._epochs.put(prefix, epoch)
+
+    def learn_turn(self, turn: Turn) -> None:
+        """Remember a response by its ids."""
+        if turn.keys:
+            self._keep(turn)
+
+    def containers(self) -> dict[str, int]:
+        """How many of the containers seen last are in which state, each by the newest turn that ran in it."""
+        counts = {state.value: 0 for state in State}
+        for lease in self._containers.values():
+            counts[lease.state.value] += 1
+        return counts
+
+    def _keep(self, turn: Turn) -> Lease:
+        lease = Lease(turn, State.CONTINUED if turn.continued else State.IDLE)
+        for key in turn.keys:
+            self._leases.put(key, lease)
+        if turn.container is not None:
+            self._containers.put(turn.container, lease)
+            if turn.container not in self._sessions:
+                self._sessions.put(turn.container, sessions_of(turn))
+        return lease
+
+
+def sessions_of(turn: Turn) -> Sessions:
+    """What was billed in its container when a turn ended."""
+    return Sessions(_session(turn.used_ms, turn.used_at), _session(turn.untouched_ms, turn.untouched_at))
+
+
+def _session(used_ms: int | None, last: datetime | None) -> Session | None:
+    return None if used_ms is None or last is None else Session(used_ms, last)

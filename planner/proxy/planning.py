@@ -1,0 +1,196 @@
+"""Gathers the facts and asks the core for a plan; where that fails, the request goes as it came, and is counted."""
+
+import asyncio
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from planner.core import splice
+from planner.core.allowance import allowance
+from planner.core.bundle import frees_code
+from planner.core.containers import Lease
+from planner.core.conversations import Scope, ToolEdit, begins, lookups, prefix_key, root_key, session_key
+from planner.core.facts import Facts
+from planner.core.plan import Plan, make_plan
+from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.rulebook import RuleBook
+from planner.core.wire import MessagesRequest, WireError
+from planner.metrics import Metrics
+from planner.proxy.callers import Caller
+from planner.proxy.hours import Hours
+from planner.proxy.memory import Memory
+from planner.stores import StoreError
+
+BUDGET_SECONDS: Final = 0.025
+"""What deciding may take: a setting of ours, which no caller feels."""
+REPEAT_SECONDS: Final = 1.0
+"""What looking up a conversation in its middle may take: taking an edit away breaks it, which is worse than waiting."""
+LARGE: Final = 2 * 1024 * 1024
+"""A larger body is planned off the event loop, which it would hold for milliseconds."""
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it will be sent: the body, the plan behind it, and what it goes on from."""
+
+    body: bytes
+    plan: Plan
+    request: MessagesRequest | None = None
+    lease: Lease | None = None
+    scope: Scope | None = None
+    session: str | None = None
+
+    @property
+    def edited(self) -> bool:
+        """Whether the body differs from what came in."""
+        return bool(self.plan.edits)
+
+    @property
+    def container(self) -> str | None:
+        """The container that the request names as it is sent."""
+        ours = next((edit.id for edit in self.plan.edits if isinstance(edit, splice.SetContainer)), None)
+        return ours if self.request is None else ours or self.request.container.id
+
+
+class Planning:
+    """Plans requests under one rule book."""
+
+    def __init__(  # noqa: PLR0913 - the parts of planning, named
+        self,
+        *,
+        rules: RuleBook,
+        memory: Memory,
+        hours: Hours,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        stop: Reason | None,
+        budget: float = BUDGET_SECONDS,
+    ) -> None:
+        self._rules = rules
+        self._budget = budget
+        self._memory = memory
+        self._hours = hours
+        self._metrics = metrics
+        self._log = log
+        self._stop = stop
+
+    async def plan(self, body: bytes, caller: Caller, now: datetime) -> Planned:
+        """Plan one request; never raises for what planning itself gets wrong."""
+        request = None
+        try:
+            request = _read(body) if len(body) <= LARGE else await asyncio.to_thread(_read, body)
+            if not self._concerns(request):
+                reason = Reason.OFF if caller.mode == "off" else Reason.NO_CODE_EXECUTION
+                return self._untouched(request, untouched(reason))
+            return await self._planned(request, caller, now)
+        except (splice.SpliceError, WireError):
+            if request is None:
+                return Planned(body=body, plan=untouched(Reason.UNPARSABLE))
+            return self._untouched(request, untouched(Reason.EDIT_REFUSED))
+        except TimeoutError:
+            cause, reason = "time-budget", Reason.TIME_BUDGET
+        except StoreError:
+            cause, reason = "store", Reason.ERROR
+        except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
+            self._log.error("planning failed", error=type(error).__name__)
+            cause, reason = "bug", Reason.ERROR
+        self._metrics.fail_open.add((cause,))
+        plan = Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in Action))
+        return Planned(body=body, plan=plan) if request is None else self._untouched(request, plan)
+
+    async def _planned(self, request: MessagesRequest, caller: Caller, now: datetime) -> Planned:
+        """The plan of a request that may run code. Raises SpliceError, StoreError, TimeoutError, WireError."""
+        async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
+            facts, session = await self._facts(request, caller, now)
+        plan, sent = _make(request, facts, self._rules)
+        lease = facts.lease if request.container.id is None else None
+        return Planned(body=sent, plan=plan, request=request, lease=lease, scope=facts.scope, session=session)
+
+    def _concerns(self, request: MessagesRequest) -> bool:
+        """Whether anything could be decided or repeated: code may run, or a call may be pending."""
+        continues = request.thread is not None and request.thread.type == "continue"
+        runs = any(
+            tool.family == "code_execution" or self._rules.catalog.frees_code(tool.type or "") for tool in request.tools
+        )
+        return runs or continues or request.awaited
+
+    async def _facts(self, request: MessagesRequest, caller: Caller, now: datetime) -> tuple[Facts, str | None]:
+        """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
+        principal = caller.principal
+        scope = self._memory.scope(caller.account) or _declared_scope(caller)
+        root, prefix = await _root(request, principal), prefix_key(request, scope)
+        session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
+        lease = await self._memory.lease(lookups(request, principal))
+        conversation = None if lease is None else lease.turn.conversation
+        by_session = lease is None and session is not None
+        if lease is None and session is not None:
+            lease = await self._memory.lease((session,))
+        if conversation is None:
+            conversation = await self._memory.conversation(root, now, begins=begins(request))
+        organization = "" if scope is None else scope.organization
+        undecided = self._stop or (Reason.OBSERVE if caller.mode == "observe" else None)
+        facts = Facts(
+            now=now,
+            principal=principal,
+            team=caller.team or "",
+            project=caller.project or "",
+            flags=caller.flags,
+            subscription=caller.subscription,
+            scope=scope,
+            undecided=undecided,
+            by_session=by_session,
+            resting=self._memory.rests(prefix, now),
+            off=caller.mode == "off",
+            conversation=conversation,
+            lease=lease,
+            epoch=self._memory.epoch(prefix, now),
+            allowance=allowance(self._rules.settings.free_hours, self._hours.of(organization, now), now),
+            root=root,
+            prefix=prefix,
+        )
+        return facts, session
+
+    def _untouched(self, request: MessagesRequest, plan: Plan) -> Planned:
+        """A request that goes as it came; its own tools may make its code free all the same."""
+        free = frees_code(request.tools, ToolEdit(), self._rules)
+        return Planned(body=request.body, plan=msgspec.structs.replace(plan, free=free), request=request)
+
+
+def untouched(reason: Reason) -> Plan:
+    """The plan that leaves a request as it came, and says why."""
+    return Plan(
+        decisions=(
+            Decision(Action.VERSION, Outcome.KEPT, reason),
+            Decision(Action.BUNDLE, Outcome.DECLINED, reason),
+            Decision(Action.CONTAINER, Outcome.NONE, reason),
+        )
+    )
+
+
+def _read(body: bytes) -> MessagesRequest:
+    """A request, with what takes long to see in a large body seen already. Raises WireError."""
+    request = MessagesRequest.parse(body)
+    if len(body) > LARGE:
+        _ = request.awaited, request.uploads, request.breakpoints
+    return request
+
+
+async def _root(request: MessagesRequest, principal: str) -> str:
+    """The root of the conversation; spelling out a large first message would hold the event loop."""
+    if len(request.body) <= LARGE:
+        return root_key(request, principal)
+    return await asyncio.to_thread(root_key, request, principal)
+
+
+def _make(request: MessagesRequest, facts: Facts, rules: RuleBook) -> tuple[Plan, bytes]:
+    """The plan, and the body with its edits. Raises SpliceError."""
+    plan = make_plan(request, facts, rules)
+    return plan, splice.apply(request.body, plan.edits).body
+
+
+def _declared_scope(caller: Caller) -> Scope | None:
+    """The scope that `callers.yaml` declares; what responses say beats it."""
+    if caller.organization is None or caller.workspace is None:
+        return None
+    return Scope(caller.organization, caller.workspace)

@@ -1,0 +1,90 @@
+"""uvicorn's own HTTP protocol, which also keeps what ASGI throws away: the raw target and the case of header names."""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+import httptools
+from litestar.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+TARGET: str = "planner.target"
+HEADERS: str = "planner.headers"
+NOT_HTTP: Final = b'{"type":"error","error":{"type":"invalid_request_error","message":"planner: this is not HTTP/1.1"}}'
+
+Field = tuple[bytes, bytes]
+
+
+def fields_of(scope: Scope) -> Sequence[Field]:
+    """The header fields of a request as they came."""
+    return cast("Sequence[Field]", scope[HEADERS])  # type: ignore[literal-required]  # not ASGI's key
+
+
+def target_of(scope: Scope) -> bytes:
+    """The request target as it came."""
+    return cast("bytes", scope[TARGET])  # type: ignore[literal-required]  # not ASGI's key
+
+
+class FaithfulProtocol(HttpToolsProtocol):
+    """Puts the request target and the headers, byte for byte, into the scope.
+
+    ASGI has the path and the query apart, so that `/v1/models?` and `/v1/models` look alike, and lowers header names.
+    An offer to upgrade (Java's client offers HTTP/2 with its first request) is left out, not taken: the parser would
+    take the body for bytes of the other protocol.
+    """
+
+    def on_message_begin(self) -> None:
+        """Start a scope with our two keys in it."""
+        super().on_message_begin()
+        self._fields: list[Field] = []
+        self._offered = False
+        self.scope[HEADERS] = ()  # type: ignore[literal-required]  # extra keys are ours, and TypedDict knows none
+
+    def on_url(self, url: bytes) -> None:
+        """Keep the target as it comes; it may come in pieces."""
+        super().on_url(url)
+        self.scope[TARGET] = self.url  # type: ignore[literal-required]  # see on_message_begin
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the field as it comes."""
+        super().on_header(name, value)
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Close the fields: what the parser reports from here on are trailers, and a trailer is no header field."""
+        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if not self._offered:
+            self.scope[HEADERS] = tuple(self._fields)  # type: ignore[literal-required]  # see on_message_begin
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the request's body, unless the head is going to be read again without its offer."""
+        if not self._offered:
+            super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._offered:
+                self.data_received(self._without_offer() + data[upgrade.args[0] :])
+            else:
+                self.send_400_response("")
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _without_offer(self) -> bytes:
+        """The head that was read, without its `Upgrade`; a new parser is there to read it."""
+        version = self.parser.get_http_version().encode()
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does for each connection
+        return line + b"".join(b"%s: %s\r\n" % item for item in self._fields if item[0].lower() != b"upgrade") + b"\r\n"
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in Anthropic's shape, and close."""
+        del msg
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-should-retry: false\r\n"
+        self.transport.write(b"%scontent-length: %d\r\nconnection: close\r\n\r\n%s" % (head, len(NOT_HTTP), NOT_HTTP))
+        self.transport.close()

@@ -1,0 +1,166 @@
+"""The answer's way back: each chunk goes to the caller as it came, and only then is it read for the ledger.
+
+The planner sends a request once. It sends it again only when nothing has reached the caller yet and the refusal names
+an edit of ours: then once more, without that edit.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import msgspec
+from litestar.types import Send
+
+from planner.clock import Clock
+from planner.core.breaker import Blame, blame
+from planner.core.decoding import Decoder
+from planner.core.exchange import Exchange
+from planner.core.ledger import Ending
+from planner.core.plan import Plan
+from planner.core.reasons import plan_header
+from planner.proxy.bodies import Incoming
+from planner.proxy.headers import downward, value
+from planner.tasks import Tasks
+from planner.upstream import Upstream, UpstreamRequest, UpstreamResponse
+
+LONGEST_REFUSAL: Final = 64 * 1024
+"""Bytes of an error body that are read before it is relayed, to see whether it names our edit."""
+
+
+class Instead(msgspec.Struct, frozen=True):
+    """What goes out instead of a request whose edit was refused, and the plan behind it."""
+
+    body: bytes
+    plan: Plan
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it goes out; `instead` makes what goes out when the API refuses an edit of ours, if anything can."""
+
+    request: UpstreamRequest
+    instead: Callable[[Blame], Instead | None] | None = None
+
+
+class Relay(msgspec.Struct):
+    """How far the answer to one request has come; times are monotonic seconds.
+
+    `plan` is the one that the request was sent under last.
+    """
+
+    plan: Plan | None = None
+    ending: Ending = "error"
+    first_byte_at: float | None = None
+    begun: bool = False
+    done: bool = False
+    attempts: int = 1
+    blamed: Blame | None = None
+
+
+async def relay(  # noqa: PLR0913 - the parts of one exchange
+    outgoing: Outgoing,
+    exchange: Exchange,
+    progress: Relay,
+    *,
+    incoming: Incoming,
+    upstream: Upstream,
+    send: Send,
+    tasks: Tasks,
+    clock: Clock,
+) -> None:
+    """Send a request and pass the answer on until it ends or the caller hangs up. Raises UpstreamError."""
+    try:
+        async with asyncio.timeout(None) as window:
+            watch = tasks.start("watch", _close_when_gone(incoming, progress, window))
+            try:
+                response, kept = await _answer(outgoing, exchange, progress, upstream)
+                progress.first_byte_at = clock.monotonic()
+                await _pass(response, kept, exchange, progress, send)
+            finally:
+                progress.done = True
+                watch.cancel()
+    except TimeoutError:
+        progress.ending = "cancelled"
+    else:
+        progress.ending = "ok"
+
+
+async def _answer(
+    outgoing: Outgoing, exchange: Exchange, progress: Relay, upstream: Upstream
+) -> tuple[UpstreamResponse, list[bytes]]:
+    """The answer to relay, and what was read of it already."""
+    response = await upstream.send(outgoing.request)
+    if outgoing.instead is None or progress.plan is None or not 400 <= response.status < 500:
+        return response, []
+    try:
+        kept = await _peek(response)
+    except BaseException:
+        response.release()
+        raise
+    blamed = blame(response.status, _readable(response, kept), progress.plan)
+    instead = None if blamed is None else outgoing.instead(blamed)
+    if instead is None:
+        return response, kept
+    response.release()
+    progress.attempts += 1
+    progress.blamed, progress.plan = blamed, instead.plan
+    exchange.sent_instead(instead.plan.decisions)
+    return await upstream.send(msgspec.structs.replace(outgoing.request, body=instead.body)), []
+
+
+async def _peek(response: UpstreamResponse) -> list[bytes]:
+    """The beginning of a refusal; what is longer is no refusal that names a field."""
+    kept: list[bytes] = []
+    size = 0
+    async for chunk in response.chunks():
+        kept.append(chunk)
+        size += len(chunk)
+        if size > LONGEST_REFUSAL:
+            break
+    return kept
+
+
+def _readable(response: UpstreamResponse, kept: list[bytes]) -> str:
+    """What a refusal says, as far as it was read; empty where its encoding is not known."""
+    decoder = Decoder.for_encoding(value(response.headers, b"content-encoding"))
+    return "" if decoder is None else b"".join(map(decoder.feed, kept)).decode("utf-8", "replace")
+
+
+async def _pass(response: UpstreamResponse, kept: list[bytes], exchange: Exchange, progress: Relay, send: Send) -> None:
+    try:
+        exchange.begin(response.status, response.headers)
+        headers = downward(response.headers, response.status) + _ours(exchange, progress.plan)
+        progress.begun = True
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        async for chunk in _all(kept, response):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            exchange.feed(chunk)
+        progress.done = True
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        response.release()
+
+
+async def _all(kept: list[bytes], response: UpstreamResponse) -> AsyncIterator[bytes]:
+    for chunk in kept:
+        yield chunk
+    async for chunk in response.chunks():
+        yield chunk
+
+
+def _ours(exchange: Exchange, plan: Plan | None) -> list[tuple[bytes, bytes]]:
+    """The response headers that the planner adds: what became of the request in the end."""
+    edited = plan is not None and bool(plan.edits)
+    headers = [
+        (b"planner-request-id", exchange.intent.request_id.encode()),
+        (b"planner-body", b"edited" if edited else b"unchanged"),
+    ]
+    if plan is not None:
+        headers.append((b"planner-plan", plan_header(plan.decisions).encode()))
+    return headers
+
+
+async def _close_when_gone(incoming: Incoming, progress: Relay, window: asyncio.Timeout) -> None:
+    """End the relay when the caller hangs up; the end of a finished answer looks the same and is none."""
+    await incoming.hung_up()
+    if not progress.done:
+        window.reschedule(asyncio.get_running_loop().time())

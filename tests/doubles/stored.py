@@ -1,0 +1,108 @@
+"""A store in memory that fails or hangs on demand, and the parts of the proxy that remember, on top of it."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from planner import log as logs
+from planner.clock import VirtualClock
+from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.ledger import Entry
+from planner.core.reasons import Reason
+from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, TurnRecord
+from planner.core.rulebook import RuleBook
+from planner.metrics import Metrics
+from planner.proxy.hours import Hours
+from planner.proxy.learning import Learning
+from planner.proxy.memory import Memory
+from planner.proxy.planning import Planning
+from planner.proxy.recorder import Recorder
+from planner.stores import StoreError
+from planner.stores.journal import Journal
+from planner.stores.writer import Writer
+
+START = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+class MemoryStore:
+    """Keeps records in dicts; `broken` makes every read fail, `hanging` makes it wait for ever, `reads` counts them."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, Turn] = {}
+        self.conversations: dict[str, tuple[Conversation, str]] = {}
+        self.known_scopes: dict[str, Scope] = {}
+        self.settled: dict[str, Entry] = {}
+        self.broken = False
+        self.hanging = False
+        self.reads = 0
+
+    async def _read(self) -> None:
+        self.reads += 1
+        if self.hanging:
+            await asyncio.get_running_loop().create_future()
+        if self.broken:
+            raise StoreError("the disk is gone")
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Store records."""
+        for record in records:
+            match record:
+                case EntryRecord(entry=entry):
+                    self.settled[entry.request_id] = entry
+                case TurnRecord(turn=turn):
+                    self.turns |= dict.fromkeys(turn.keys, turn)
+                case ConversationRecord(at=at, conversation=conversation):
+                    self.conversations[conversation.root] = conversation, at
+                case ScopeRecord(principal=principal, scope=scope):
+                    self.known_scopes[principal] = scope
+
+    async def entries(self) -> AsyncIterator[Entry]:
+        """Every entry."""
+        for entry in self.settled.values():
+            yield entry
+
+    async def turn(self, key: str) -> Turn | None:
+        """The turn under a key."""
+        await self._read()
+        return self.turns.get(key)
+
+    async def conversation(self, root: str) -> tuple[Conversation, str] | None:
+        """The conversation with a root."""
+        await self._read()
+        return self.conversations.get(root)
+
+    async def scopes(self) -> dict[str, Scope]:
+        """All scopes."""
+        await self._read()
+        return dict(self.known_scopes)
+
+    async def forget(self, before: str) -> None:
+        """Forget what is older."""
+        self.conversations = {root: kept for root, kept in self.conversations.items() if kept[1] >= before}
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Mind:
+    """What plans and learns in one process, without a socket: `store` gets what `learn` was told after `flush`."""
+
+    def __init__(self, directory: Path, book: RuleBook, store: MemoryStore, stop: Reason | None = None) -> None:
+        self.store, self.said, self.metrics, self.hours = store, io.StringIO(), Metrics(), Hours()
+        log = logs.build(self.said)
+        self.memory = Memory(store)
+        self.journal = Journal(directory / "journal")
+        self.writer = Writer(
+            self.journal, store, VirtualClock(START), on_write=lambda _: None, on_trouble=lambda _: None
+        )
+        recorder = Recorder(self.journal, self.writer, self.metrics, log)
+        self.learning = Learning(self.memory, self.hours, recorder)
+        self.planning = Planning(
+            rules=book, memory=self.memory, hours=self.hours, metrics=self.metrics, log=log, stop=stop
+        )
+
+    async def flush(self) -> None:
+        """Let the store have what was written down."""
+        await self.writer.drain()

@@ -1,0 +1,53 @@
+"""A key becomes a fingerprint before anything else sees it; tags are read against an allow-list."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.core.rulebook import Callers
+from planner.proxy.callers import ANONYMOUS, LONGEST_TAG, TAG_KEYS, fingerprint, identify
+from planner.proxy.headers import Field
+from tests.doubles.proxy import shipped_rules
+
+NOBODY: Callers = shipped_rules().callers
+
+
+def test_fingerprint_is_public() -> None:
+    """The first 16 hex digits of SHA-256 over `planner`, a zero byte and the key."""
+    assert fingerprint(b"sk-ant-test") == "23a8bce8dd0859fd"
+    assert fingerprint(b"a") != fingerprint(b"b")
+
+
+def test_one_key_is_one_caller() -> None:
+    """`x-api-key` and Bearer are the same principal; no key is anonymous."""
+    for field in ((b"X-Api-Key", b"k1"), (b"authorization", b"Bearer k1"), (b"Authorization", b"BEARER   k1")):
+        assert identify([field], NOBODY).principal == fingerprint(b"k1")
+    for fields in ([], [(b"x-api-key", b"")], [(b"authorization", b"Basic k1")], [(b"authorization", b"Bearer")]):
+        assert identify(fields, NOBODY).principal == ANONYMOUS
+
+
+def test_subscription() -> None:
+    """An OAuth login is a subscription, whose traffic is never edited."""
+    assert identify([(b"authorization", b"Bearer sk-ant-oat01-x")], NOBODY).subscription
+    assert not identify([(b"authorization", b"Bearer sk-ant-api03-x")], NOBODY).subscription
+
+
+def test_tags() -> None:
+    """Known keys are kept, shortened; the rest is left out."""
+    caller = identify([(b"Planner-Tags", b" team = search ,project=,color=red,=x,feature,agent=" + b"a" * 500)], NOBODY)
+    assert caller.tags == {"team": "search", "agent": "a" * LONGEST_TAG}
+    assert caller.team == "search"
+
+
+def test_mode() -> None:
+    """Only the two words mean something."""
+    modes = {value: identify([(b"planner-mode", value)], NOBODY).mode for value in (b"off", b"observe", b"OFF", b"x")}
+    assert modes == {b"off": "off", b"observe": "observe", b"OFF": "plan", b"x": "plan"}
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"authorization", b"planner-tags", b"planner-session"]), st.binary())))
+def test_whatever_comes(fields: list[Field]) -> None:
+    """No header can make identification fail, nor what it keeps grow."""
+    caller = identify(fields, NOBODY)
+    assert set(caller.tags) <= TAG_KEYS
+    assert all(len(text) <= LONGEST_TAG for text in caller.tags.values())
+    assert len(caller.session or "") <= 256

@@ -1,0 +1,335 @@
+"""What an answer teaches: leases come back, turns are found again, and what was refused is not done twice."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from planner.core.breaker import Blame, retreat
+from planner.core.containers import State
+from planner.core.conversations import Scope, turn_key
+from planner.core.exchange import Exchange
+from planner.core.ledger import Digests, Ending, Entry, Latency
+from planner.core.reasons import Reason
+from planner.core.settlement import Session, Terms
+from planner.proxy.callers import Caller
+from planner.proxy.learning import Answered
+from planner.proxy.planning import Planned
+from tests.doubles.deciding import ANSWER, NEW_SEARCH, NEWER_CODE, PENDING, RAN, USER, body, turn
+from tests.doubles.messages import message
+from tests.doubles.proxy import run
+from tests.doubles.stored import START, MemoryStore, Mind
+from tests.proxy.test_planning import BOOK, CALLER, HERE
+
+
+def ran(call: str = "srvtoolu_9") -> list[dict[str, Any]]:
+    """A message in which code ran."""
+    result = {"type": "bash_code_execution_tool_result", "tool_use_id": call, "content": {"type": "x"}}
+    return [{"type": "server_tool_use", "id": call, "name": "bash_code_execution", "input": {}}, result]
+
+
+RUNS = ran()
+WHERE = [
+    (b"content-type", b"application/json"),
+    (b"anthropic-organization-id", HERE.organization.encode()),
+    (b"anthropic-workspace-id", HERE.workspace.encode()),
+]
+CONTAINER = {"id": "container_1", "expires_at": "2026-11-22T13:00:00Z"}
+ANEW = CONTAINER | {"id": "container_2"}
+FRESH = body(tools=[NEWER_CODE])
+GOING_ON = body(tools=[NEWER_CODE], messages=RAN)
+
+
+class Told(msgspec.Struct):
+    """A process that is told of answers, and the time of the next request."""
+
+    mind: Mind
+    at: datetime = START
+
+    async def send(self, sent: bytes, caller: Caller = CALLER) -> Planned:
+        """Plan a request, and send it."""
+        found = await self.mind.planning.plan(sent, caller, self.at)
+        self.mind.learning.sending(found, self.at)
+        return found
+
+    def answer(
+        self, planned: Planned, *, status: int = 200, ending: Ending = "ok", blamed: Blame | None = None, **members: Any
+    ) -> Entry:
+        """Let a request be answered after two seconds, with a message of these members, and learn from it."""
+        request = planned.request
+        assert request is not None
+        plan = planned.plan if blamed is None else retreat(planned.plan, request, blamed, BOOK)
+        assert plan is not None
+        sent = msgspec.structs.replace(planned, plan=plan)
+        intent = Entry(
+            request_id="1",
+            at=self.at.isoformat(timespec="microseconds"),
+            principal="key-1",
+            endpoint="messages",
+            method="POST",
+            mode="plan",
+            digests=Digests("r", "p"),
+        )
+        exchange = Exchange(intent, Terms(at=self.at, model=""), BOOK, billing="message")
+        exchange.begin(status, WHERE)
+        exchange.feed(message(**({"container": CONTAINER} | members)))
+        sessions = self.mind.learning.sessions(sent.container)
+        terms = Terms(
+            at=self.at, model="", edit=plan.tool_edit, free=plan.free, threaded=plan.threaded, sessions=sessions
+        )
+        entry = exchange.settle(ending, Latency(total=2.0, first_byte=1.0, overhead=0.0), terms)
+        self.mind.learning.settled(
+            Answered(planned=planned, sent=sent, blamed=blamed, entry=entry, exchange=exchange, account="a")
+        )
+        return entry
+
+    async def restarted(self, directory: Path) -> "Told":
+        """Another process on what this one wrote down."""
+        await self.mind.flush()
+        mind = Mind(directory / "again", BOOK, self.mind.store)
+        await mind.memory.load()
+        return Told(mind, self.at)
+
+
+async def told(directory: Path, **known: Any) -> Told:
+    """A process that knows where its caller is answered, and, with members of a turn, that turn."""
+    mind = Mind(directory, BOOK, MemoryStore())
+    mind.store.known_scopes["a"] = HERE
+    await mind.memory.load()
+    if known:
+        mind.memory.learn_turn(turn(**({"opened_at": START, "expires_at": START + timedelta(hours=1)} | known)))
+    return Told(mind)
+
+
+@pytest.mark.parametrize(
+    ("status", "ending", "state"),
+    [
+        (200, "ok", State.CONTINUED),
+        (200, "cancelled", State.IDLE),
+        (200, "error", State.IDLE),
+        (429, "ok", State.IDLE),
+        (529, "ok", State.IDLE),
+        (400, "ok", State.IDLE),
+        (500, "ok", State.DEAD),
+    ],
+)
+def test_how_a_lease_ends(tmp_path: Path, status: int, ending: Ending, state: State) -> None:
+    """Answered, the turn is gone on from; failed or cancelled, the client's own retry finds it; a 500 kills the id."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path, call_ids=("srvtoolu_1",))
+        planned = await here.send(GOING_ON)
+        assert planned.plan.threaded
+        assert planned.lease is not None
+        busy = (await here.send(GOING_ON)).plan.decisions[2]
+        assert busy.reason is Reason.BUSY
+        here.answer(planned, status=status, ending=ending)
+        assert planned.lease.state is state
+        again = await here.send(GOING_ON)
+        assert again.plan.threaded == (state is State.IDLE)
+
+    run(scenario())
+
+
+def test_a_lease_whose_end_cannot_be_told(tmp_path: Path) -> None:
+    """A bug in settling does not keep a container busy for ever."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path, call_ids=("srvtoolu_1",))
+        planned = await here.send(GOING_ON)
+        here.mind.learning.abandoned(planned)
+        here.mind.learning.abandoned(None)
+        assert (await here.send(GOING_ON)).plan.threaded
+
+    run(scenario())
+
+
+def test_a_container_that_is_gone(tmp_path: Path) -> None:
+    """It is never offered again, in the next process neither; the conversation goes on in the new one."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path, call_ids=("srvtoolu_1",))
+        planned = await here.send(GOING_ON)
+        here.answer(planned, blamed=Blame.CONTAINER, container=ANEW, content=RUNS)
+        again = await here.send(GOING_ON)
+        assert again.plan.decisions[2].reason is Reason.CONTAINER_GONE
+        history = [*RAN, {"role": "assistant", "content": RUNS}, {"role": "user", "content": "Go on."}]
+        later = await here.restarted(tmp_path)
+        assert not (await later.send(GOING_ON)).plan.threaded
+        assert (await later.send(body(tools=[NEWER_CODE], messages=history))).container == "container_2"
+
+    run(scenario())
+
+
+def test_a_500_without_our_container_kills_nothing(tmp_path: Path) -> None:
+    """The replay of the caller's own bytes carried no id of ours."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        here.answer(await here.send(FRESH), content=RUNS)
+        history = [USER, {"role": "assistant", "content": RUNS}, {"role": "user", "content": "Go on."}]
+        planned = await here.send(body(tools=[NEWER_CODE], messages=history))
+        assert planned.plan.threaded
+        assert not planned.plan.tool_edit.empty
+        here.answer(planned, blamed=Blame.TOOLS, status=500)
+        assert planned.lease is not None
+        assert planned.lease.state is State.IDLE
+
+    run(scenario())
+
+
+def test_a_pending_call_takes_the_container_with_it(tmp_path: Path) -> None:
+    """Whatever becomes of it, a fork finds no container; the lease of the request before it is not ended by it."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path, call_ids=("srvtoolu_1",))
+        first = await here.send(GOING_ON)
+        pending = await here.send(body(tools=[NEWER_CODE], messages=PENDING))
+        assert pending.lease is first.lease
+        assert pending.lease is not None
+        assert pending.lease.state is State.CONTINUED
+        here.answer(pending, status=429)
+        assert pending.lease.state is State.CONTINUED
+        here.answer(first, status=429)
+        assert pending.lease.state is State.CONTINUED
+        assert (await here.send(body(tools=[NEWER_CODE], messages=PENDING))).plan.threaded
+
+    run(scenario())
+
+
+def test_a_refused_edit(tmp_path: Path) -> None:
+    """The conversation goes on as one that was never edited, here and after a restart, and the rule rests a while."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        planned = await here.send(FRESH)
+        assert not planned.plan.tool_edit.empty
+        entry = here.answer(planned, blamed=Blame.TOOLS, content=RUNS)
+        assert entry.code is not None
+        assert entry.code.charge == "billed"
+        history = [USER, {"role": "assistant", "content": RUNS}, {"role": "user", "content": "Go on."}]
+        rootless = [USER, ANSWER, {"role": "user", "content": "Go on."}]
+        for there in (here, await here.restarted(tmp_path)):
+            for messages in (history, rootless):
+                later = await there.send(body(tools=[NEWER_CODE], messages=messages))
+                assert later.plan.tool_edit.empty
+                assert later.plan.decisions[1].reason is Reason.BREAKER
+        new = body(tools=[NEWER_CODE], messages=[{"role": "user", "content": "Another."}])
+        assert (await here.send(new)).plan.decisions[1].reason is Reason.BREAKER
+        here.at += timedelta(hours=1)
+        assert not (await here.send(new)).plan.tool_edit.empty
+
+    run(scenario())
+
+
+def test_a_refusal_that_the_callers_own_bytes_get_too(tmp_path: Path) -> None:
+    """Then it was not the edit: the conversation keeps it, since taking it away would break it."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        here.answer(await here.send(FRESH), content=RUNS)
+        history = [USER, {"role": "assistant", "content": RUNS}, {"role": "user", "content": "Go on."}]
+        sent = body(tools=[NEWER_CODE], messages=history)
+        here.answer(await here.send(sent), blamed=Blame.TOOLS, status=400)
+        again = await here.send(sent)
+        assert again.plan.decisions[1].reason is Reason.REPEATED
+        assert again.plan.threaded
+
+    run(scenario())
+
+
+def test_conversation_and_container_outlive_the_process(tmp_path: Path) -> None:
+    """The edit is repeated and the container lent, once; what was gone on from stays a fork."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        first = await here.send(FRESH)
+        here.answer(first, content=RUNS)
+        history = [USER, {"role": "assistant", "content": RUNS}, {"role": "user", "content": "Go on."}]
+        sent = body(tools=[NEWER_CODE], messages=history)
+        here = await here.restarted(tmp_path)
+        second = await here.send(sent)
+        assert (second.container, second.plan.tool_edit) == ("container_1", first.plan.tool_edit)
+        here.answer(second, content=ran("srvtoolu_10"))
+        here = await here.restarted(tmp_path)
+        third = await here.send(sent)
+        assert (third.container, third.plan.tool_edit) == (None, first.plan.tool_edit)
+
+    run(scenario())
+
+
+def test_one_session_however_it_is_found(tmp_path: Path) -> None:
+    """Threaded, kept by the client or after a restart: one minimum, until it lapses."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        free = NEW_SEARCH
+        entries = [here.answer(await here.send(body(tools=[NEWER_CODE, free], messages=RAN)), content=RUNS)]
+        own = body(tools=[NEWER_CODE], messages=RAN, container="container_1", model="claude-haiku-4-5")
+        for seconds in (1, 1, 200, 302, 1, 303):
+            here.at += timedelta(seconds=seconds)
+            entries.append(here.answer(await here.send(own), content=RUNS))
+            if seconds == 200:
+                here = await here.restarted(tmp_path)
+                await here.mind.memory.lease((turn_key("key-1", "srvtoolu_9"),))
+        charges = [None if entry.code is None else entry.code.charge for entry in entries]
+        assert charges == ["free", "billed", "covered", "covered", "covered", "covered", "billed"]
+
+    run(scenario())
+
+
+def test_a_response_may_leave_its_container_out(tmp_path: Path) -> None:
+    """Later ones of a turn do; the id that was sent is still the one it ran in."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path, call_ids=("srvtoolu_1",))
+        here.answer(await here.send(GOING_ON), container=None, content=RUNS)
+        lease = await here.mind.memory.lease((turn_key("key-1", "srvtoolu_9"),))
+        assert lease is not None
+        assert (lease.turn.container, lease.turn.expires_at) == ("container_1", START + timedelta(hours=1))
+        assert lease.turn.used_at == here.at + timedelta(seconds=2)
+        assert here.mind.memory.sessions("container_1").billed == Session(2_000, here.at + timedelta(seconds=2))
+
+    run(scenario())
+
+
+def test_a_prefix_is_as_warm_as_one_iteration_of_it(tmp_path: Path) -> None:
+    """Usage sums over iterations; the cache holds the prefix once."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        planned = await here.send(FRESH)
+        used = {
+            "input_tokens": 9,
+            "output_tokens": 9,
+            "cache_creation_input_tokens": 500,
+            "cache_read_input_tokens": 500,
+        }
+        here.answer(planned, content=RUNS, usage=used)
+        assert planned.plan.conversation is not None
+        epoch = here.mind.memory.epoch(planned.plan.conversation.prefix, here.at)
+        assert epoch is not None
+        assert (epoch.cached_tokens, epoch.edited) == (500, True)
+
+    run(scenario())
+
+
+def test_hours_and_scopes_are_learnt_from_every_answer(tmp_path: Path) -> None:
+    """The hours are the organization's; without our edits it would have used more of them."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        here.answer(await here.send(FRESH), content=RUNS)
+        hours = here.mind.hours
+        assert (hours.of("org-1", here.at), hours.untouched("org-1", here.at)) == (0, 300 / 3600)
+        here.mind.store.known_scopes.clear()
+        await here.mind.flush()
+        assert here.mind.store.known_scopes == {}, "no news"
+        here.mind.memory.learn_scope("a", Scope("elsewhere", "w"))
+        here.answer(await here.send(FRESH))
+        await here.mind.flush()
+        assert here.mind.store.known_scopes == {"a": HERE}
+
+    run(scenario())

@@ -1,0 +1,203 @@
+"""What is remembered is bounded and its own; what was forgotten, the store still knows."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from planner.core.containers import State
+from planner.core.conversations import Scope, ToolEdit, Turn, turn_key
+from planner.core.facts import Epoch
+from planner.core.records import TurnRecord
+from planner.core.settlement import Session, Sessions
+from planner.proxy.memory import LONGEST_CACHE, REST, Memory, Recent
+from planner.stores import StoreError
+from tests.doubles.deciding import NOW, conversation, turn
+from tests.doubles.stored import MemoryStore
+
+EDIT = ToolEdit(append='{"type":"web_fetch_20260318","name":"web_fetch"}', name="web_fetch", free=True)
+KEY = turn_key("key-1", "srvtoolu_1")
+
+
+class SlowStore(MemoryStore):
+    """Lets others run between a read and its answer."""
+
+    async def turn(self, key: str) -> Turn | None:
+        """The turn under a key."""
+        found = await super().turn(key)
+        await asyncio.sleep(0)
+        return found
+
+
+def test_the_oldest_goes_first() -> None:
+    """Putting a value in again makes it the newest."""
+    recent: Recent[int, str] = Recent(2)
+    for key in (1, 2, 1, 3):
+        recent.put(key, "x")
+    assert list(recent) == [1, 3]
+
+
+def test_ids_in_memory_need_no_store() -> None:
+    """A turn is found under any of its ids, and by nobody else's."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        memory = Memory(store)
+        memory.learn_turn(turn())
+        store.broken = True
+        for server_id in ("msg_1", "srvtoolu_1", "toolu_1"):
+            lease = await memory.lease((turn_key("key-1", server_id),))
+            assert lease is not None
+            assert lease.turn == turn()
+        with pytest.raises(StoreError):
+            await memory.lease((turn_key("key-2", "msg_1"),))
+
+    asyncio.run(scenario())
+
+
+def test_memory_is_asked_first_about_every_id() -> None:
+    """A store that is down does not hide what is known here: repeating must not fail where it need not."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        memory = Memory(store)
+        memory.learn_turn(turn(call_ids=("srvtoolu_1",)))
+        store.broken = True
+        assert await memory.lease((turn_key("key-1", "srvtoolu_9"), KEY)) is not None
+        assert store.reads == 0
+
+    asyncio.run(scenario())
+
+
+def test_what_was_forgotten_the_store_knows() -> None:
+    """With the state of its container, and what was billed in it."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        went_on = turn(continued=True, used_ms=5_000, used_at=NOW, untouched_ms=7_000, untouched_at=NOW)
+        await store.apply([TurnRecord("2026", went_on)])
+        memory = Memory(store)
+        lease = await memory.lease((KEY,))
+        assert lease is not None
+        assert (lease.turn, lease.state) == (went_on, State.CONTINUED)
+        assert memory.sessions("container_1") == Sessions(Session(5_000, NOW), Session(7_000, NOW))
+        reads = store.reads
+        assert await memory.lease((KEY,)) is lease
+        assert store.reads == reads
+
+    asyncio.run(scenario())
+
+
+def test_two_requests_that_look_up_one_turn_get_one_lease() -> None:
+    """Two leases of one container would lend it twice."""
+
+    async def scenario() -> None:
+        store = SlowStore()
+        await store.apply([TurnRecord("2026", turn())])
+        memory = Memory(store)
+        one, other = await asyncio.gather(memory.lease((KEY,)), memory.lease((KEY,)))
+        assert one is not None
+        assert one is other
+
+    asyncio.run(scenario())
+
+
+def test_a_later_turn_takes_the_place_of_a_session() -> None:
+    """What a container has been billed is the newest that is known, whichever turn is looked up after it."""
+    memory = Memory(MemoryStore())
+    memory.learn_sessions("container_1", Sessions(Session(9_000, NOW)))
+    memory.learn_turn(turn(used_ms=1_000, used_at=NOW))
+    assert memory.sessions("container_1").billed == Session(9_000, NOW)
+    assert memory.sessions("container_2") == Sessions()
+
+
+def test_conversations_by_their_root() -> None:
+    """One that begins in the same words within the longest cache life is the same; after it, another one."""
+
+    async def scenario() -> None:
+        memory = Memory(MemoryStore())
+        edited = conversation(edit=EDIT)
+        assert memory.begin(edited, NOW)
+        assert not memory.begin(edited, NOW + timedelta(minutes=1))
+        assert memory.begin(conversation(), NOW + timedelta(minutes=2))
+        later = NOW + timedelta(minutes=2) + LONGEST_CACHE
+        assert await memory.conversation("r", later - timedelta(seconds=1), begins=True) == conversation()
+        assert await memory.conversation("r", later, begins=True) is None
+        assert await memory.conversation("r", later, begins=False) == conversation()
+
+    asyncio.run(scenario())
+
+
+def test_the_store_hears_again_of_what_goes_on_for_long() -> None:
+    """Else it would forget a conversation that is alive."""
+    memory = Memory(MemoryStore())
+    memory.begin(conversation(edit=EDIT), NOW)
+    assert memory.begin(conversation(edit=EDIT), NOW + LONGEST_CACHE + timedelta(seconds=1))
+
+
+def test_edited_conversations_are_counted_while_they_live() -> None:
+    """The gauge says when it is safe to leave."""
+    memory = Memory(MemoryStore())
+    memory.begin(conversation(edit=EDIT), NOW)
+    memory.begin(conversation(root="other"), NOW)
+    assert memory.edited_conversations(NOW) == 1
+    assert memory.edited_conversations(NOW + LONGEST_CACHE) == 0
+
+
+def test_a_rule_rests_for_an_hour() -> None:
+    """On that prefix alone."""
+    memory = Memory(MemoryStore())
+    memory.rest("p", NOW)
+    assert memory.rests("p", NOW + REST - timedelta(seconds=1))
+    assert not memory.rests("p", NOW + REST)
+    assert not memory.rests("q", NOW)
+
+
+def test_an_epoch_ends_with_the_longest_cache() -> None:
+    """A prefix that may be cold says nothing."""
+    memory = Memory(MemoryStore())
+    epoch = Epoch(edited=True, cached_tokens=5, last_seen=NOW)
+    memory.learn_prefix("p", epoch)
+    assert memory.epoch("p", NOW + timedelta(minutes=59)) == epoch
+    assert memory.epoch("p", NOW + LONGEST_CACHE) is None
+
+
+def test_scopes_are_loaded_before_the_first_request() -> None:
+    """And news only when they change."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        store.known_scopes["a"] = Scope("o", "w")
+        memory = Memory(store)
+        assert memory.scope("a") is None
+        await memory.load()
+        assert memory.scope("a") == Scope("o", "w")
+        assert not memory.learn_scope("a", Scope("o", "w"))
+        assert memory.learn_scope("a", Scope("o", "v"))
+
+    asyncio.run(scenario())
+
+
+def test_containers_are_counted_by_state() -> None:
+    """Each once, by the newest turn that ran in it."""
+    memory = Memory(MemoryStore())
+    memory.learn_turn(turn(message_id="msg_1"))
+    memory.learn_turn(turn(message_id="msg_2", continued=True))
+    memory.learn_turn(turn(message_id="msg_3", container=None))
+    assert memory.containers() == {"idle": 0, "busy": 0, "continued": 1, "dead": 0}
+
+
+def test_memory_is_bounded() -> None:
+    """Whatever comes, no kind of thing is kept more often than it may."""
+    memory = Memory(MemoryStore(), bound=3)
+    for number in range(10):
+        name = str(number)
+        memory.learn_turn(turn(message_id=name, call_ids=(), container=name))
+        memory.learn_sessions(name, Sessions())
+        memory.begin(conversation(root=name, edit=EDIT), NOW)
+        memory.learn_scope(name, Scope("o", "w"))
+        memory.learn_prefix(name, Epoch(edited=True, cached_tokens=5, last_seen=NOW))
+        memory.rest(name, NOW)
+    kept = {name: len(each) for name, each in vars(memory).items() if isinstance(each, Recent)}
+    assert len(kept) == 8
+    assert set(kept.values()) == {3}
