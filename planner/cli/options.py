@@ -1,0 +1,80 @@
+"""What several commands take, and the exit codes all of them keep: 0 ok, 1 findings, 2 usage, 3 unavailable."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
+
+import rich_click as click
+
+from planner.core.findings import Finding, render_text
+from planner.core.rulebook import RuleBook
+from planner.rulesource import load_rules
+from planner.settings import DEFAULT_STORE
+
+FINDINGS: Final = 1
+USAGE: Final = 2
+UNAVAILABLE: Final = 3
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+
+def store_option(function: Decorated) -> Decorated:
+    """`--store`: where the ledger is."""
+    return click.option(
+        "--store", envvar="PLANNER_STORE", default=DEFAULT_STORE, show_default=True, help="Where the ledger is kept."
+    )(function)
+
+
+def rules_options(function: Decorated) -> Decorated:
+    """`--rules` and `--set`: which rules hold."""
+    function = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        envvar="PLANNER_SET",
+        help="Override a setting of the rules.",
+    )(function)
+    return click.option(
+        "--rules",
+        envvar="PLANNER_RULES",
+        type=click.Path(path_type=Path),
+        default=None,
+        help="Directory of rule files; kinds that it lacks come from the shipped ones.  [default: rules/ if there]",
+    )(function)
+
+
+def read_rules(directory: Path | None, overrides: tuple[str, ...]) -> RuleBook:
+    """The rule book of `--rules` and `--set`; findings are printed, and errors among them end the command."""
+    if directory is None and Path("rules").is_dir():
+        directory = Path("rules")
+    try:
+        rules = load_rules(directory, pairs(overrides))
+    except OSError as error:
+        fail(str(error), USAGE)
+    show(rules.findings)
+    if rules.book is None:
+        sys.exit(FINDINGS)
+    return rules.book
+
+
+def pairs(overrides: tuple[str, ...]) -> dict[str, str]:
+    """`KEY=VALUE` words as a dict; a word without `=` ends the command."""
+    split = [word.partition("=") for word in overrides]
+    for (key, equals, _), word in zip(split, overrides, strict=True):
+        if not equals or not key:
+            fail(f"--set takes KEY=VALUE, not {word!r}", USAGE)
+    return {key: value for key, _, value in split}
+
+
+def show(findings: tuple[Finding, ...]) -> None:
+    """Print findings on standard error, one a line."""
+    if findings:
+        click.echo(render_text(findings), err=True)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say on standard error what is wrong, and end with that code."""
+    click.echo(f"planner: {message}", err=True)
+    sys.exit(code)

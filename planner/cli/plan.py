@@ -1,0 +1,369 @@
+"""`planner plan`: what the planner would do with one request, why, and what it believes that this is worth."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import rich_click as click
+
+from planner.cli.options import USAGE, fail, read_rules, rules_options
+from planner.clock import SystemClock
+from planner.core import splice
+from planner.core.allowance import allowance
+from planner.core.catalog import Prior
+from planner.core.conversations import Scope, prefix_key, root_key
+from planner.core.facts import Facts
+from planner.core.ledger import Expected
+from planner.core.money import format_nano
+from planner.core.plan import Plan, make_plan, subject
+from planner.core.reasons import Decision
+from planner.core.rulebook import RuleBook
+from planner.core.rules import matches, named
+from planner.core.wire import MessagesRequest, WireError
+
+LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
+OVERRIDDEN: Final = "--set"
+PRIOR: Final = "prior of the catalog"
+WORKFLOWS: Final = frozenset({".yaml", ".yml"})
+SETTINGS_SHOWN: Final = ("code.", "free_hours.", "decision.", "cache.", "haiku55_tier_on", "tool_tokens.")
+
+
+class Believed(msgspec.Struct, frozen=True, kw_only=True):
+    """A quantity as it is believed: 80 % of cases lie from `low` to `high`; `mark` says how sure its source is."""
+
+    name: str
+    low: float
+    likely: float
+    high: float
+    mark: str
+    source: str
+    means: str
+
+
+class Set(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting that the plan rests on."""
+
+    name: str
+    value: Any
+    mark: str
+    source: str
+    means: str
+
+
+class Matched(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy that is for this request; `decides` are the actions that it decided."""
+
+    name: str
+    mode: str
+    names: tuple[str, ...]
+    decides: tuple[str, ...]
+    why: str
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision and the meaning of its reason."""
+
+    action: str
+    outcome: str
+    reason: str | None
+    meaning: str | None
+    policy: str | None
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes `start` to `end` of the request, and what stands in their place."""
+
+    start: int
+    end: int
+    before: str
+    after: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `planner plan` says of a request, as `--format json` writes it."""
+
+    file: str
+    model: str | None
+    tools: tuple[str, ...]
+    bytes: int
+    assumed: dict[str, Any]
+    decisions: tuple[Decided, ...]
+    policies: tuple[Matched, ...]
+    expected_nano: Expected | None
+    beliefs: tuple[Believed, ...]
+    settings: tuple[Set, ...]
+    body: str
+    edits: tuple[Changed, ...]
+    digests: dict[str, str]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--principal", default="example", show_default=True, help="Who asks: a name or key fingerprint of callers.yaml."
+)
+@click.option("--team", default=None, help="The caller's team.  [default: as callers.yaml says]")
+@click.option("--project", default=None, help="The caller's project.  [default: as callers.yaml says]")
+@click.option(
+    "--scope",
+    default="example/example",
+    show_default=True,
+    metavar="ORGANIZATION/WORKSPACE",
+    help="Where the caller is answered; empty for a caller that nobody has seen yet.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@rules_options
+def command(  # noqa: PLR0913 - one parameter a flag
+    *,
+    file: Path,
+    principal: str,
+    team: str | None,
+    project: str | None,
+    scope: str,
+    form: str,
+    as_json: bool,
+    rules: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Explain what would be done with the request in FILE, the JSON body of a POST /v1/messages.
+
+    It is taken for the first request that the planner sees of its conversation, from a caller whose organization it
+    knows, now, with no container hours metered yet this month. Nothing is sent anywhere.
+    """
+    if file.suffix.lower() in WORKFLOWS:
+        fail(f"{file} is a workflow, and workflows are not planned yet. Give a request as .json.", USAGE)
+    book = read_rules(rules, overrides)
+    request = read_request(file)
+    facts = assume(request, book, principal=principal, team=team, project=project, scope=scope)
+    try:
+        told = explain(str(file), request, facts, book)
+    except splice.SpliceError as error:
+        fail(f"{file} would be forwarded untouched, because no edit could be made safely: {error}", USAGE)
+    if form == "json" or as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+    else:
+        click.echo("\n".join(lines(told)))
+
+
+def read_request(file: Path) -> MessagesRequest:
+    """The request in a file; what is none ends the command, with the place where reading stopped."""
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}.", USAGE)
+    try:
+        return MessagesRequest.parse(body)
+    except WireError as error:
+        fail(f"{file}{_place(body, error.offset)}: {error.message}", USAGE)
+
+
+def assume(
+    request: MessagesRequest, book: RuleBook, *, principal: str, team: str | None, project: str | None, scope: str
+) -> Facts:
+    """The facts that a request would meet if it were the first of its conversation, arriving now."""
+    row = book.callers.find(principal)
+    organization, slash, workspace = scope.partition("/")
+    if scope and not (organization and slash and workspace):
+        fail(f"--scope takes ORGANIZATION/WORKSPACE, not {scope!r}", USAGE)
+    where = Scope(organization, workspace) if scope else None
+    now = SystemClock().now()
+    name = principal if row is None else row.name
+    return Facts(
+        now=now,
+        principal=name,
+        team=team or (row.team if row else None) or "",
+        project=project or (row.project if row else None) or "",
+        flags=row.flags if row else (),
+        subscription=row is not None and row.billing == "subscription",
+        scope=where,
+        allowance=allowance(book.settings.free_hours, 0.0, now),
+        root=root_key(request, name),
+        prefix=prefix_key(request, where),
+    )
+
+
+def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -> Explanation:
+    """Plan a request and say why. Raises SpliceError where the plan's edits cannot be made."""
+    plan = make_plan(request, facts, book)
+    edited = splice.apply(request.body, plan.edits)
+    return Explanation(
+        file=file,
+        model=request.model,
+        tools=tuple(tool.type or "custom" for tool in request.tools),
+        bytes=len(request.body),
+        assumed=_assumed(facts, book),
+        decisions=tuple(map(_decided, plan.decisions)),
+        policies=tuple(_matched(request, facts, book, plan)),
+        expected_nano=plan.expected,
+        beliefs=tuple(_beliefs(request, book)) if plan.expected is not None else (),
+        settings=tuple(_settings(book)),
+        body="edited" if plan.edits else "unchanged",
+        edits=tuple(
+            Changed(
+                start=span.start,
+                end=span.end_old,
+                before=request.body[span.start : span.end_old].decode(errors="replace"),
+                after=edited.body[span.start_new : span.end_new].decode(errors="replace"),
+            )
+            for span in edited.spans
+        ),
+        digests={"rules": book.digest, "prices": book.prices.digest},
+    )
+
+
+def _assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
+    hours = facts.allowance
+    return {
+        "first_request": True,
+        "at": _text(facts.now),
+        "principal": facts.principal,
+        "team": facts.team or None,
+        "project": facts.project or None,
+        "organization": facts.scope.organization if facts.scope else None,
+        "workspace": facts.scope.workspace if facts.scope else None,
+        "subscription": facts.subscription,
+        "flags": facts.flags,
+        "free_hours": {
+            "limit": book.settings.free_hours.limit,
+            "forecast": round(hours.forecast, 3),
+            "known": hours.known,
+            "probability_of_exceeding": round(hours.probability, 3),
+        },
+    }
+
+
+def _decided(decision: Decision) -> Decided:
+    reason = decision.reason
+    return Decided(
+        action=decision.action.value,
+        outcome=decision.outcome.value,
+        reason=None if reason is None else reason.value,
+        meaning=None if reason is None else reason.meaning,
+        policy=decision.policy,
+    )
+
+
+def _matched(request: MessagesRequest, facts: Facts, book: RuleBook, plan: Plan) -> Iterator[Matched]:
+    who = subject(request, facts)
+    for policy in book.policies:
+        if policy.mode != "off" and matches(policy.match, who):
+            yield Matched(
+                name=policy.name,
+                mode=policy.mode,
+                names=named(policy.then),
+                decides=tuple(each.action.value for each in plan.decisions if each.policy == policy.name),
+                why=policy.why,
+            )
+
+
+def _beliefs(request: MessagesRequest, book: RuleBook) -> Iterator[Believed]:
+    """The quantities that expectations rest on; of tools, those that are declared or would be added."""
+    priors = book.catalog.priors
+    templates = {template.type for template in book.catalog.templates if not template.live}
+    types = {tool.type for tool in request.tools} | templates
+    measured = {row.key: row for row in book.setting_rows}
+    for type_, prior in priors.tool_tokens.items():
+        if type_ in types:
+            row = measured.get(f"tool_tokens.{type_}")
+            interval = book.tool_tokens(type_) or prior.interval
+            source = PRIOR if row is None else f"measured: {row.source}"
+            yield Believed(
+                name=f"tool_tokens.{type_}",
+                low=interval.low,
+                likely=interval.likely,
+                high=interval.high,
+                mark=prior.mark if row is None else row.mark,
+                source=source,
+                means=prior.means or "input tokens that the declared tool adds to each iteration",
+            )
+    for name in type(priors).__struct_fields__:
+        prior = getattr(priors, name)
+        if isinstance(prior, Prior):
+            numbers = {"low": prior.low, "likely": prior.likely, "high": prior.high}
+            yield Believed(name=name, **numbers, mark=prior.mark, source=PRIOR, means=prior.means)
+
+
+def _settings(book: RuleBook) -> Iterator[Set]:
+    for row in book.setting_rows:
+        if row.key.startswith(SETTINGS_SHOWN):
+            source = OVERRIDDEN if row.overridden else row.source
+            yield Set(name=row.key, value=row.value, mark=row.mark, source=source, means=row.means)
+
+
+def lines(told: Explanation) -> Iterator[str]:
+    """The explanation for people, one line each."""
+    yield f"{told.file}: {told.model or 'no model'}, {told.bytes} bytes, tools: {', '.join(told.tools) or 'none'}"
+    yield from _assumptions(told.assumed)
+    yield "\nDecisions"
+    for each in told.decisions:
+        by = f"  [{each.policy}]" if each.policy else ""
+        yield f"  {each.action:<10} {each.outcome:<12} {each.reason or ''}{by}".rstrip()
+        if each.meaning:
+            yield f"{'':<13}{each.meaning}"
+    yield "\nPolicies that match"
+    for policy in told.policies:
+        does = f"decides {', '.join(dict.fromkeys(policy.decides))}" if policy.decides else "decides nothing here"
+        yield f"  {policy.name} ({policy.mode}) {does}"
+        yield f"{'':<4}{policy.why}"
+    yield "\nExpected cost of the conversation, without the output that it needs in any case"
+    yield from _expectations(told.expected_nano)
+    if told.beliefs:
+        yield "\nBeliefs (10 %, middle, 90 %)"
+        width = max(len(each.name) for each in told.beliefs)
+        for belief in told.beliefs:
+            interval = f"{belief.low:g} .. {belief.likely:g} .. {belief.high:g}"
+            yield f"  {belief.name:<{width}}  {interval:<22} [{belief.mark}] {belief.source}"
+    yield "\nSettings"
+    width = max((len(each.name) for each in told.settings), default=0)
+    for setting in told.settings:
+        source = " by --set" if setting.source == OVERRIDDEN else ""
+        yield f"  {setting.name:<{width}}  {_plain(setting.value):<14} [{setting.mark}]{source}"
+    yield f"  {LEGEND}"
+    yield f"\nBody: {told.body}"
+    for change in told.edits:
+        if change.start == change.end:
+            yield f"  byte {change.start}, inserted:"
+        else:
+            yield f"  bytes {change.start} to {change.end}, replaced:"
+            yield f"    - {change.before}"
+        yield f"    + {change.after}"
+    yield f"\nRule book {told.digests['rules']}, price book {told.digests['prices']}"
+
+
+def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
+    hours = assumed["free_hours"]
+    where = f"{assumed['organization']}/{assumed['workspace']}" if assumed["organization"] else "unknown"
+    team = f", team {assumed['team']}" if assumed["team"] else ""
+    yield "Assumed: the first request of its conversation that the planner sees,"
+    yield f"  from {assumed['principal']}{team}, scope {where}, at {assumed['at']};"
+    chance = f"chance of exceeding them {hours['probability_of_exceeding']:g}" if hours["known"] else "no forecast yet"
+    yield f"  free hours {hours['limit']:g}, forecast {hours['forecast']:g} hours this month, {chance}."
+
+
+def _expectations(expected: Expected | None) -> Iterator[str]:
+    if expected is None:
+        yield "  not weighed: the decision was clear without it"
+        return
+    yield f"  untouched  ${format_nano(expected.untouched)}"
+    yield f"  bundled    ${format_nano(expected.planned)}"
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _place(body: bytes, offset: int | None) -> str:
+    """`:line:column` of a byte, counted from 1; empty when it is not known."""
+    if offset is None:
+        return ""
+    before = body[:offset]
+    line = before.count(b"\n") + 1
+    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
+    return f":{line}:{column}"
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,90 @@
+"""`planner simulator`: the Claude API in a box, alone."""
+
+import asyncio
+import signal
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from planner.cli.options import UNAVAILABLE, USAGE, fail, pairs
+
+DEFAULT_PORT = 8485
+LOOPBACK = "127.0.0.1"
+
+
+@click.command()
+@click.option(
+    "--host", envvar="PLANNER_SIMULATOR_HOST", default=LOOPBACK, show_default=True, help="Address to listen on."
+)
+@click.option(
+    "--port", envvar="PLANNER_SIMULATOR_PORT", type=int, default=DEFAULT_PORT, show_default=True, help="0 is any."
+)
+@click.option(
+    "--seed", envvar="PLANNER_SEED", default="planner", show_default=True, help="The same seed, the same ids."
+)
+@click.option(
+    "--scenarios",
+    envvar="PLANNER_SCENARIOS",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Scenarios that are tried before the shipped ones.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    envvar="PLANNER_SET",
+    help="Set a fact that nobody has published, by its name in rules/settings.yaml.",
+)
+def command(*, host: str, port: int, seed: str, scenarios: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
+    """Run the Claude API simulator alone: no key, no model, and a bill of its own."""
+    import uvloop  # noqa: PLC0415 - the other commands start faster without it
+
+    from planner.listening import AddressError  # noqa: PLC0415 - likewise
+
+    if not 0 <= port <= 65535:
+        fail(f"port {port} is not between 0 and 65535.", USAGE)
+    simulator = import_module("planner.simulator")  # by name: neither face of the planner knows the other
+    config = _config(simulator, seed, scenarios, pairs(overrides))
+    try:
+        uvloop.run(_serve(simulator.serve(config, host, port)))
+    except AddressError as error:
+        fail(str(error), UNAVAILABLE)
+
+
+def _config(simulator: Any, seed: str, scenarios: tuple[Path, ...], settings: dict[str, str]) -> Any:  # noqa: ANN401 - loaded by name
+    import msgspec  # noqa: PLC0415 - the other commands start faster without it
+
+    texts = []
+    for path in scenarios:
+        try:
+            texts.append(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", USAGE)
+        try:
+            simulator.build(simulator.Config(scenarios=(texts[-1],)))
+        except ValueError as error:
+            fail(f"{path}: {error}", USAGE)
+    try:
+        switches = simulator.Switches().with_texts(settings)
+    except msgspec.ValidationError as error:
+        fail(f"--set: {error}", USAGE)
+    default = simulator.Config.default(seed=seed, switches=switches)
+    return msgspec.structs.replace(default, scenarios=(*texts, *default.scenarios))
+
+
+async def _serve(serving: Any) -> None:  # noqa: ANN401 - loaded by name
+    """Say where it is, and stay until a signal says stop."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with serving as url:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, told.set)
+        click.echo(f"The simulator listens on {url}. Point a client at it:\n")
+        click.echo(f"  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=anything\n")
+        click.echo(f"Its bill: {url}/simulator/bill. Stop with Ctrl-C.")
+        await told.wait()

@@ -1,0 +1,105 @@
+"""`planner export` writes the ledger as it is, and says plainly when there is none."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from planner.cli import main
+from planner.core.ledger import Digests, Entry
+from planner.core.records import EntryRecord
+from planner.stores.sqlite import SqliteStore
+
+
+def entry(number: int) -> Entry:
+    """An entry of which only the number matters."""
+    return Entry(
+        request_id=f"{number:024x}",
+        at=f"2026-11-03T09:00:{number:02}.000000+00:00",
+        principal="anonymous",
+        endpoint="messages",
+        method="POST",
+        mode="plan",
+        outcome="ok" if number else "unknown",
+        cost_nano=2**53 + number,
+        usage=msgspec.Raw(b'{"input_tokens":1,"new_member":1.50}'),
+        digests=Digests("0" * 16, "1" * 16),
+    )
+
+
+async def fill(path: Path, numbers: list[int]) -> None:
+    """Make a ledger of entries with these numbers."""
+    store = await SqliteStore.open(path)
+    try:
+        await store.apply([EntryRecord(entry(number)) for number in numbers])
+    finally:
+        await store.close()
+
+
+def test_every_entry_is_one_line_in_order_of_arrival(tmp_path: Path) -> None:
+    """Amounts keep every digit, usage every byte, and requests whose end nobody saw are there."""
+    asyncio.run(fill(tmp_path / "planner.db", [2, 0, 1]))
+    result = CliRunner().invoke(main, ["export", "--store", f"sqlite:///{tmp_path}/planner.db"])
+    assert result.exit_code == 0
+    lines = result.stdout_bytes.splitlines()
+    assert [msgspec.json.decode(line, type=Entry) for line in lines] == [entry(0), entry(1), entry(2)]
+    assert b'"outcome":"unknown"' in lines[0]
+    assert b'"new_member":1.50' in lines[0]
+
+
+def test_an_empty_ledger_is_no_line(tmp_path: Path) -> None:
+    """Nothing is not an error."""
+    asyncio.run(fill(tmp_path / "planner.db", []))
+    result = CliRunner().invoke(main, ["export", "--store", f"sqlite:///{tmp_path}/planner.db"])
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_the_store_may_be_named_by_its_variable(tmp_path: Path) -> None:
+    """As a service would."""
+    asyncio.run(fill(tmp_path / "planner.db", [1]))
+    result = CliRunner().invoke(main, ["export"], env={"PLANNER_STORE": f"sqlite:///{tmp_path}/planner.db"})
+    assert result.exit_code == 0
+    assert result.stdout.count("\n") == 1
+
+
+def test_a_ledger_that_is_being_written_can_be_read(tmp_path: Path) -> None:
+    """Finance does not stop the proxy."""
+
+    async def read_while_written() -> int:
+        store = await SqliteStore.open(tmp_path / "planner.db")
+        try:
+            await store.apply([EntryRecord(entry(1))])
+            arguments = ["export", "--store", f"sqlite:///{tmp_path}/planner.db"]
+            result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+            return result.stdout.count("\n")
+        finally:
+            await store.close()
+
+    assert asyncio.run(read_while_written()) == 1
+
+
+def test_no_ledger_is_unavailable_and_none_is_made(tmp_path: Path) -> None:
+    """Looking leaves nothing behind."""
+    result = CliRunner().invoke(main, ["export", "--store", f"sqlite:///{tmp_path}/planner.db"])
+    assert result.exit_code == 3
+    assert f"{tmp_path}/planner.db cannot be read" in result.stderr
+    assert "--store" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_ledger_is_unavailable(tmp_path: Path) -> None:
+    """Whatever else may be in a file of that name."""
+    (tmp_path / "notes.txt").write_text("no ledger, but long enough to be looked at " * 100)
+    result = CliRunner().invoke(main, ["export", "--store", f"sqlite:///{tmp_path}/notes.txt"])
+    assert result.exit_code == 3
+    assert "is not a ledger" in result.stderr
+
+
+@pytest.mark.parametrize("store", ["planner.db", "sqlite:///", "mysql://somewhere/ledger"])
+def test_a_store_that_is_not_understood_is_a_usage_error(store: str) -> None:
+    """The message says how to write one."""
+    result = CliRunner().invoke(main, ["export", "--store", store])
+    assert result.exit_code == 2
+    assert "Write sqlite:///planner.db." in result.stderr

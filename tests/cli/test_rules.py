@@ -1,0 +1,91 @@
+"""`planner rules check` reports every problem at once, in the form that was asked for."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from planner.cli import main
+
+BAD = """\
+policies:
+  - name: one
+    why: A policy of which the mode is misspelt.
+    mode: enforced
+    then: {bundle: when-cheaper}
+  - name: two
+    mode: off
+    then: {bundle: when-cheaper}
+"""
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    """A directory whose one file has two problems."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/ours.yaml").write_text(BAD)
+    return tmp_path
+
+
+def test_the_shipped_rules_are_in_order() -> None:
+    """And the digests say which they are."""
+    result = CliRunner().invoke(main, ["rules", "check"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("ok: rule book ")
+
+
+def test_every_problem_is_reported_at_once_with_its_place(bad: Path) -> None:
+    """A person opens `file:line:col` and reads what to write instead."""
+    result = CliRunner().invoke(main, ["rules", "check", "--rules", str(bad)])
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        f"{bad}/policies/ours.yaml:4:11",
+        f"{bad}/policies/ours.yaml:6:5",
+    ]
+    assert 'Did you mean "enforce"?' in lines[0]
+
+
+def test_the_same_findings_as_json(bad: Path) -> None:
+    """For programs."""
+    result = CliRunner().invoke(main, ["rules", "check", "--rules", str(bad), "--format", "json"])
+    assert result.exit_code == 1
+    found = json.loads(result.output)
+    assert [(each["line"], each["level"]) for each in found] == [(4, "error"), (6, "error")]
+
+
+def test_the_same_findings_as_annotations(bad: Path) -> None:
+    """For a pull request."""
+    result = CliRunner().invoke(main, ["rules", "check", "--format", "github"], env={"PLANNER_RULES": str(bad)})
+    assert result.exit_code == 1
+    assert all(line.startswith(f"::error file={bad}/policies/ours.yaml,line=") for line in result.output.splitlines())
+
+
+def test_no_findings_as_json() -> None:
+    """An empty list, not an empty page."""
+    result = CliRunner().invoke(main, ["rules", "check", "--format", "json"])
+    assert (result.exit_code, json.loads(result.output)) == (0, [])
+
+
+def test_an_override_is_checked_like_a_file() -> None:
+    """A misspelt setting would change nothing, silently."""
+    assert CliRunner().invoke(main, ["rules", "check", "--set", "free_hours.limit=0"]).exit_code == 0
+    result = CliRunner().invoke(main, ["rules", "check", "--set", "free_hours.limt=0"])
+    assert result.exit_code == 1
+    assert 'Did you mean "free_hours.limit"?' in result.output
+
+
+@pytest.mark.parametrize("word", ["free_hours.limit", "=0"])
+def test_an_override_without_key_or_value_is_a_usage_error(word: str) -> None:
+    """The form is said."""
+    result = CliRunner().invoke(main, ["rules", "check", "--set", word])
+    assert result.exit_code == 2
+    assert "--set takes KEY=VALUE" in result.stderr
+
+
+def test_a_directory_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    """It must not fall back to the shipped rules."""
+    result = CliRunner().invoke(main, ["rules", "check", "--rules", str(tmp_path / "nowhere")])
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr

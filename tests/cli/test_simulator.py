@@ -1,0 +1,88 @@
+"""`planner simulator`: up with one command, said where, gone with Ctrl-C."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import anthropic
+import pytest
+from click.testing import CliRunner, Result
+
+from planner.cli import main
+
+SCENARIO = """scenarios:
+  - name: greeting
+    match: {text: hello}
+    turns:
+      - steps:
+          - say: Good morning.
+"""
+
+
+def simulator(*arguments: str) -> Result:
+    """Try to start it; every caller gives it something that it cannot start with."""
+    return CliRunner().invoke(main, ["simulator", *arguments])
+
+
+def test_it_says_where_it_is_serves_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    """With a script and a setting of the user's own."""
+    (tmp_path / "mine.yaml").write_text(SCENARIO, encoding="utf-8")
+    command = [sys.executable, "-u", "-m", "planner", "simulator", "--port", "0", "--seed", "mine"]
+    command += ["--scenarios", str(tmp_path / "mine.yaml"), "--set", "free_hours.limit=0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().split()[4].rstrip(".")
+        with anthropic.Anthropic(base_url=url, api_key="any") as client:
+            message = client.messages.create(
+                model="claude-haiku-5-5", max_tokens=99, messages=[{"role": "user", "content": "hello"}]
+            )
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait() == 0
+        assert process.stderr.read() == ""
+    (block,) = message.content
+    assert block.type == "text"
+    assert block.text == "Good morning."
+    assert f"export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=anything" in rest
+    assert f"{url}/simulator/bill" in rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--port", "70000"), "port 70000 is not between 0 and 65535."),
+        (("--set", "free_hours.limit=many"), "--set: "),
+        (("--set", "nonsense=1"), "nonsense"),
+        (("--set", "nonsense"), "--set takes KEY=VALUE, not 'nonsense'"),
+        (("--scenarios", "no/such/file.yaml"), "no/such/file.yaml cannot be read: No such file or directory."),
+    ],
+)
+def test_what_cannot_be_used_is_a_usage_error(arguments: tuple[str, ...], sentence: str) -> None:
+    """Exit code 2 and one sentence."""
+    result = simulator(*arguments)
+    assert result.exit_code == 2, result.output
+    assert sentence in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_scenario_that_is_wrong_is_named(tmp_path: Path) -> None:
+    """With the place in the file."""
+    path = tmp_path / "wrong.yaml"
+    path.write_text(SCENARIO.replace("say:", "shout:"), encoding="utf-8")
+    result = simulator("--scenarios", str(path))
+    assert result.exit_code == 2
+    assert str(path) in result.stderr
+    assert "shout" in result.stderr
+
+
+def test_a_port_in_use_is_unavailable() -> None:
+    """Exit code 3."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = simulator("--port", str(taken.getsockname()[1]))
+    assert result.exit_code == 3
+    assert "Choose another with --port." in result.stderr
