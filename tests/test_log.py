@@ -1,0 +1,72 @@
+"""One line of JSON per event; nothing that a caller says, or is told, is ever in one."""
+
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from planner import log as logs
+from tests.doubles.client import request
+from tests.doubles.deciding import NEWER_CODE, body
+from tests.doubles.messages import message
+from tests.doubles.proxy import proxied, run
+from tests.doubles.upstream import Turn, answer
+
+SECRETS = ("sk-ant-api03-the-key", "what the user said", "what the model said", "what the tool printed", "secret-tag")
+
+
+def test_a_line_is_json() -> None:
+    """With its level and time, whatever is in the values."""
+    said = io.StringIO()
+    logs.build(said).info("request", request_id="1", text='new\nline "quoted" é')
+    (line,) = said.getvalue().splitlines()
+    event = msgspec.json.decode(line)
+    assert (event["event"], event["level"], event["request_id"]) == ("request", "info", "1")
+    assert event["text"] == 'new\nline "quoted" é'
+    assert event["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize(("level", "lines"), [("debug", 3), ("info", 2), ("error", 1), ("critical", 0)])
+def test_levels(level: str, lines: int) -> None:
+    """What is below is not said."""
+    said = io.StringIO()
+    log = logs.build(said, level=level)
+    log.debug("x")
+    log.info("x")
+    log.error("x")
+    assert len(said.getvalue().splitlines()) == lines
+
+
+def test_nothing_that_passes_is_logged(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither prompts nor answers, keys, headers or errors, however a request ends; nothing goes to the terminal."""
+    content = [{"type": "text", "text": "what the model said"}, {"type": "x", "stdout": "what the tool printed"}]
+    answers = [
+        answer(message(content=content), (b"content-type", b"application/json")),
+        answer(b'{"error": {"message": "what the user said"}}', status=400),
+        answer(b"what the model said, which is no JSON"),
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 900\r\n\r\ndata: what the model said",
+        b"this is no HTTP: what the model said\r\n\r\n",
+    ]
+
+    async def script(turn: Turn) -> None:
+        await turn.body()
+        await turn.write(answers.pop(0))
+        if len(answers) < 2:
+            turn.cut()
+
+    async def scenario() -> str:
+        said = body(tools=[NEWER_CODE], messages=[{"role": "user", "content": "what the user said"}])
+        async with proxied(tmp_path, script) as proxy:
+            for sent in (said, said, b"what the user said", said, said):
+                async with proxy.client() as client:
+                    fields = ((b"x-api-key", b"sk-ant-api03-the-key"), (b"planner-session", b"secret-tag"))
+                    await client.send(request("POST", "/v1/messages?what-the-user-asked", *fields, body=sent))
+                    await client.answer()
+            await proxy.entries(5)
+        return proxy.log.getvalue()
+
+    log = run(scenario())
+    assert [msgspec.json.decode(line)["event"] for line in log.splitlines()].count("request") == 5
+    shown = log + "".join(capfd.readouterr())
+    assert [secret for secret in (*SECRETS, "what-the-user-asked") if secret in shown] == []

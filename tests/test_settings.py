@@ -1,0 +1,89 @@
+"""What an operator sets is refused at once when it could only fail later, in a sentence that says what to write."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planner.settings import Settings, SettingsError, secrets_from_environment, sqlite_path
+
+
+def test_the_defaults_of_the_contract() -> None:
+    """Loopback, port 8484, Anthropic's address, an embedded store, no flags."""
+    settings = Settings()
+    assert (settings.host, settings.port, settings.upstream) == ("127.0.0.1", 8484, "https://api.anthropic.com")
+    assert (settings.store, settings.rules) == ("sqlite:///planner.db", None)
+    assert (settings.observe, settings.drain, settings.open_metrics) == (False, False, False)
+    assert settings.body_limit == 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    ["http://127.0.0.1:8485", "https://gateway.example/anthropic/", "http://[::1]:80", "HTTPS://API.example"],
+)
+def test_upstreams_that_work(upstream: str) -> None:
+    """With a port, a path, or an IPv6 address."""
+    assert Settings(upstream=upstream).upstream == upstream
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"upstream": ""}, "upstream '' is no http(s) address. Write it like https://api.anthropic.com."),
+        ({"upstream": "api.anthropic.com"}, "is no http(s) address"),
+        ({"upstream": "ftp://host"}, "is no http(s) address"),
+        ({"upstream": "https://"}, "is no http(s) address"),
+        ({"upstream": "http://[::1"}, "is no http(s) address"),
+        ({"upstream": "http://host:99999"}, "is no http(s) address"),
+        ({"upstream": "http://host:word"}, "is no http(s) address"),
+        ({"upstream": "http://host:0"}, "is no http(s) address"),
+        ({"upstream": "https://host/?a=b"}, "carries a query, fragment or login. Leave them out."),
+        ({"upstream": "https://host/#a"}, "carries a query"),
+        ({"port": -1}, "port -1 is not between 0 and 65535."),
+        ({"port": 65536}, "port 65536 is not between 0 and 65535."),
+        ({"connect_timeout": 0}, "connect_timeout is 0; it takes seconds, more than 0."),
+        ({"idle_timeout": float("nan")}, "idle_timeout is nan"),
+        ({"body_limit": 0}, "body_limit is 0; it takes bytes, at least 1."),
+    ],
+)
+def test_what_cannot_be_used(changes: dict[str, Any], sentence: str) -> None:
+    """One sentence, which names the setting and the value."""
+    with pytest.raises(SettingsError) as raised:
+        Settings(**changes)
+    assert sentence in str(raised.value)
+
+
+def test_a_login_is_not_repeated() -> None:
+    """The message ends in a terminal or a log."""
+    with pytest.raises(SettingsError) as raised:
+        Settings(upstream="https://name:secret@host")
+    assert "login" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty token is none; a misspelt word is refused rather than taken for closed."""
+    monkeypatch.delenv("PLANNER_ADMIN_TOKEN", raising=False)
+    monkeypatch.delenv("PLANNER_METRICS", raising=False)
+    assert secrets_from_environment() == (None, False)
+    monkeypatch.setenv("PLANNER_ADMIN_TOKEN", "")
+    monkeypatch.setenv("PLANNER_METRICS", "open")
+    assert secrets_from_environment() == (None, True)
+    monkeypatch.setenv("PLANNER_ADMIN_TOKEN", "word")
+    assert secrets_from_environment() == ("word", True)
+    monkeypatch.setenv("PLANNER_METRICS", "yes")
+    with pytest.raises(SettingsError, match=r"PLANNER_METRICS is 'yes'; the only value it takes is 'open'\."):
+        secrets_from_environment()
+
+
+def test_stores() -> None:
+    """Three slashes and a relative path, or four and an absolute one."""
+    assert sqlite_path("sqlite:///planner.db") == Path("planner.db")
+    assert sqlite_path("sqlite:////var/lib/planner.db") == Path("/var/lib/planner.db")
+
+
+@pytest.mark.parametrize("store", ["", "planner.db", "sqlite:///", "sqlite://planner.db", "mysql://host/db"])
+def test_stores_that_are_not_understood(store: str) -> None:
+    """The sentence shows how to write one."""
+    with pytest.raises(SettingsError, match=r"Write sqlite:///planner\.db"):
+        sqlite_path(store)
