@@ -9,6 +9,7 @@ from itertools import count
 from typing import Protocol
 
 ID_BYTES = 12
+IDS_DRAWN = 64
 
 
 class Clock(Protocol):
@@ -84,11 +85,17 @@ class Ids(Protocol):
 
 
 class RandomIds:
-    """Ids of 96 random bits."""
+    """Ids of 96 random bits, drawn from the system many at a time."""
+
+    def __init__(self) -> None:
+        self._drawn = ""
 
     def new(self) -> str:
         """24 hex digits."""
-        return os.urandom(ID_BYTES).hex()
+        if not self._drawn:
+            self._drawn = os.urandom(ID_BYTES * IDS_DRAWN).hex()
+        taken, self._drawn = self._drawn[: 2 * ID_BYTES], self._drawn[2 * ID_BYTES :]
+        return taken
 
 
 class CountedIds:

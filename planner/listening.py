@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
@@ -61,20 +61,17 @@ async def listening(config: uvicorn.Config, host: str, port: int) -> AsyncIterat
         tasks = Tasks(lambda _name, error: failures.append(error))
         running = tasks.start("server", server.serve(sockets=[bound]))
         running.add_done_callback(lambda _: server.listening.set())  # a server that never starts is not waited for
-        try:
-            await server.listening.wait()
-        except BaseException:
-            await tasks.close()
-            raise
-        if running.done():
-            raise failures[0] if failures else RuntimeError("the server ended before it listened")
         shown = f"[{host}]" if ":" in host else host
         try:
-            yield server, f"http://{shown}:{bound.getsockname()[1]}"
+            await server.listening.wait()
+            if not running.done():
+                yield server, f"http://{shown}:{bound.getsockname()[1]}"
+            elif not failures:
+                raise RuntimeError("the server ended before it listened")
         finally:
-            server.stop()
-            with suppress(asyncio.CancelledError):
-                await running
+            if not server.should_exit:  # a second stop would cut off who is still being answered
+                server.stop()
+            await asyncio.wait((running,))  # cancelled in the midst of its start it would leave a listener behind
     if failures:
         raise failures[0]
 

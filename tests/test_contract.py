@@ -230,6 +230,14 @@ def test_every_error_is_documented() -> None:
     assert {fault.value for fault in UpstreamFault} == set(words(causes))
 
 
+def test_every_cause_of_failing_open_is_documented() -> None:
+    """An operator who sees one knows which part it was."""
+    (told,) = (cells[4] for cells in rows(section("Metrics")) if words(cells[0]) == ["planner_fail_open_total"])
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "planner/proxy").glob("*.py")]
+    counted = r"fail_open\.add\(\(\"([a-z-]+)\"|cause, reason = \"([a-z-]+)\""
+    assert {one or other for text in sources for one, other in re.findall(counted, text)} == set(words(told))
+
+
 def test_the_page_of_reasons_is_the_generated_one() -> None:
     """Run `python -m tests.pages` after a change of planner/core/reasons.py."""
     assert (DOCS / "reasons.md").read_text(encoding="utf-8") == reasons_page()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -95,6 +96,32 @@ def test_stopping_twice_is_stopping_at_once() -> None:
         assert (server.should_exit, server.force_exit, server.stopped.is_set()) == (True, False, True)
         server.stop()
         assert (server.should_exit, server.force_exit) == (True, True)
+
+    run(scenario())
+
+
+def test_stopping_once_waits_for_answers() -> None:
+    """Who is being answered when the signal comes gets the whole answer."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await over.wait()
+        await hello(scope, receive, send)
+
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as group, AsyncExitStack() as outlasting:
+            async with listening(config(slow), "127.0.0.1", 0) as (server, url):
+                client = await outlasting.enter_async_context(connected(url))
+                answer = group.create_task(client.ask(request("GET", "/", body=None)))
+                await begun.wait()
+                server.stop()
+                group.create_task(later(over))
+            assert not server.force_exit
+            assert (await answer).status == 204
+
+    async def later(event: asyncio.Event) -> None:
+        event.set()
 
     run(scenario())
 

@@ -29,6 +29,7 @@ from planner.core.wire import (
     ResponseContainer,
     StreamError,
     WireError,
+    delta_size,
     parse_event,
 )
 
@@ -38,6 +39,7 @@ LARGEST_RESPONSE: Final = 32 * 1024 * 1024
 OK: Final = 200
 CLIENT_ERROR: Final = 400
 
+DELTA: Final = b"content_block_delta"
 CODE_CALLS: Final = frozenset({"code_execution", "bash_code_execution", "text_editor_code_execution"})
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -108,7 +110,10 @@ class StreamReader:
 
     def feed(self, data: bytes) -> None:
         """Split off the events that are whole by now and take in what they tell."""
-        for _, payload in self._splitter.feed(data):
+        for name, payload in self._splitter.feed(data):
+            if name == DELTA:  # most of a stream, and only its size is ever asked for
+                self._usage.wrote(delta_size(payload))
+                continue
             event = parse_event(payload)
             self._usage.feed(event)
             self._tell(event)

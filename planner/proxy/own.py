@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from planner.metrics import Metrics
 from planner.proxy.access import may_look
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4"  # Litestar adds the charset; twice, and Prometheus 3 refuses the scrape
 FORBIDDEN = (
     "These pages answer this machine alone. From elsewhere, set PLANNER_ADMIN_TOKEN and send it as a bearer token"
     " (PLANNER_METRICS=open frees scraping).\n"

@@ -201,17 +201,26 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
 
         The API refuses it without the container's id, also where the model called the answered tools by itself.
         """
-        return _may_say(self.body, b"tool_use") and bool(self.pending_calls or self.unmatched_server_calls)
+        return self._may_say(b"tool_use") and bool(self.pending_calls or self.unmatched_server_calls)
+
+    @cached_property
+    def _escapes(self) -> bool:
+        r"""Whether an ASCII letter may be written as an escape (`\u0063`), which hides a word from a scan."""
+        return b"\\u00" in self.body
+
+    def _may_say(self, word: bytes) -> bool:
+        """Tell by scanning that a word of ASCII letters is nowhere in the body."""
+        return word in self.body or self._escapes
 
     @cached_property
     def uploads(self) -> tuple[Upload, ...]:
         """The `container_upload` blocks of all messages, in order."""
-        return history.uploads(self.messages) if _may_say(self.body, b"container_upload") else ()
+        return history.uploads(self.messages) if self._may_say(b"container_upload") else ()
 
     @cached_property
     def breakpoints(self) -> Breakpoints:
         """Where cache breakpoints lie; one on a message is only looked for where it changes what is cached."""
-        said = _may_say(self.body, b"cache_control")
+        said = self._may_say(b"cache_control")
         system = said and carries_breakpoint(UNSET if self.system is None else Raw(self.system))
         return Breakpoints(
             automatic=self.automatic_cache,
@@ -327,8 +336,3 @@ def _container(raw: Maybe) -> RequestContainer:
     if inside is None:
         return RequestContainer("other")
     return RequestContainer("object", text(inside.get("id", UNSET)), len(elements(inside.get("skills", UNSET)) or ()))
-
-
-def _may_say(body: bytes, word: bytes) -> bool:
-    r"""Tell in one scan that a word of ASCII letters is nowhere in the body; an escaped letter (`\u0063`) hides it."""
-    return word in body or b"\\u00" in body
