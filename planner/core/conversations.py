@@ -11,11 +11,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
 
 from planner.core.reasons import Decision, Reason
 from planner.core.splice import AppendTool, Edit, ReplaceToolType
-from planner.core.wire import MessagesRequest, Tool, WireError, canonical_raw
+from planner.core.wire import MessagesRequest, Tool, spelled
 
 DIGEST_DIGITS: Final = 32
 
@@ -119,13 +118,13 @@ def session_key(principal: str, scope: Scope, name: str) -> str:
 def root_key(request: MessagesRequest, principal: str) -> str:
     """The digest that stands for a conversation's beginning; the time in a system prompt makes another one."""
     first = request.first_message
-    return _digest(b"root", principal.encode(), *_prefix(request), b"" if first is None else _spelled(first))
+    return _digest(b"root", principal.encode(), request.prefix, b"" if first is None else spelled(first))
 
 
 def prefix_key(request: MessagesRequest, scope: Scope | None) -> str:
     """The digest of what shares a prompt cache: scope, model, tools and system."""
     where = b"" if scope is None else f"{scope.organization}\0{scope.workspace}".encode()
-    return _digest(b"prefix", where, *_prefix(request))
+    return _digest(b"prefix", where, request.prefix)
 
 
 def lookups(request: MessagesRequest, principal: str) -> tuple[str, ...]:
@@ -195,20 +194,6 @@ def _appended(text: str) -> Tool:
         allowed_callers=None if callers is None else tuple(callers),
         raw=text.encode(),
     )
-
-
-def _prefix(request: MessagesRequest) -> tuple[bytes, ...]:
-    tools = (_spelled(tool.raw) for tool in request.tools)
-    system = b"" if request.system is None else _spelled(request.system)
-    return (request.model or "").encode(), len(request.tools).to_bytes(8), *tools, system
-
-
-def _spelled(raw: bytes | Raw) -> bytes:
-    """The canonical spelling; what has none (a number beyond a float) is as it stands, and so equal to itself only."""
-    try:
-        return canonical_raw(raw)
-    except WireError:
-        return bytes(raw)
 
 
 def _digest(kind: bytes, *parts: bytes) -> str:

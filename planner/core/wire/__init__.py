@@ -1,7 +1,7 @@
 """Anthropic's words: lenient on the wire, so that only what is read here is decoded and everything else stays raw."""
 
 from planner.core.wire.blocks import Block, read_blocks
-from planner.core.wire.canonical import canonical, canonical_raw
+from planner.core.wire.canonical import canonical, canonical_raw, spelled
 from planner.core.wire.history import Upload
 from planner.core.wire.reading import WireError
 from planner.core.wire.request import Breakpoints, MessagesRequest, RequestContainer, Thread, Tool, ToolChoice
@@ -51,4 +51,5 @@ __all__ = [
     "delta_size",
     "parse_event",
     "read_blocks",
+    "spelled",
 ]

@@ -44,6 +44,14 @@ def canonical_raw(raw: bytes | Raw) -> bytes:
     return canonical(value)
 
 
+def spelled(raw: bytes | Raw) -> bytes:
+    """The canonical spelling; what has none (a number beyond a float) is as it stands, and so equal to itself only."""
+    try:
+        return canonical_raw(raw)
+    except WireError:
+        return bytes(raw)
+
+
 def _normal(value: object) -> object:
     if isinstance(value, dict):
         members = cast("dict[str, object]", value)

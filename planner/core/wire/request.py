@@ -2,6 +2,7 @@
 
 import re
 from functools import cached_property
+from hashlib import sha256
 from typing import Final, Literal, Self, TypeAlias
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import UNSET, Raw
 
 from planner.core.wire import history
 from planner.core.wire.blocks import Block, carries_breakpoint
+from planner.core.wire.canonical import spelled
 from planner.core.wire.history import Upload
 from planner.core.wire.reading import (
     BAD_JSON,
@@ -159,6 +161,19 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
             service_tier=text(top.service_tier),
             automatic_cache=present(top.cache_control),
         )
+
+    @cached_property
+    def prefix(self) -> bytes:
+        """A digest of model, tools and system in their normal form: what a prompt cache is keyed by, within a scope."""
+        hashed = sha256()
+        for part in (
+            (self.model or "").encode(),
+            *(spelled(tool.raw) for tool in self.tools),
+            b"" if self.system is None else spelled(self.system),
+        ):
+            hashed.update(len(part).to_bytes(8))
+            hashed.update(part)
+        return hashed.digest()
 
     @property
     def first_message(self) -> Raw | None:
