@@ -91,12 +91,10 @@ class Forward:
     async def _carry(self, arrived: Arrived, incoming: Incoming, body: bytes | None, send: Send) -> None:
         """Plan a request, send it, and bring its answer back; whatever happens, it is settled once."""
         received = self._clock.monotonic()
-        planned = await self._plan(arrived, body)
+        planned = self._begin(arrived, await self._plan(arrived, body))
         intent = self._intent(arrived, planned)
         exchange = Exchange(intent, Terms(at=arrived.at, model=""), self._rules, billing=arrived.endpoint.billing)
         self._recorder.intend(intent)
-        if planned is not None:
-            self._learning.sending(planned, arrived.at)
         progress = Relay(plan=None if planned is None else planned.plan)
         overhead = self._clock.monotonic() - received
         try:
@@ -129,6 +127,20 @@ class Forward:
             await errors.send_error(send, errors.OUR_BUG, "an error of its own", intent.request_id)
         finally:
             self._settle(arrived, planned, exchange, progress, overhead)
+
+    def _begin(self, arrived: Arrived, planned: Planned | None) -> Planned | None:
+        """Remember what is being sent; what cannot be remembered could not be repeated, so it goes as it came."""
+        if planned is None:
+            return None
+        try:
+            self._learning.sending(planned, arrived.at)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not become the caller's error
+            self._log.error("remembering failed", request_id=arrived.request_id, error=type(error).__name__)
+            self._metrics.fail_open.add(("remembering",))
+            self._learning.abandoned(planned)
+            body = planned.body if planned.request is None else planned.request.body
+            return Planned(body=body, plan=untouched(Reason.ERROR), request=planned.request)
+        return planned
 
     async def _plan(self, arrived: Arrived, body: bytes | None) -> Planned | None:
         """The plan for a request that is planned; None for all others."""

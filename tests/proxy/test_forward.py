@@ -389,3 +389,23 @@ def test_a_bug_in_settling_costs_an_entry_and_no_answer(tmp_path: Path) -> None:
             assert talk.proxy.app.metrics.fail_open.values == {("settle",): 1}
 
     run(scenario())
+
+
+def test_a_bug_in_remembering_sends_the_request_as_it_came(tmp_path: Path) -> None:
+    """What could not be repeated on the next turn is not begun."""
+
+    async def scenario() -> None:
+        async with talking(tmp_path, begun=False) as talk:
+            forward: Any = talk.proxy.app._forward  # noqa: SLF001 - a bug, made for the test
+            learning = forward._learning  # noqa: SLF001 - likewise
+            memory, learning._memory = learning._memory, None  # noqa: SLF001 - likewise
+            got = await talk.ask(BEGUN, ok(call="srvtoolu_9"))
+            learning._memory = memory  # noqa: SLF001 - likewise
+            assert (got.status, got.value(b"planner-body")) == (200, b"unchanged")
+            assert (
+                plan_of(got) == "version=kept;reason=error, bundle=declined;reason=error, container=none;reason=error"
+            )
+            assert talk.sent(1) == [BEGUN]
+            assert ("remembering",) in talk.proxy.app.metrics.fail_open.values
+
+    run(scenario())
