@@ -202,9 +202,13 @@ class Metrics:
                 if count:
                     self.tokens.add((model, team, kind), count)
         billed = [line for line in entry.lines if line.basis != "notional"]
+        spent: dict[str, int] = {}
         for line in billed:
             # A counter cannot fall, so what the allowance gives back is taken from the container time it pays for.
-            self.cost.add((model, team, "code_execution" if line.kind == "allowance_credit" else line.kind), line.nano)
+            kind = "code_execution" if line.kind == "allowance_credit" else line.kind
+            spent[kind] = spent.get(kind, 0) + line.nano
+        for kind, nano in spent.items():
+            self.cost.add((model, team, kind), nano)
         if entry.untouched_nano is not None and len(billed) == len(entry.lines):
             self.untouched_cost.add((model, team), entry.untouched_nano)
 

@@ -25,6 +25,10 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    def report(self, name: str, error: BaseException) -> None:
+        """Make something heard that failed and was survived."""
+        self._on_failure(name, error)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -32,9 +32,14 @@ class Blame(Enum):
     TOOLS = "tools"
 
 
+def may_be_ours(status: int) -> bool:
+    """Whether an answer with this status can be a refusal of what a request says; 429 is about how many there are."""
+    return 400 <= status < 500 and status != 429
+
+
 def blame(status: int, message: str, plan: Plan) -> Blame | None:
     """The edit of this plan that an error answer names; None when it names none, or the answer is no refusal."""
-    if not 400 <= status < 500 or status == 429:
+    if not may_be_ours(status):
         return None
     ours = next((edit.id for edit in plan.edits if isinstance(edit, SetContainer)), None)
     if ours is not None and (_CONTAINER.search(message) or (ours and ours in message)):

@@ -39,7 +39,7 @@ def arrive(scope: Scope, callers: Callers, request_id: str, at: datetime, starte
     fields = fields_of(scope)
     for _, content in fields:
         content.decode()
-    target = origin_form(target_of(scope).decode("ascii"))
+    target = origin_form(_ascii(target_of(scope)))
     if target.partition("?")[0].split("/")[1] == "planner":
         raise OwnAddressError
     method = str(scope["method"])  # type: ignore[typeddict-item]  # websockets are off
@@ -55,6 +55,13 @@ def arrive(scope: Scope, callers: Callers, request_id: str, at: datetime, starte
     )
 
 
+def _ascii(target: bytes) -> str:
+    try:
+        return target.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise BadTargetError from error
+
+
 def origin_form(target: str) -> str:
     """The path and query of a request target, whichever form it came in. Raises BadTargetError."""
     if target.startswith("/"):
@@ -62,5 +69,6 @@ def origin_form(target: str) -> str:
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in {"http", "https"}:
         raise BadTargetError
-    _, slash, path = rest.partition("/")
-    return slash + path or "/"
+    begins = min((at for sign in "/?" if (at := rest.find(sign)) >= 0), default=len(rest))
+    path = rest[begins:]
+    return path if path.startswith("/") else "/" + path

@@ -14,7 +14,6 @@ FINGERPRINT_DIGITS: Final = 16
 TAG_KEYS: Final = frozenset({"team", "project", "agent", "environment", "feature"})
 LONGEST_TAG: Final = 64
 LONGEST_WORKSPACE: Final = 64
-REMEMBERED_KEYS: Final = 10_000
 ANONYMOUS: Final = "anonymous"
 
 
@@ -56,7 +55,7 @@ def identify(fields: Sequence[Field], callers: Callers) -> Caller:
     workspace = None if named is None else named.decode("latin-1")[:LONGEST_WORKSPACE]
     return Caller(
         principal=digest if row is None else row.name,
-        account=digest if workspace is None else f"{digest}@{workspace}",
+        account=digest if named is None else f"{digest}@{fingerprint(named)}",
         team=(row.team if row else None) or tags.get("team"),
         project=(row.project if row else None) or tags.get("project"),
         organization=row.organization if row else None,
@@ -65,7 +64,7 @@ def identify(fields: Sequence[Field], callers: Callers) -> Caller:
         flags=row.flags if row else (),
         named=row is not None,
         tags=tags,
-        session=None if session is None else session.decode("latin-1")[:256],
+        session=None if session is None else session.decode("latin-1"),
         mode="observe" if mode == b"observe" else "off" if mode == b"off" else "plan",
     )
 
@@ -76,7 +75,7 @@ def _key(fields: Sequence[Field]) -> tuple[bytes | None, bool]:
     OAuth access tokens of subscriptions begin with `sk-ant-oat`: reported by others [C], checked 2026-11-22.
     """
     key = value(fields, b"x-api-key")
-    if key is None:
+    if not key:
         scheme, _, rest = (value(fields, b"authorization") or b"").partition(b" ")
         key = rest.strip() if scheme.lower() == b"bearer" else None
     return key or None, key is not None and key.startswith(b"sk-ant-oat")

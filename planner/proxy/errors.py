@@ -25,10 +25,14 @@ class Fault(msgspec.Struct, frozen=True):
 TOO_LARGE: Final = Fault(413, "request_too_large", retry=False)
 BAD_REQUEST: Final = Fault(400, "invalid_request_error", retry=False)
 FORBIDDEN: Final = Fault(403, "permission_error", retry=False)
+NOT_ALLOWED: Final = Fault(405, "invalid_request_error", retry=False)
 NOT_FOUND: Final = Fault(404, "not_found_error", retry=False)
 UNREACHABLE: Final = Fault(502, "api_error", retry=True)
 TIMED_OUT: Final = Fault(504, "timeout_error", retry=True)
 OUR_BUG: Final = Fault(500, "api_error", retry=True)
+
+UNREAD: Final = "none"
+"""In place of the id of a request that was not read as far as getting one."""
 
 OF_UPSTREAM: Final = {
     UpstreamFault.CONNECT: UNREACHABLE,
@@ -38,15 +42,20 @@ OF_UPSTREAM: Final = {
 }
 
 
-async def send_error(send: Send, fault: Fault, message: str, request_id: str) -> None:
-    """Answer with an error body like Anthropic's; it names the planner, so that nobody looks for it upstream."""
-    body = msgspec.json.encode(
+def error_body(fault: Fault, message: str, request_id: str) -> bytes:
+    """An error body like Anthropic's; it names the planner, so that nobody looks for it upstream."""
+    return msgspec.json.encode(
         {
             "type": "error",
             "error": {"type": fault.type, "message": f"planner: {message}"},
             "request_id": f"planner_{request_id}",
         }
     )
+
+
+async def send_error(send: Send, fault: Fault, message: str, request_id: str) -> None:
+    """Answer with an error of our own."""
+    body = error_body(fault, message, request_id)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

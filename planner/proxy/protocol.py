@@ -7,9 +7,11 @@ import httptools
 from litestar.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from planner.proxy.errors import BAD_REQUEST, UNREAD, error_body
+
 TARGET: str = "planner.target"
 HEADERS: str = "planner.headers"
-NOT_HTTP: Final = b'{"type":"error","error":{"type":"invalid_request_error","message":"planner: this is not HTTP/1.1"}}'
+NOT_HTTP: Final = error_body(BAD_REQUEST, "the request cannot be read as HTTP/1.1", UNREAD)
 
 Field = tuple[bytes, bytes]
 

@@ -6,13 +6,14 @@ an edit of ours: then once more, without that edit.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 from litestar.types import Send
 
 from planner.clock import Clock
-from planner.core.breaker import Blame, blame
+from planner.core.breaker import Blame, blame, may_be_ours
 from planner.core.decoding import Decoder
 from planner.core.exchange import Exchange
 from planner.core.ledger import Ending
@@ -21,7 +22,7 @@ from planner.core.reasons import plan_header
 from planner.proxy.bodies import Incoming
 from planner.proxy.headers import downward, value
 from planner.tasks import Tasks
-from planner.upstream import Upstream, UpstreamRequest, UpstreamResponse
+from planner.upstream import Upstream, UpstreamError, UpstreamRequest, UpstreamResponse
 
 LONGEST_REFUSAL: Final = 64 * 1024
 """Bytes of an error body that are read before it is relayed, to see whether it names our edit."""
@@ -72,7 +73,7 @@ async def relay(  # noqa: PLR0913 - the parts of one exchange
         async with asyncio.timeout(None) as window:
             watch = tasks.start("watch", _close_when_gone(incoming, progress, window))
             try:
-                response, kept = await _answer(outgoing, exchange, progress, upstream)
+                response, kept = await _answer(outgoing, exchange, progress, upstream, tasks)
                 progress.first_byte_at = clock.monotonic()
                 await _pass(response, kept, exchange, progress, send)
             finally:
@@ -85,19 +86,24 @@ async def relay(  # noqa: PLR0913 - the parts of one exchange
 
 
 async def _answer(
-    outgoing: Outgoing, exchange: Exchange, progress: Relay, upstream: Upstream
+    outgoing: Outgoing, exchange: Exchange, progress: Relay, upstream: Upstream, tasks: Tasks
 ) -> tuple[UpstreamResponse, list[bytes]]:
     """The answer to relay, and what was read of it already."""
     response = await upstream.send(outgoing.request)
-    if outgoing.instead is None or progress.plan is None or not 400 <= response.status < 500:
+    plan = progress.plan
+    if outgoing.instead is None or plan is None or not plan.edits or not may_be_ours(response.status):
         return response, []
     try:
         kept = await _peek(response)
     except BaseException:
         response.release()
         raise
-    blamed = blame(response.status, _readable(response, kept), progress.plan)
-    instead = None if blamed is None else outgoing.instead(blamed)
+    try:
+        blamed = blame(response.status, _readable(response, kept), plan)
+        instead = None if blamed is None else outgoing.instead(blamed)
+    except Exception as error:  # noqa: BLE001 - the refusal is an answer, whatever is wrong with reading it
+        tasks.report("blame", error)
+        return response, kept
     if instead is None:
         return response, kept
     response.release()
@@ -108,14 +114,15 @@ async def _answer(
 
 
 async def _peek(response: UpstreamResponse) -> list[bytes]:
-    """The beginning of a refusal; what is longer is no refusal that names a field."""
+    """The beginning of a refusal; what is longer is no refusal that names a field, and one that is cut stays cut."""
     kept: list[bytes] = []
     size = 0
-    async for chunk in response.chunks():
-        kept.append(chunk)
-        size += len(chunk)
-        if size > LONGEST_REFUSAL:
-            break
+    with suppress(UpstreamError):  # reading on, which the relay does, raises it again
+        async for chunk in response.chunks():
+            kept.append(chunk)
+            size += len(chunk)
+            if size > LONGEST_REFUSAL:
+                break
     return kept
 
 

@@ -97,7 +97,7 @@ class PooledUpstream:
                 request.method, url, headers=length, data=_payload(request.body), allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise _upstream_error(error) from error
+            raise _upstream_error(error, f"{self._scheme}://{self._authority}") from error
         if not FIRST_STATUS <= response.status <= LAST_STATUS:
             response.close()
             raise UpstreamError(UpstreamFault.PROTOCOL, f"not HTTP as we know it: status {response.status}")
@@ -113,11 +113,14 @@ def _payload(body: bytes | AsyncIterator[bytes] | None) -> bytes | AsyncIterator
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > SENT_IN_PIECES else body
 
 
-def _upstream_error(error: Exception) -> UpstreamError:
+def _upstream_error(error: Exception, base: str = "the upstream") -> UpstreamError:
     """Sort what aiohttp raises by what it means for the request."""
     match error:
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return UpstreamError(UpstreamFault.CONNECT, f"no connection: {type(error).__name__}")
+        case aiohttp.ClientConnectorError():
+            cause = error.os_error.strerror or str(error.os_error)
+            return UpstreamError(UpstreamFault.CONNECT, f"cannot connect to {base}: {cause}")
+        case aiohttp.ConnectionTimeoutError():
+            return UpstreamError(UpstreamFault.CONNECT, f"cannot connect to {base}: no answer in time")
         case TimeoutError():
             return UpstreamError(UpstreamFault.TIMEOUT, "no bytes within the idle timeout")
         case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | OSError():

@@ -78,5 +78,12 @@ def test_a_head_that_is_no_text() -> None:
     """The ledger and the log could not hold it."""
     with pytest.raises(UnicodeDecodeError):
         arrived(b"/v1/messages", (b"x-tag", b"\xff"))
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(BadTargetError):
         arrived("/v1/é".encode())
+
+
+def test_an_absolute_target_without_a_path() -> None:
+    """Its query is its own, also when a slash stands in it."""
+    assert origin_form("http://host?a=/b") == "/?a=/b"
+    assert origin_form("HTTPS://host:1/a?b=c?d") == "/a?b=c?d"
+    assert origin_form("http://host") == "/"

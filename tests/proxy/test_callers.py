@@ -51,3 +51,16 @@ def test_whatever_comes(fields: list[Field]) -> None:
     assert set(caller.tags) <= TAG_KEYS
     assert all(len(text) <= LONGEST_TAG for text in caller.tags.values())
     assert len(caller.session or "") <= 256
+
+
+def test_an_empty_key_is_none() -> None:
+    """Some clients send both, one of them empty: the other is the key, and nobody shares a principal by it."""
+    fields = [(b"x-api-key", b""), (b"authorization", b"Bearer k1")]
+    assert identify(fields, Callers()).principal == fingerprint(b"k1")
+
+
+def test_long_names_stay_apart() -> None:
+    """Sessions and workspaces that differ at their end are two."""
+    sessions = {identify([(b"planner-session", b"s" * 300 + end)], Callers()).session for end in (b"1", b"2")}
+    accounts = {identify([(b"anthropic-workspace-id", b"w" * 300 + end)], Callers()).account for end in (b"1", b"2")}
+    assert (len(sessions), len(accounts)) == (2, 2)

@@ -40,6 +40,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
             async with proxied(tmp_path, always(b""), upstream=upstream) as proxy:
                 got, entry = await ask(proxy)
                 assert is_fault(got, 502, b"api_error")
+                assert f"planner: cannot connect to {upstream}: Connect".encode() in got.body
                 assert (entry.outcome, entry.status, entry.cost_nano, entry.unpriced) == ("error", None, 0, None)
                 assert (await proxy.metrics())['planner_upstream_errors_total{type="connect"}'] == 1
 

@@ -380,7 +380,7 @@ def test_a_bug_in_settling_costs_an_entry_and_no_answer(tmp_path: Path) -> None:
             hours, forward._hours = forward._hours, None  # noqa: SLF001 - likewise
             got = await talk.ask(going_on(), ok())
             assert (got.status, got.whole) == (200, True)
-            await settled(lambda: "settling failed" in talk.proxy.log.getvalue())
+            await settled(lambda: '"cause":"settle"' in talk.proxy.log.getvalue())
             forward._hours = hours  # noqa: SLF001 - likewise
             again = await talk.ask(going_on(), ok())
             assert plan_of(again).endswith("container=threaded")
@@ -407,5 +407,29 @@ def test_a_bug_in_remembering_sends_the_request_as_it_came(tmp_path: Path) -> No
             )
             assert talk.sent(1) == [BEGUN]
             assert ("remembering",) in talk.proxy.app.metrics.fail_open.values
+
+    run(scenario())
+
+
+def test_a_refusal_that_is_cut_stays_a_refusal(tmp_path: Path) -> None:
+    """What was read to see whose fault it is reaches the caller, with its status, and ends where it ended."""
+    whole = b'HTTP/1.1 400 Bad Request\r\nretry-after: 7\r\ncontent-length: 500\r\nconnection: close\r\n\r\n{"type":'
+
+    async def script(turn: Turn) -> None:
+        await turn.body()
+        if b"code_execution" not in turn.request.body:
+            await turn.write(ok(container=None, call=None))
+            return
+        await turn.write(whole)
+        turn.close()
+
+    async def scenario() -> None:
+        async with planned(tmp_path, script) as (proxy, _):
+            async with proxy.client() as client:
+                await client.ask(post(body(tools=None)))
+            async with proxy.client() as client:
+                got = await client.ask(post(BEGUN))
+            assert (got.status, got.whole, got.body, got.value(b"retry-after")) == (400, False, b'{"type":', b"7")
+            assert len(proxy.upstream.requests) == 2
 
     run(scenario())

@@ -24,6 +24,7 @@ def test_readiness_follows_the_application() -> None:
         assert (client.get("/healthz").status_code, client.get("/healthz").text) == (200, "ok\n")
         ready[0] = True
         assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "ready\n")
+        assert [client.head(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
 
 
 def test_metrics_are_the_exposition_format(tmp_path: Path, require: Require) -> None:
