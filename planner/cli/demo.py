@@ -5,7 +5,7 @@ from importlib import import_module
 
 import rich_click as click
 
-from planner.cli.options import FINDINGS, UNAVAILABLE, USAGE, fail, pairs, show
+from planner.cli.options import FINDINGS, UNAVAILABLE, USAGE, code_of, fail, pairs, show
 
 
 @click.command()
@@ -43,7 +43,7 @@ def command(*, once: bool, port: int | None, seed: str, overrides: tuple[str, ..
         well = demo.run(Console(), once=once, port=port, seed=seed, settings=pairs(overrides))
     except RulesError as error:
         show(error.findings)
-        sys.exit(FINDINGS)
+        sys.exit(code_of(error.findings))
     except SettingsError as error:
         fail(str(error), USAGE)
     except (AddressError, StoreError) as error:

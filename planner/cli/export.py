@@ -12,13 +12,14 @@ from planner.settings import SettingsError, sqlite_path
 
 @click.command()
 @click.option("--format", "form", type=click.Choice(["jsonl"]), default="jsonl", show_default=True, help="Form.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format jsonl.")
 @store_option
-def command(*, form: str, store: str) -> None:
+def command(*, form: str, as_json: bool, store: str) -> None:
     """Write every ledger entry to standard output.
 
     Requests that went upstream and whose end nobody saw have the outcome `unknown`.
     """
-    del form
+    del form, as_json  # there is one form yet
     from planner.stores import StoreError  # noqa: PLC0415 - the other commands start faster without it
 
     try:

@@ -7,8 +7,9 @@ from typing import Final, NoReturn, TypeVar
 
 import rich_click as click
 
-from planner.core.findings import Finding, render_text
+from planner.core.findings import Finding, errors, render_text
 from planner.core.rulebook import RuleBook
+from planner.core.rulefile.settingsfile import OVERRIDES
 from planner.rulesource import load_rules
 from planner.settings import DEFAULT_STORE
 
@@ -55,7 +56,7 @@ def read_rules(directory: Path | None, overrides: tuple[str, ...]) -> RuleBook:
         fail(str(error), USAGE)
     show(rules.findings)
     if rules.book is None:
-        sys.exit(FINDINGS)
+        sys.exit(code_of(rules.findings))
     return rules.book
 
 
@@ -66,6 +67,14 @@ def pairs(overrides: tuple[str, ...]) -> dict[str, str]:
         if not equals or not key:
             fail(f"--set takes KEY=VALUE, not {word!r}", USAGE)
     return {key: value for key, _, value in split}
+
+
+def code_of(findings: tuple[Finding, ...]) -> int:
+    """The exit code that findings end in: 0, or 1 for what is wrong in a file, or 2 when only `--set` is wrong."""
+    wrong = errors(findings)
+    if not wrong:
+        return 0
+    return USAGE if all(finding.path == OVERRIDES for finding in wrong) else FINDINGS
 
 
 def show(findings: tuple[Finding, ...]) -> None:

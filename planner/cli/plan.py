@@ -1,7 +1,8 @@
 """`planner plan`: what the planner would do with one request, why, and what it believes that this is worth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from decimal import Context
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,6 @@ from planner.core.catalog import Prior
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
 from planner.core.ledger import Expected
-from planner.core.money import format_nano
 from planner.core.plan import Plan, make_plan, subject
 from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
@@ -24,6 +24,7 @@ from planner.core.rules import matches, named
 from planner.core.wire import MessagesRequest, WireError
 
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
+ABOUT: Final = Context(prec=4)
 OVERRIDDEN: Final = "--set"
 PRIOR: Final = "prior of the catalog"
 WORKFLOWS: Final = frozenset({".yaml", ".yml"})
@@ -294,34 +295,13 @@ def _settings(book: RuleBook) -> Iterator[Set]:
 
 
 def lines(told: Explanation) -> Iterator[str]:
-    """The explanation for people, one line each."""
+    """The explanation for people, one line each: what would be done and what it costs first, what it rests on after."""
     yield f"{told.file}: {told.model or 'no model'}, {told.bytes} bytes, tools: {', '.join(told.tools) or 'none'}"
+    if told.model is None:
+        yield "  no model: the API will refuse this"
     yield from _assumptions(told.assumed)
     yield "\nDecisions"
-    for each in told.decisions:
-        by = f"  [{each.policy}]" if each.policy else ""
-        yield f"  {each.action:<10} {each.outcome:<12} {each.reason or ''}{by}".rstrip()
-        if each.meaning:
-            yield f"{'':<13}{each.meaning}"
-    yield "\nPolicies that match"
-    for policy in told.policies:
-        does = f"decides {', '.join(dict.fromkeys(policy.decides))}" if policy.decides else "decides nothing here"
-        yield f"  {policy.name} ({policy.mode}) {does}"
-        yield f"{'':<4}{policy.why}"
-    yield "\nExpected cost of the conversation, without the output that it needs in any case"
-    yield from _expectations(told.expected_nano)
-    if told.beliefs:
-        yield "\nBeliefs (10 %, middle, 90 %)"
-        width = max(len(each.name) for each in told.beliefs)
-        for belief in told.beliefs:
-            interval = f"{belief.low:g} .. {belief.likely:g} .. {belief.high:g}"
-            yield f"  {belief.name:<{width}}  {interval:<22} [{belief.mark}] {belief.source}"
-    yield "\nSettings"
-    width = max((len(each.name) for each in told.settings), default=0)
-    for setting in told.settings:
-        source = " by --set" if setting.source == OVERRIDDEN else ""
-        yield f"  {setting.name:<{width}}  {_plain(setting.value):<14} [{setting.mark}]{source}"
-    yield f"  {LEGEND}"
+    yield from _decisions(told.decisions)
     yield f"\nBody: {told.body}"
     for change in told.edits:
         if change.start == change.end:
@@ -330,7 +310,48 @@ def lines(told: Explanation) -> Iterator[str]:
             yield f"  bytes {change.start} to {change.end}, replaced:"
             yield f"    - {change.before}"
         yield f"    + {change.after}"
+    yield "\nExpected cost of the conversation, without the output that it needs in any case"
+    yield from _expectations(told.expected_nano)
+    yield "\nPolicies that match"
+    for policy in told.policies:
+        does = f"decides {', '.join(dict.fromkeys(policy.decides))}" if policy.decides else "decides nothing here"
+        yield f"  {policy.name} ({policy.mode}) {does}"
+        yield f"{'':<4}{policy.why}"
+    if told.beliefs:
+        yield "\nBeliefs (10 %, middle, 90 %)"
+        rows = [
+            (each.name, f"{each.low:g} .. {each.likely:g} .. {each.high:g}", f"[{each.mark}] {each.source}")
+            for each in told.beliefs
+        ]
+        yield from _columns(rows)
+    yield "\nSettings"
+    yield from _columns(
+        [
+            (each.name, _plain(each.value), f"[{each.mark}]{' by --set' if each.source == OVERRIDDEN else ''}")
+            for each in told.settings
+        ]
+    )
+    yield f"  {LEGEND}"
     yield f"\nRule book {told.digests['rules']}, price book {told.digests['prices']}"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of equally many cells, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        yield f"  {'  '.join(cells)}".rstrip()
+
+
+def _decisions(decisions: Sequence[Decided]) -> Iterator[str]:
+    rows = [
+        (each.action, each.outcome, each.reason or "", f"[{each.policy}]" if each.policy else "") for each in decisions
+    ]
+    indent = 4 + max((len(each.action) for each in decisions), default=0)
+    for each, row in zip(decisions, _columns(rows), strict=True):
+        yield row
+        if each.meaning:
+            yield f"{'':<{indent}}{each.meaning}"
 
 
 def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
@@ -339,7 +360,11 @@ def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
     team = f", team {assumed['team']}" if assumed["team"] else ""
     yield "Assumed: the first request of its conversation that the planner sees,"
     yield f"  from {assumed['principal']}{team}, scope {where}, at {assumed['at']};"
-    chance = f"chance of exceeding them {hours['probability_of_exceeding']:g}" if hours["known"] else "no forecast yet"
+    chance = (
+        f"chance of exceeding them {100 * hours['probability_of_exceeding']:g} %"
+        if hours["known"]
+        else "no forecast yet"
+    )
     yield f"  free hours {hours['limit']:g}, forecast {hours['forecast']:g} hours this month, {chance}."
 
 
@@ -347,8 +372,13 @@ def _expectations(expected: Expected | None) -> Iterator[str]:
     if expected is None:
         yield "  not weighed: the decision was clear without it"
         return
-    yield f"  untouched  ${format_nano(expected.untouched)}"
-    yield f"  bundled    ${format_nano(expected.planned)}"
+    yield f"  untouched  ${_rounded(expected.untouched)}"
+    yield f"  bundled    ${_rounded(expected.planned)}"
+
+
+def _rounded(nano: int) -> str:
+    """Dollars of an expectation: more than four significant digits would claim what nobody knows."""
+    return f"{ABOUT.create_decimal(nano).scaleb(-9).normalize():f}"
 
 
 def _plain(value: object) -> str:

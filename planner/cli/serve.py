@@ -4,7 +4,6 @@ from pathlib import Path
 
 import rich_click as click
 
-from planner import log as logs
 from planner.cli.options import UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
 from planner.settings import DEFAULT_PORT, DEFAULT_UPSTREAM, Settings, SettingsError, secrets_from_environment
 
@@ -53,10 +52,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             open_metrics=open_metrics,
         )
         book = read_rules(rules, overrides)
-        log = logs.build()
-        server = Server(App(settings, book, log=log), settings)
-        log.info("serving", host=host, port=port, upstream=upstream, rules=book.digest, prices=book.prices.digest)
-        uvloop.run(server.serve())
+        uvloop.run(Server(App(settings, book), settings).serve())
     except SettingsError as error:
         fail(str(error), USAGE)
     except (StoreError, AddressError) as error:

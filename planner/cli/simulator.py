@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,20 +60,20 @@ def command(*, host: str, port: int, seed: str, scenarios: tuple[Path, ...], ove
 def _config(simulator: Any, seed: str, scenarios: tuple[Path, ...], settings: dict[str, str]) -> Any:  # noqa: ANN401 - loaded by name
     import msgspec  # noqa: PLC0415 - the other commands start faster without it
 
-    texts = []
+    texts: list[str] = []
+    wrong: list[str] = []
     for path in scenarios:
         try:
             texts.append(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", USAGE)
-        try:
-            simulator.build(simulator.Config(scenarios=(texts[-1],)))
-        except ValueError as error:
-            fail(f"{path}: {error}", USAGE)
-    try:
-        switches = simulator.Switches().with_texts(settings)
-    except msgspec.ValidationError as error:
-        fail(f"--set: {error}", USAGE)
+        wrong += simulator.check_scenarios(str(path), texts[-1])
+    wrong += simulator.check_settings(settings)
+    if wrong:
+        for line in wrong:
+            click.echo(line, err=True)
+        sys.exit(USAGE)
+    switches = simulator.Switches().with_texts(settings)
     default = simulator.Config.default(seed=seed, switches=switches)
     return msgspec.structs.replace(default, scenarios=(*texts, *default.scenarios))
 

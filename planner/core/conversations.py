@@ -1,7 +1,8 @@
 """A conversation keeps the decision of its first request: its edit is repeated, since taking it away would break it.
 
 It is known by the first of these that hits: the response that a message thread goes on from, a server-issued call id in
-the last assistant message, or its *root*, a digest of who asks whom with which tools, system and first message.
+the last assistant message, the seal of its thinking, or its *root*, a digest of who asks whom with which tools, system
+and first message. Many conversations begin alike, so a root alone never puts an edit behind thinking that is not known.
 Digests and server-issued ids are all that is kept of it.
 """
 
@@ -12,11 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.reasons import Decision, Reason
+from planner.core.reasons import OF_THE_MOMENT, Decision, Reason
 from planner.core.splice import AppendTool, Edit, ReplaceToolType
 from planner.core.wire import MessagesRequest, Tool, spelled
 
 DIGEST_DIGITS: Final = 32
+ELDERS: Final = 32
+"""How many ids of earlier turns are looked up before a conversation is taken for one that only begins like a known."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -67,10 +70,16 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     free: bool = False
     begun: str = ""
 
+    @property
+    def passing(self) -> bool:
+        """Whether it was left alone for a reason that says nothing about the next one that begins like it."""
+        return self.edit.empty and any(decision.reason in OF_THE_MOMENT for decision in self.decisions)
+
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """One response of a conversation: the ids it can be found by, and the container it ran in.
 
+    `call_ids` are those of its calls, and the seals of its thinking.
     `opened_at` is when the container was first seen. `used_ms` is the billable time that it has run in the session
     whose last billed use ended at `used_at`, None while nothing of it was billed and its minimum is still to come;
     `untouched_ms` and `untouched_at` are the same as they would be without our edits. `threaded` says that the request
@@ -129,10 +138,15 @@ def prefix_key(request: MessagesRequest, scope: Scope | None) -> str:
 
 def lookups(request: MessagesRequest, principal: str) -> tuple[str, ...]:
     """The keys to look for turns under, the surest first."""
-    ids = list(request.server_ids)
+    ids = [*request.server_ids, *request.seals]
     if request.thread is not None and request.thread.previous_message_id is not None:
         ids.insert(0, request.thread.previous_message_id)
     return tuple(turn_key(principal, each) for each in ids)
+
+
+def elder_lookups(request: MessagesRequest, principal: str) -> tuple[str, ...]:
+    """The keys under which the conversation of a request may be known where its last turn is not, the newest first."""
+    return tuple(turn_key(principal, each) for each in request.elder_ids[:ELDERS])
 
 
 def continues_thread(request: MessagesRequest) -> bool:

@@ -5,6 +5,7 @@
 What comes back is read beside the relay, bounded in memory; a response that cannot be read costs *unknown*, never 0.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from enum import Enum
 from hashlib import sha256
@@ -12,6 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from planner.core.conversations import Scope
 from planner.core.decoding import Decoder
 from planner.core.endpoints import Billing
 from planner.core.ledger import Ending, Entry, Latency
@@ -21,6 +23,7 @@ from planner.core.settlement import Settlement, Terms, settle
 from planner.core.sse import Splitter
 from planner.core.usage import Metered, StreamUsage, UsageError, meter
 from planner.core.wire import (
+    ContentBlockDelta,
     ContentBlockStart,
     Message,
     MessageDelta,
@@ -29,12 +32,16 @@ from planner.core.wire import (
     ResponseContainer,
     StreamError,
     WireError,
+    delta_seal,
     delta_size,
     parse_event,
 )
 
 LARGEST_RESPONSE: Final = 32 * 1024 * 1024
 """Bytes of a JSON response kept for metering; a larger one is relayed and its cost is unknown."""
+
+MOST_IDS: Final = 64
+"""The ids kept of one response, the newest: a later request is known by its last ones."""
 
 OK: Final = 200
 CLIENT_ERROR: Final = 400
@@ -46,16 +53,21 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Told(msgspec.Struct):
-    """What a response has told so far of the message in it."""
+    """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking."""
 
     message_id: str | None = None
     model: str | None = None
     container: ResponseContainer | None = None
     stop_reason: str | None = None
-    call_ids: tuple[str, ...] = ()
+    ids: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
     code_runs: int = 0
     failed: str | None = None
     finished: bool = False
+
+    @property
+    def call_ids(self) -> tuple[str, ...]:
+        """What a later request can be known by, in order."""
+        return tuple(self.ids)
 
 
 class Reader(Protocol):
@@ -93,7 +105,7 @@ class WholeReader:
             model=message.model,
             container=message.container,
             stop_reason=message.stop_reason,
-            call_ids=tuple(block.id for block in message.content if block.id),
+            ids=deque((each for block in message.content if (each := block.id or block.seal)), MOST_IDS),
             code_runs=sum(block.server_call and block.name in CODE_CALLS for block in message.content),
             finished=True,
         )
@@ -113,6 +125,8 @@ class StreamReader:
         for name, payload in self._splitter.feed(data):
             if name == DELTA:  # most of a stream, and only its size is ever asked for
                 self._usage.wrote(delta_size(payload))
+                if seal := delta_seal(payload):
+                    self.told.ids.append(seal)
                 continue
             event = parse_event(payload)
             self._usage.feed(event)
@@ -124,9 +138,11 @@ class StreamReader:
             case MessageStart(message=message):
                 told.message_id, told.model, told.container = message.id, message.model, message.container
             case ContentBlockStart(block=block):
-                if block.id:
-                    told.call_ids = (*told.call_ids, block.id)
+                if each := block.id or block.seal:
+                    told.ids.append(each)
                 told.code_runs += block.server_call and block.name in CODE_CALLS
+            case ContentBlockDelta(seal=str(seal)):
+                told.ids.append(seal)
             case MessageDelta():
                 told.container = event.container or told.container
                 told.stop_reason = event.stop_reason or told.stop_reason
@@ -186,6 +202,12 @@ class Exchange:
     def organization(self) -> str | None:
         """Who is billed: what the answer says beats what was declared."""
         return self._text(b"anthropic-organization-id") or self.intent.organization
+
+    @property
+    def scope(self) -> Scope | None:
+        """Where it was answered, by what the answer itself says; what was declared proves nothing."""
+        organization, workspace = self._text(b"anthropic-organization-id"), self._text(b"anthropic-workspace-id")
+        return None if not organization or not workspace else Scope(organization, workspace)
 
     def sent_instead(self, decisions: tuple[Decision, ...]) -> None:
         """Say what was decided in the end, since the API refused what was planned."""

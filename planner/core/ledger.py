@@ -31,11 +31,16 @@ class Seconds(msgspec.Struct, frozen=True):
 
 
 class Code(msgspec.Struct, frozen=True):
-    """Code execution of one request: `charge` says how its container time bills."""
+    """Code execution of one request: `charge` says how its container time bills.
+
+    `hours_ms` counts toward the organization's free hours, `untouched_hours_ms` would without our edits.
+    """
 
     runs: int
     seconds: Seconds
     charge: Literal["free", "billed", "covered", "unmetered"]
+    hours_ms: int = 0
+    untouched_hours_ms: int = 0
 
 
 class Expected(msgspec.Struct, frozen=True):

@@ -74,17 +74,41 @@ def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
         edits=tuple(draft.edits),
         decisions=(*decided, draft.container, *draft.shadows),
         tool_edit=draft.tool_edit,
-        conversation=known
-        or Conversation(
-            root=facts.root,
-            principal=facts.principal,
-            prefix=facts.prefix,
-            model=request.model or "",
-            edit=draft.tool_edit,
-            decisions=decided,
-            free=free,
-        ),
+        conversation=known if known is not None and _is(known, request, draft) else _new(request, facts, draft, free),
         expected=draft.expected,
+        free=free,
+    )
+
+
+def unedited(request: MessagesRequest, root: str, prefix: str, principal: str, plan: Plan) -> Plan:
+    """A plan that leaves a request alone, with the conversation that begins so: no edit is to come in its middle."""
+    if not begins(request):
+        return plan
+    why = plan.decisions[0].reason
+    known = Conversation(
+        root=root,
+        principal=principal,
+        prefix=prefix,
+        model=request.model or "",
+        decisions=(Decision(Action.VERSION, Outcome.KEPT, why), Decision(Action.BUNDLE, Outcome.DECLINED, why)),
+        free=plan.free,
+    )
+    return msgspec.structs.replace(plan, conversation=known)
+
+
+def _is(known: Conversation, request: MessagesRequest, draft: Draft) -> bool:
+    """Whether this is the known conversation; one that begins like it and is left alone is another."""
+    return not begins(request) or known.edit == draft.tool_edit
+
+
+def _new(request: MessagesRequest, facts: Facts, draft: Draft, free: bool) -> Conversation:  # noqa: FBT001 - private
+    return Conversation(
+        root=facts.root,
+        principal=facts.principal,
+        prefix=facts.prefix,
+        model=request.model or "",
+        edit=draft.tool_edit,
+        decisions=(draft.version, draft.bundle),
         free=free,
     )
 

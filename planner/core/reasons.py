@@ -65,6 +65,7 @@ class Reason(StrEnum):
     HOLDOUT = "holdout", "Left untouched on purpose, to test the claimed saving."
     MID_CONVERSATION = "mid-conversation", "The conversation was first seen in its middle and is left alone."
     MODEL_UNSUPPORTED = "model-unsupported", "The model does not take the tool version that is needed."
+    NAMED_CALLER = "named-caller", "Another tool names the declared version as its caller, so the version stays."
     NAME_TAKEN = "name-taken", "The caller has a tool of the same name."
     NEAR_CONTEXT = "near-context", "The added tokens could overflow the context window."
     NEAR_RATE_LIMIT = "near-rate-limit", "The added tokens could hit the input rate limit."
@@ -76,15 +77,14 @@ class Reason(StrEnum):
         "not-free",
         "By the settings the web tool would not make code execution free: it is deferred, or has direct callers only.",
     )
-    NOT_PLANNED = "not-planned", "Only POST /v1/messages is planned."
     NOT_WORTH_IT = "not-worth-it", "Untouched is expected to be cheaper."
     NO_WEB_TOOL = "no-web-tool", "The request declares no basic web tool that could be raised."
     OBSERVE = "observe", "The process or the caller asked to be observed only."
     OFF = "off", "The caller switched planning off for this request."
+    OLD_BLOCKS = "old-blocks", "The bundle needs a version whose block format this client is not known to read."
     OTHER_SCOPE = "other-scope", "The container belongs to another organization or workspace."
-    OVERSIZED = "oversized", "The body is too large to be planned."
     PENDING_CALL = "pending-call", "A programmatic call waits for its results in this container."
-    POLICY = "policy", "The policies say so, or none of them asks for it."
+    POLICY = "policy", "The policy that is named says so; where none is named, no policy asks for it."
     REPEATED = "repeated", "The conversation's own decision is repeated."
     ROTATING_TOKEN = "rotating-token", "The caller is known by a token that changes, so an edit could not be repeated."
     SUBSCRIPTION = "subscription", "Traffic that is not billed by the token is never edited."
@@ -95,7 +95,7 @@ class Reason(StrEnum):
     UNKNOWN_SCOPE = "unknown-scope", "The organization and workspace of the caller are not known yet."
     UNKNOWN_TOOL = "unknown-tool", "The catalog does not know the declared tool version and leaves it alone."
     UNPARSABLE = "unparsable", "The body could not be read; the API will say what is wrong with it."
-    VERSION_PINNED = "version-pinned", "A policy or the block format pins the declared version."
+    VERSION_PINNED = "version-pinned", "A policy pins the declared version."
     ZDR = "zdr", "Callers with zero data retention get no tools added."
     ERROR = "error", "Planning failed inside; the request was forwarded untouched."
 

@@ -12,6 +12,7 @@ import msgspec
 from planner.core.containers import Charge, Work, charge
 from planner.core.conversations import ToolEdit
 from planner.core.ledger import Code
+from planner.core.money import checked
 from planner.core.prices import Basis, Line, Unpriced
 from planner.core.rulebook import RuleBook
 from planner.core.usage import Metered, TokenClasses
@@ -96,16 +97,25 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 def settle(metered: Metered, terms: Terms, book: RuleBook) -> Settlement:
     """Price what one response used; one thing without a price makes the whole cost unknown, never 0."""
+    try:
+        return _settle(metered, terms, book)
+    except OverflowError:  # an amount that no store holds
+        return Settlement(unpriced="overflow")
+
+
+def _settle(metered: Metered, terms: Terms, book: RuleBook) -> Settlement:
+    """Price it. Raises OverflowError for an amount beyond 64 bits."""
     charged, billed = _container(terms, book, terms.sessions.billed, free=terms.free, free_ms=terms.free_ms)
     before = None if terms.threaded else terms.sessions.untouched  # without us it would have had a container of its own
     left = terms.free_ms if terms.untouched_free_ms is None else terms.untouched_free_ms
     free = terms.frees if terms.edit.free else terms.free
     alone, untouched = _container(terms, book, before, free=free, free_ms=left)
+    hours, alone_hours = (0, 0) if terms.notional else (charged.hours_ms, alone.hours_ms)
+    code = charged.code
+    if code is not None:
+        code = msgspec.structs.replace(code, hours_ms=hours, untouched_hours_ms=alone_hours)
     settled = Settlement(
-        code=charged.code,
-        sessions=Sessions(billed, untouched),
-        hours_ms=0 if terms.notional else charged.hours_ms,
-        untouched_hours_ms=0 if terms.notional else alone.hours_ms,
+        code=code, sessions=Sessions(billed, untouched), hours_ms=hours, untouched_hours_ms=alone_hours
     )
     lines = _measured_lines(metered, terms, book)
     if isinstance(lines, Unpriced):
@@ -149,7 +159,7 @@ def _unmetered(charged: Charge) -> bool:
 
 
 def _sum(lines: tuple[Line, ...]) -> int:
-    return sum(line.nano for line in lines)
+    return checked(sum(line.nano for line in lines))
 
 
 def _measured_lines(metered: Metered, terms: Terms, book: RuleBook) -> tuple[Line, ...] | Unpriced:
@@ -175,7 +185,7 @@ def _untouched(metered: Metered, terms: Terms, book: RuleBook, alone: Charge) ->
     lines = _measured_lines(lighter, terms, book)
     if isinstance(lines, Unpriced) or _unmetered(alone):
         return None
-    return _sum(lines) + _sum(alone.lines)
+    return _sum((*lines, *alone.lines))
 
 
 def _without(metered: Metered, terms: Terms, book: RuleBook) -> TokenClasses:

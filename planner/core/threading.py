@@ -101,7 +101,7 @@ def _obstacle(request: MessagesRequest, lease: Lease, facts: Facts, book: RuleBo
     idle = turn.expires_at is None or (refuses and facts.now >= turn.expires_at)
     old = turn.opened_at is not None and facts.now >= turn.opened_at + LIFE
     obstacles = (
-        (not _runs_code(request, book.catalog), Reason.NO_CODE_EXECUTION),
+        (not runs_code(request, book.catalog), Reason.NO_CODE_EXECUTION),
         (rule.value == "never", Reason.HOLDOUT if rule.held_out else Reason.POLICY),
         (not facts.identifiable, Reason.ROTATING_TOKEN),
         (facts.scope is None or turn.scope is None, Reason.UNKNOWN_SCOPE),
@@ -113,7 +113,7 @@ def _obstacle(request: MessagesRequest, lease: Lease, facts: Facts, book: RuleBo
     return next((reason for stands, reason in obstacles if stands), None)
 
 
-def _runs_code(request: MessagesRequest, catalog: Catalog) -> bool:
+def runs_code(request: MessagesRequest, catalog: Catalog) -> bool:
     """Whether code can run in the request; a thread's continuation has its tools from before."""
     return continues_thread(request) or any(
         tool.family == "code_execution" or catalog.frees_code(tool.type or "") for tool in request.tools

@@ -11,8 +11,12 @@ from planner.core.wire import ContentBlockDelta, ContentBlockStart, Event, Messa
 BYTES_PER_TOKEN: Final = 4
 """What an output token is taken for when a stream is cut before its usage came."""
 
-_MOST: Final = 10**12
-"""More tokens than this in one count is no usage; it also keeps every amount of nano-dollars within 64 bits."""
+_MOST: Final = 10**9
+"""More than this in one count is no usage: it is a thousand times the largest context window.
+
+At 1,000 dollars per million tokens it is 10**15 nano-dollars, so thousands of such lines add up within 64 bits; what
+goes beyond all the same, by an odd price, is unpriced (`overflow`).
+"""
 
 _SERVED_TOGETHER: Final = ("message", "fallback_message")
 """Iterations whose tokens the top-level numbers tell of."""

@@ -56,14 +56,15 @@ def lift(request: MessagesRequest, book: RuleBook, rulings: Rulings, needed: str
     model, cross = request.model or "", "v2" in rulings.parses.value
     if tool.type >= needed and book.catalog.takes(model, tool.type):
         return None
-    if rulings.version.value == "pin" or _pinned(request, tool.type):
-        return Reason.VERSION_PINNED
+    pinned = Reason.VERSION_PINNED if rulings.version.value == "pin" else _pinned(request, tool.type)
+    if pinned is not None:
+        return pinned
     find = book.catalog.newest if rulings.version.value == "newest-compatible" else book.catalog.nearest
     target = find(model, tool.type, needed, cross_blocks=cross)
     if target is not None:
         return Retype(tool.type, target)
     crossed = book.catalog.nearest(model, tool.type, needed, cross_blocks=True)
-    return Reason.MODEL_UNSUPPORTED if crossed is None else Reason.VERSION_PINNED
+    return Reason.MODEL_UNSUPPORTED if crossed is None else Reason.OLD_BLOCKS
 
 
 def obstacle(facts: Facts) -> Reason | None:
@@ -116,7 +117,7 @@ def _unknown(declared: str, model: str, book: RuleBook) -> Reason | None:
 def _pinned(request: MessagesRequest, declared: str) -> Reason | None:
     """Another tool that names the declared version as its caller would lose it with the version."""
     named = any(declared in (tool.allowed_callers or ()) for tool in request.tools)
-    return Reason.VERSION_PINNED if named else None
+    return Reason.NAMED_CALLER if named else None
 
 
 def _end(outcome: Outcome, reason: Reason | None, policy: str | None) -> Choice:

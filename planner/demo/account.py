@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.ledger import Entry
+from planner.core.ledger import Entry, Expected
 from planner.core.prices import Line
 from planner.core.reasons import Action, Decision, Outcome
 from planner.demo.agents import Agent
@@ -46,6 +46,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         control: the bill of the same agent without it.
         anyway: the bill of the same agent with a planner that always bundles where it can.
         untouched: what the ledger believes that its work would have cost untouched; None where it cannot say.
+        expected: what its first conversation was expected to cost, if that was weighed.
         stopped: why it did not finish with the planner.
         control_stopped: why it did not finish without it.
     """
@@ -57,6 +58,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     control: int
     anyway: int
     untouched: int | None
+    expected: Expected | None = None
     stopped: str | None = None
     control_stopped: str | None = None
 
@@ -160,6 +162,7 @@ def _row(agent: Agent, entries: Sequence[Entry], amounts: Sequence[int], stopped
         control=amounts[1],
         anyway=amounts[2],
         untouched=sum(untouched) if len(untouched) == len(entries) else None,
+        expected=entries[0].expected_nano if entries else None,
         stopped=stopped[0],
         control_stopped=stopped[1],
     )

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -44,7 +44,7 @@ def page(account: Account, settings: Mapping[str, str], places: Places) -> Itera
     yield decided(account.rows)
     alone = [row for row in account.rows if not row.edited]
     if alone:
-        yield "\n[bold]Left alone, and why[/bold]"
+        yield "\n[bold]Left alone: who, and what a bundle would have cost[/bold]"
         yield reasons(alone)
     yield "\n[bold]Is it true?[/bold]"
     yield from checked(account.check)
@@ -93,15 +93,18 @@ def decided(rows: Iterable[Row]) -> Table:
     for row in rows:
         agent = row.agent
         who = f"[dim]{escape(agent.does)} ({escape(agent.team)}, {escape(agent.model.removeprefix('claude-'))})[/dim]"
-        table.add_row(f"[bold]{agent.name}[/bold]", "\n".join([who, *(f"- {escape(line)}" for line in said(row))]))
+        bullets = Table.grid(padding=(0, 1, 0, 0))  # of their own columns, so that a wrapped line begins under its text
+        for line in said(row):
+            bullets.add_row("-", escape(line))
+        table.add_row(f"[bold]{agent.name}[/bold]", Group(who, bullets) if bullets.row_count else who)
     return table
 
 
 def reasons(rows: Iterable[Row]) -> Table:
-    """Why agents were left alone."""
+    """What it is about the agents that were left alone."""
     table = _table(head=False)
     table.add_column("agent", no_wrap=True)
-    table.add_column("why", ratio=1)
+    table.add_column("client", ratio=1)
     for row in rows:
         table.add_row(f"[bold]{row.agent.name}[/bold]", escape(left_alone(row)))
     return table

@@ -35,8 +35,8 @@ LOOK_AGAIN: Final = 0.02
 LOG: Final = "planner.log"
 RULES: Final = "rules"
 INTRODUCTION: Final = (
-    "Eight agents on the official SDK do their work: straight to a simulated Claude API, through the planner to "
-    "another one with the same seed, and through a planner that always bundles."
+    "Eight agents, one of them with two clients, do their work on the official SDK: straight to a simulated Claude "
+    "API, through the planner to another one with the same seed, and through a planner that always bundles."
 )
 
 

@@ -3,6 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
+from planner.core.ledger import Expected
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.demo.account import Row
 
@@ -48,11 +49,11 @@ def said(row: Row) -> list[str]:
     merged: dict[tuple[str, str], int] = {}
     for counted in row.decisions:
         if (sentence := sentence_of(counted.decision)) is not None:
-            key = sentence, because(counted.decision)
+            key = sentence, because(counted.decision, row.expected)
             merged[key] = merged.get(key, 0) + counted.requests
     lines = []
     for (sentence, why), requests in merged.items():
-        share = "" if requests == row.requests else f"{requests} of {row.requests}: "
+        share = "" if requests == row.requests else f"{requests} of {row.requests} requests: "
         lines.append(f"{share}{sentence}{f'. {why}' if why else ''}")
     return [*lines, *anyway(row)] if row.edited else lines
 
@@ -66,17 +67,23 @@ def sentence_of(decision: Decision) -> str | None:
     return SENTENCES.get((decision.action, decision.outcome))
 
 
-def because(decision: Decision) -> str:
-    """The reason of a decision in words."""
+def because(decision: Decision, expected: Expected | None = None) -> str:
+    """The reason of a decision in words, with what was expected where that decided."""
     reason = decision.reason
-    return "" if reason is None or reason in SPEAKS_FOR_ITSELF else reason.meaning
+    if reason is None or reason in SPEAKS_FOR_ITSELF:
+        return ""
+    if reason is not Reason.NOT_WORTH_IT or expected is None:
+        return reason.meaning
+    against = f"{dollars(expected.untouched)} against {dollars(expected.planned)}"
+    return f"{reason.meaning.rstrip('.')}: {against}, output aside."
 
 
 def left_alone(row: Row) -> str:
-    """Why none of an agent's requests was changed, and what changing them would have cost."""
-    told = [each.decision for each in row.decisions if each.decision.action is Action.BUNDLE]
-    reasons = dict.fromkeys(because(decision) for decision in told if because(decision))
-    return " ".join([*reasons, f"Its client {row.agent.client}.", *anyway(row)])
+    """What it is about an agent that none of its requests was changed, and what changing them would have cost.
+
+    The reasons themselves stand among its decisions.
+    """
+    return " ".join([f"Its client {row.agent.client}.", *anyway(row)])
 
 
 def anyway(row: Row) -> list[str]:

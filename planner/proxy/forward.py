@@ -23,6 +23,7 @@ from planner.metrics import Metrics
 from planner.proxy import errors
 from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive
 from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, announced_length, has_body
+from planner.proxy.guard import Guard
 from planner.proxy.headers import upward, value
 from planner.proxy.hours import MS_PER_HOUR, Hours
 from planner.proxy.learning import Answered, Learning
@@ -91,10 +92,17 @@ class Forward:
     async def _carry(self, arrived: Arrived, incoming: Incoming, body: bytes | None, send: Send) -> None:
         """Plan a request, send it, and bring its answer back; whatever happens, it is settled once."""
         received = self._clock.monotonic()
-        planned = self._begin(arrived, await self._plan(arrived, body))
-        intent = self._intent(arrived, planned)
-        exchange = Exchange(intent, Terms(at=arrived.at, model=""), self._rules, billing=arrived.endpoint.billing)
-        self._recorder.intend(intent)
+        planned: Planned | None = None
+        with self._guard("bug", arrived) as prepared:
+            planned = self._begin(arrived, await self._plan(arrived, body))
+            intent = self._intent(arrived, planned)
+            exchange = Exchange(intent, Terms(at=arrived.at, model=""), self._rules, billing=arrived.endpoint.billing)
+        if prepared.failed:  # nothing could be written down of it, and what is not in the ledger is not sent
+            self._take_back(arrived, planned)
+            await errors.send_error(send, errors.OUR_BUG, "an error of its own", arrived.request_id)
+            return
+        with self._guard("record", arrived):
+            self._recorder.intend(intent)
         progress = Relay(plan=None if planned is None else planned.plan)
         overhead = self._clock.monotonic() - received
         try:
@@ -132,15 +140,12 @@ class Forward:
         """Remember what is being sent; what cannot be remembered could not be repeated, so it goes as it came."""
         if planned is None:
             return None
-        try:
+        with self._guard("remembering", arrived):
             self._learning.sending(planned, arrived.at)
-        except Exception as error:  # noqa: BLE001 - a bug of ours must not become the caller's error
-            self._log.error("remembering failed", request_id=arrived.request_id, error=type(error).__name__)
-            self._metrics.fail_open.add(("remembering",))
-            self._learning.abandoned(planned)
-            body = planned.body if planned.request is None else planned.request.body
-            return Planned(body=body, plan=untouched(Reason.ERROR), request=planned.request)
-        return planned
+            return planned
+        self._take_back(arrived, planned)
+        body = planned.body if planned.request is None else planned.request.body
+        return Planned(body=body, plan=untouched(Reason.ERROR), request=planned.request)
 
     async def _plan(self, arrived: Arrived, body: bytes | None) -> Planned | None:
         """The plan for a request that is planned; None for all others."""
@@ -148,44 +153,58 @@ class Forward:
             return None
         if body is None:
             return Planned(body=b"", plan=untouched(Reason.ENCODED_BODY))
-        return await self._planning.plan(body, arrived.caller, arrived.at)
+        with self._guard("bug", arrived):
+            return await self._planning.plan(body, arrived.caller, arrived.at)
+        return Planned(body=body, plan=untouched(Reason.ERROR))
 
     def _settle(
         self, arrived: Arrived, planned: Planned | None, exchange: Exchange, progress: Relay, overhead: float
     ) -> None:
+        """Price and write down what became of a request, and learn from it; no step stops the ones after it."""
+        entry: Entry | None = None
+        sent = planned
+        with self._guard("settle", arrived):  # where this fails, the intent stays in the ledger as unknown
+            if planned is not None and progress.plan is not None:
+                sent = msgspec.structs.replace(planned, plan=progress.plan)
+            latency = self._latency(arrived, progress, overhead)
+            entry = exchange.settle(progress.ending, latency, self._terms(arrived, sent, exchange))
+            entry = msgspec.structs.replace(entry, attempts=progress.attempts)
+        if entry is None:
+            self._take_back(arrived, planned)
+            return
+        with self._guard("record", arrived):
+            self._recorder.settle(entry)
+        with self._guard("record", arrived):
+            self._metrics.observe_headers(exchange.headers)
+        with self._guard("learning", arrived) as learning:  # what was not learnt costs only a decision
+            self._learning.settled(
+                Answered(
+                    planned=planned,
+                    sent=sent,
+                    blamed=progress.blamed,
+                    entry=entry,
+                    exchange=exchange,
+                    account=arrived.caller.account,
+                )
+            )
+        if learning.failed:
+            self._take_back(arrived, planned)
+
+    def _take_back(self, arrived: Arrived, planned: Planned | None) -> None:
+        """Take back what was lent to a request whose end is not learnt."""
+        with self._guard("learning", arrived):
+            self._learning.abandoned(planned)
+
+    def _guard(self, cause: str, arrived: Arrived) -> Guard:
+        return Guard(cause, arrived.request_id, self._metrics, self._log)
+
+    def _latency(self, arrived: Arrived, progress: Relay, overhead: float) -> Latency:
         first = progress.first_byte_at
-        latency = Latency(
+        return Latency(
             total=round(self._clock.monotonic() - arrived.started, 6),
             first_byte=None if first is None else round(first - arrived.started, 6),
             overhead=round(overhead, 6),
         )
-        sent = planned
-        if planned is not None and progress.plan is not None:
-            sent = msgspec.structs.replace(planned, plan=progress.plan)
-        try:
-            entry = exchange.settle(progress.ending, latency, self._terms(arrived, sent, exchange))
-        except Exception as error:  # noqa: BLE001 - the answer is out; its intent stays in the ledger as unknown
-            self._log.error("settling failed", request_id=arrived.request_id, error=type(error).__name__)
-            self._metrics.fail_open.add(("settle",))
-            self._learning.abandoned(planned)
-            return
-        entry = msgspec.structs.replace(entry, attempts=progress.attempts)
-        self._recorder.settle(entry)
-        self._metrics.observe_headers(exchange.headers)
-        answered = Answered(
-            planned=planned,
-            sent=sent,
-            blamed=progress.blamed,
-            entry=entry,
-            exchange=exchange,
-            account=arrived.caller.account,
-        )
-        try:
-            self._learning.settled(answered)
-        except Exception as error:  # noqa: BLE001 - the answer is out, and what was not learnt costs only a decision
-            self._log.error("learning failed", request_id=arrived.request_id, error=type(error).__name__)
-            self._metrics.fail_open.add(("learning",))
-            self._learning.abandoned(planned)
 
     def _intent(self, arrived: Arrived, planned: Planned | None) -> Entry:
         caller = arrived.caller

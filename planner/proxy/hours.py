@@ -1,5 +1,6 @@
-"""Container hours that this process has metered in the month, by organization: what the allowance is judged by."""
+"""Container hours metered in the month, by organization: what the allowance is judged by."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 MS_PER_HOUR = 3_600_000
@@ -7,6 +8,11 @@ MONTHS_KEPT = 2
 """A request may end in the month after the one that it began in, and counts in the one that it began in."""
 
 Month = tuple[int, int]
+
+
+def beginning(now: datetime) -> datetime:
+    """When the month (UTC) began."""
+    return now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 class Used(dict[str, int]):
@@ -39,6 +45,11 @@ class Hours:
         used, untouched = self._month(at)
         used.add(organization, used_ms)
         untouched.add(organization, untouched_ms)
+
+    def restore(self, used: Mapping[str, tuple[int, int]], now: datetime) -> None:
+        """Begin with what the ledger has of this month: milliseconds as they are, and as they would be."""
+        for organization, (used_ms, untouched_ms) in used.items():
+            self.add(organization, now, used_ms, untouched_ms)
 
     def total(self, now: datetime) -> float:
         """Hours metered for all organizations this month (UTC)."""

@@ -7,11 +7,10 @@ import msgspec
 
 from planner.core.breaker import Blame
 from planner.core.containers import State
-from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.conversations import Conversation, Scope, Turn, begins
 from planner.core.exchange import Exchange
 from planner.core.facts import Epoch
 from planner.core.ledger import Entry
-from planner.core.reasons import OF_THE_MOMENT
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
 from planner.core.settlement import Sessions
 from planner.core.wire import ResponseContainer
@@ -48,13 +47,18 @@ class Learning:
 
     def sending(self, planned: Planned, now: datetime) -> None:
         """Remember a conversation before its request is sent, and lend its container."""
-        conversation = planned.plan.conversation
-        passing = conversation is not None and conversation.edit.empty and _of_the_moment(conversation)
-        news = conversation is not None and not passing and self._memory.begin(conversation, now)
-        if conversation is not None and news and not conversation.edit.empty:
-            self._recorder.remember(ConversationRecord(_text(now), conversation))
-        if planned.lease is not None and planned.plan.threaded and planned.request is not None:
-            planned.lease.apply("claim" if planned.request.awaited else "offer")
+        conversation, request, lease = planned.plan.conversation, planned.request, planned.takes
+        if request is None:
+            return
+        if conversation is not None and (begins(request) or not conversation.edit.empty):
+            news = self._memory.begin(conversation, now)
+            if news:
+                self._recorder.remember(ConversationRecord(_text(now), conversation))
+            if not conversation.edit.empty:
+                self._memory.answering(conversation.root, id(planned))
+        if lease is not None:
+            lease.apply("offer" if lease.state is State.IDLE and not request.awaited else "claim")
+            self._memory.lend(lease)
 
     def sessions(self, container_id: str | None) -> Sessions:
         """What is billed in a container up to now."""
@@ -62,9 +66,13 @@ class Learning:
 
     def abandoned(self, planned: Planned | None) -> None:
         """Take back what was lent to a request whose end could not be told."""
-        lease = None if planned is None or not planned.plan.threaded else planned.lease
-        if lease is not None and lease.state is State.BUSY:
+        self._ended(planned)
+        lease = None if planned is None else planned.takes
+        if lease is None:
+            return
+        if lease.state is State.BUSY:
             lease.apply("failed")
+        self._memory.back(lease)
 
     def settled(self, answered: Answered) -> None:
         """Learn from the answer to a request."""
@@ -72,7 +80,9 @@ class Learning:
         now = datetime.fromisoformat(entry.at)
         self._hours.add(entry.organization or "", now, money.hours_ms, money.untouched_hours_ms)
         self._end_lease(answered, now)
-        scope = self._learn_scope(entry, answered.account)
+        scope = self._learn_scope(answered)
+        if sent is not None and entry.status == OK:
+            self._learn_sessions(sent, answered.exchange)
         if sent is None or sent.request is None or sent.plan.conversation is None:
             return
         if answered.blamed is Blame.TOOLS and entry.status == OK:
@@ -80,34 +90,49 @@ class Learning:
         if entry.status == OK:
             self._learn_prefix(sent, entry, now)
             self._learn_turn(sent, answered.exchange, entry, scope)
+        self._ended(answered.planned)
 
-    def _learn_scope(self, entry: Entry, account: str) -> Scope | None:
-        if entry.organization is None or entry.workspace is None:
-            return None
-        scope = Scope(entry.organization, entry.workspace)
-        if self._memory.learn_scope(account, scope):
-            self._recorder.remember(ScopeRecord(entry.at, account, scope))
+    def _ended(self, planned: Planned | None) -> None:
+        """The answer to a request is read, as far as it ever will be."""
+        if planned is not None and planned.plan.conversation is not None:
+            self._memory.answered(planned.plan.conversation.root, id(planned))
+
+    def _learn_scope(self, answered: Answered) -> Scope | None:
+        """Where the request was answered: what was only declared is never learnt, so that a mistake can be mended."""
+        scope, sent = answered.exchange.scope, answered.sent
+        if scope is None:
+            return None if sent is None else sent.scope
+        if self._memory.learn_scope(answered.account, scope):
+            self._recorder.remember(ScopeRecord(answered.entry.at, answered.account, scope))
         return scope
+
+    def _learn_sessions(self, sent: Planned, exchange: Exchange) -> None:
+        """Remember what is billed in a container, also of a request that was not planned."""
+        container = exchange.told.container
+        container_id = sent.container if container is None else container.id
+        if container_id is not None and exchange.settlement.sessions != Sessions():
+            self._memory.learn_sessions(container_id, exchange.settlement.sessions)
 
     def _forget_edit(self, conversation: Conversation, now: datetime) -> None:
         """A conversation whose edit was refused goes on without one, and the rule rests for its profile.
 
         Only an answer to the caller's own bytes proves that it was the edit.
         """
-        self._memory.begin(conversation, now)
+        self._memory.forget_edit(conversation, now)
         self._memory.rest(conversation.prefix, now)
         self._recorder.remember(ConversationRecord(_text(now), conversation))
 
     def _end_lease(self, answered: Answered, now: datetime) -> None:
         """Take the container back, or give it up for lost."""
         planned, sent, entry = answered.planned, answered.sent, answered.entry
-        if planned is None or sent is None or planned.lease is None or not planned.plan.threaded:
+        lease = None if planned is None else planned.takes
+        if planned is None or sent is None or lease is None:
             return
-        lease = planned.lease
+        self._memory.back(lease)
         if answered.blamed is Blame.CONTAINER or (sent.plan.threaded and entry.status == SERVER_ERROR):
             lease.apply("lost")
         else:
-            went_on = sent.plan.threaded and entry.status == OK and entry.outcome == "ok"
+            went_on = sent.takes is not None and entry.status == OK and entry.outcome == "ok"
             lease.apply("answered" if went_on else "failed")
         if lease.state in {State.CONTINUED, State.DEAD}:
             lease.turn = msgspec.structs.replace(lease.turn, continued=True)
@@ -141,10 +166,7 @@ class Learning:
         )
         if container is not None:
             same = before is not None and before.turn.container == container.id
-            sessions = exchange.settlement.sessions
-            if sessions == Sessions():  # nothing is known of what this request used
-                sessions = self._memory.sessions(container.id)
-            self._memory.learn_sessions(container.id, sessions)
+            sessions = self._memory.sessions(container.id)
             billed, untouched = sessions.billed, sessions.untouched
             turn = msgspec.structs.replace(
                 turn,
@@ -159,11 +181,6 @@ class Learning:
         self._memory.learn_turn(turn)
         if turn.container is not None or not conversation.edit.empty:
             self._recorder.remember(TurnRecord(_text(at), turn))
-
-
-def _of_the_moment(conversation: Conversation) -> bool:
-    """Whether it was left alone for a reason that says nothing about the next one that begins like it."""
-    return any(decision.reason in OF_THE_MOMENT for decision in conversation.decisions)
 
 
 def _text(at: datetime) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+import msgspec
+
 from planner.core.containers import Lease, State
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.facts import Epoch
@@ -21,12 +23,15 @@ LONGEST_CACHE: Final = timedelta(hours=1)
 REST: Final = timedelta(hours=1)
 """How long a rule rests after the API refused its edit: a setting of ours, long enough to be noticed in the metrics."""
 
+AGAIN: Final = timedelta(minutes=10)
+"""How old what the store knows of a living conversation may be: what is found there was seen at most so much later."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V], Generic[K, V]):
-    """A dict that keeps what was put in last."""
+    """A dict that keeps what was put in or found last."""
 
     def __init__(self, bound: int) -> None:
         super().__init__()
@@ -39,6 +44,46 @@ class Recent(OrderedDict[K, V], Generic[K, V]):
         if len(self) > self._bound:
             self.popitem(last=False)
 
+    def find(self, key: K) -> V | None:
+        """The value under a key, which is the newest by that."""
+        value = self.get(key)
+        if value is not None:
+            self.move_to_end(key)
+        return value
+
+
+class Root(msgspec.Struct):
+    """What began in the same words: the newest conversation with an edit, the newest without, and when each was seen.
+
+    `stored_at` is when the store heard last of the one with an edit, `asked` whether the store was asked. `answering`
+    tells the requests with an edit whose answers are not read to their end: a caller may go on before that.
+    """
+
+    edited: Conversation | None = None
+    edited_at: datetime | None = None
+    stored_at: datetime | None = None
+    plain: Conversation | None = None
+    plain_at: datetime | None = None
+    asked: bool = False
+    answering: set[int] = msgspec.field(default_factory=set)
+
+    def begun(self, now: datetime) -> Conversation | None:
+        """What one that begins now goes on like, while the longest cache lives; an edit rather than none."""
+        if self.edited is not None and _fresh(self.edited_at, now):
+            return self.edited
+        lasting = self.plain is not None and not self.plain.passing and _fresh(self.plain_at, now)
+        return self.plain if lasting else None
+
+    def middle(self, now: datetime) -> Conversation | None:
+        """What one is that nothing but its beginning tells: no edit comes into what may have begun without."""
+        if self.edited is None or _fresh(self.plain_at, now):
+            return self.plain
+        return self.edited
+
+
+def _fresh(at: datetime | None, now: datetime) -> bool:
+    return at is not None and now - at < LONGEST_CACHE
+
 
 class Memory:
     """Conversations in flight. Reads go to memory, then to the store; writes are the journal's business.
@@ -49,7 +94,8 @@ class Memory:
     def __init__(self, store: Store, bound: int = BOUND) -> None:
         self._store = store
         self._leases: Recent[str, Lease] = Recent(bound)
-        self._roots: Recent[str, tuple[Conversation, datetime]] = Recent(bound)
+        self._lent: dict[str, Lease] = {}
+        self._roots: Recent[str, Root] = Recent(bound)
         self._epochs: Recent[str, Epoch] = Recent(bound)
         self._scopes: Recent[str, Scope] = Recent(bound)
         self._containers: Recent[str, Lease] = Recent(min(bound, CONTAINERS))
@@ -87,37 +133,78 @@ class Memory:
     async def lease(self, keys: Sequence[str]) -> Lease | None:
         """The turn under the first key that is known: to memory, or else to the store. Raises StoreError."""
         for key in keys:
-            if (lease := self._leases.get(key)) is not None:
+            if (lease := self._lent.get(key) or self._leases.find(key)) is not None:
                 return lease
         for key in keys:
             if (turn := await self._store.turn(key)) is not None:
                 return self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
         return None
 
+    def lend(self, lease: Lease) -> None:
+        """Keep a lease for as long as a request runs in its container, whatever else is forgotten."""
+        self._lent |= dict.fromkeys(lease.turn.keys, lease)
+
+    def back(self, lease: Lease) -> None:
+        """The request that ran in its container has ended."""
+        for key in lease.turn.keys:
+            if self._lent.get(key) is lease:
+                del self._lent[key]
+                self._leases.put(key, lease)
+
     def sessions(self, container_id: str) -> Sessions:
         """What is billed in a container up to now."""
-        return self._sessions.get(container_id, Sessions())
+        return self._sessions.find(container_id) or Sessions()
 
     def learn_sessions(self, container_id: str, sessions: Sessions) -> None:
         """Remember what is billed in a container."""
         self._sessions.put(container_id, sessions)
 
-    async def conversation(self, root: str, now: datetime, *, begins: bool) -> Conversation | None:
-        """The conversation with a root; one that begins again after the longest cache life is new."""
-        known = self._roots.get(root)
-        if known is None and (stored := await self._store.conversation(root)) is not None:
-            known = stored[0], datetime.fromisoformat(stored[1])
-        if known is None or (begins and now - known[1] >= LONGEST_CACHE):
-            return None
-        return known[0]
+    async def root(self, root: str) -> Root:
+        """What began in the same words, here or by the store. Raises StoreError."""
+        known = self._roots.find(root)
+        if known is not None and (known.asked or known.edited is not None):
+            return known
+        stored = await self._store.conversation(root)
+        known = self._roots.find(root) or Root()  # another request may have begun meanwhile
+        known.asked = True
+        if stored is not None:
+            conversation, at = stored[0], datetime.fromisoformat(stored[1])
+            if not conversation.edit.empty and known.edited is None:
+                known.edited, known.edited_at, known.stored_at = conversation, at, at
+            elif conversation.edit.empty and known.plain is None:
+                known.plain, known.plain_at = conversation, at
+            self._roots.put(root, known)
+        return known
 
     def begin(self, conversation: Conversation, now: datetime) -> bool:
-        """Remember a conversation; say whether it is news that the store should have."""
-        known = self._roots.get(conversation.root)
-        self._roots.put(conversation.root, (conversation, now))
-        if not conversation.edit.empty:
-            self._edited.put(conversation.root, now)
-        return known is None or known[0] != conversation or now - known[1] > LONGEST_CACHE
+        """Remember a conversation; say whether it is news that the store should have: only of an edit."""
+        known = self._roots.find(conversation.root) or Root()
+        self._roots.put(conversation.root, known)
+        if conversation.edit.empty:
+            known.plain, known.plain_at = conversation, now
+            return False
+        self._edited.put(conversation.root, now)
+        news = known.edited != conversation or known.stored_at is None or now - known.stored_at > AGAIN
+        known.edited, known.edited_at = conversation, now
+        if news:
+            known.stored_at = now
+        return news
+
+    def answering(self, root: str, request: int) -> None:
+        """A request with an edit is on its way; its answer is not known by its ids yet."""
+        known = self._roots.get(root)
+        if known is not None:
+            known.answering.add(request)
+
+    def answered(self, root: str, request: int) -> None:
+        """Its answer was read to the end."""
+        known = self._roots.get(root)
+        if known is not None:
+            known.answering.discard(request)
+
+    def forget_edit(self, conversation: Conversation, now: datetime) -> None:
+        """What begins like this conversation has no edit any more."""
+        self._roots.put(conversation.root, Root(plain=conversation, plain_at=now, asked=True))
 
     def learn_scope(self, account: str, scope: Scope) -> bool:
         """Remember where an account was answered; say whether that is news."""

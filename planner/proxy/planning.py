@@ -11,11 +11,22 @@ from planner.core import splice
 from planner.core.allowance import allowance
 from planner.core.bundle import frees_code
 from planner.core.containers import Lease
-from planner.core.conversations import Scope, ToolEdit, begins, lookups, prefix_key, root_key, session_key
+from planner.core.conversations import (
+    Conversation,
+    Scope,
+    ToolEdit,
+    begins,
+    elder_lookups,
+    lookups,
+    prefix_key,
+    root_key,
+    session_key,
+)
 from planner.core.facts import Facts
-from planner.core.plan import Plan, make_plan
+from planner.core.plan import Plan, make_plan, unedited
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
+from planner.core.threading import runs_code
 from planner.core.wire import MessagesRequest, WireError
 from planner.metrics import Metrics
 from planner.proxy.callers import Caller
@@ -52,6 +63,15 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
         ours = next((edit.id for edit in self.plan.edits if isinstance(edit, splice.SetContainer)), None)
         return ours if self.request is None else ours or self.request.container.id
 
+    @property
+    def takes(self) -> Lease | None:
+        """The lease whose container this request runs in, by our doing or the caller's own."""
+        lease, request = self.lease, self.request
+        if lease is None or request is None:
+            return None
+        own = request.container.id is not None and request.container.id == lease.turn.container
+        return lease if own or self.plan.threaded else None
+
 
 class Planning:
     """Plans requests under one rule book."""
@@ -87,7 +107,7 @@ class Planning:
         except (splice.SpliceError, WireError):
             if request is None:
                 return Planned(body=body, plan=untouched(Reason.UNPARSABLE))
-            return self._untouched(request, untouched(Reason.EDIT_REFUSED))
+            return await self._left(request, untouched(Reason.EDIT_REFUSED), caller)
         except TimeoutError:
             cause, reason = "time-budget", Reason.TIME_BUDGET
         except StoreError:
@@ -97,23 +117,20 @@ class Planning:
             cause, reason = "bug", Reason.ERROR
         self._metrics.fail_open.add((cause,))
         plan = Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in Action))
-        return Planned(body=body, plan=plan) if request is None else self._untouched(request, plan)
+        return Planned(body=body, plan=plan) if request is None else await self._left(request, plan, caller)
 
     async def _planned(self, request: MessagesRequest, caller: Caller, now: datetime) -> Planned:
         """The plan of a request that may run code. Raises SpliceError, StoreError, TimeoutError, WireError."""
         async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
             facts, session = await self._facts(request, caller, now)
         plan, sent = _make(request, facts, self._rules)
-        lease = facts.lease if request.container.id is None else None
+        own, lease = request.container.id, facts.lease
+        lease = lease if lease is not None and own in {None, lease.turn.container} else None
         return Planned(body=sent, plan=plan, request=request, lease=lease, scope=facts.scope, session=session)
 
     def _concerns(self, request: MessagesRequest) -> bool:
         """Whether anything could be decided or repeated: code may run, or a call may be pending."""
-        continues = request.thread is not None and request.thread.type == "continue"
-        runs = any(
-            tool.family == "code_execution" or self._rules.catalog.frees_code(tool.type or "") for tool in request.tools
-        )
-        return runs or continues or request.awaited
+        return runs_code(request, self._rules.catalog) or request.awaited
 
     async def _facts(self, request: MessagesRequest, caller: Caller, now: datetime) -> tuple[Facts, str | None]:
         """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
@@ -127,7 +144,7 @@ class Planning:
         if lease is None and session is not None:
             lease = await self._memory.lease((session,))
         if conversation is None:
-            conversation = await self._memory.conversation(root, now, begins=begins(request))
+            conversation = await self._by_root(request, principal, root, now)
         organization = "" if scope is None else scope.organization
         undecided = self._stop or (Reason.OBSERVE if caller.mode == "observe" else None)
         facts = Facts(
@@ -150,6 +167,35 @@ class Planning:
             prefix=prefix,
         )
         return facts, session
+
+    async def _by_root(self, request: MessagesRequest, principal: str, root: str, now: datetime) -> Conversation | None:
+        """The conversation of a request whose last turn is not known. Raises StoreError.
+
+        Thinking is bound to the tools that it was thought under, so what carries any and is not known by it may well
+        have begun in the same words without an edit; unless it is a thought that is still being read.
+        """
+        known = await self._memory.root(root)
+        if begins(request):
+            return known.begun(now)
+        if known.edited is not None:
+            elder = await self._memory.lease(elder_lookups(request, principal))
+            if elder is not None:
+                return elder.turn.conversation
+            if request.signed and not known.answering:
+                return known.plain
+        return known.middle(now)
+
+    async def _left(self, request: MessagesRequest, plan: Plan, caller: Caller) -> Planned:
+        """A request that goes as it came because planning it failed; what begins so goes on so."""
+        found = self._untouched(request, plan)
+        try:
+            root = await _root(request, caller.principal)
+            scope = self._memory.scope(caller.account) or _declared_scope(caller)
+            plan = unedited(request, root, prefix_key(request, scope), caller.principal, found.plan)
+        except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
+            self._log.error("naming a conversation failed", error=type(error).__name__)
+            return found
+        return msgspec.structs.replace(found, plan=plan)
 
     def _untouched(self, request: MessagesRequest, plan: Plan) -> Planned:
         """A request that goes as it came; its own tools may make its code free all the same."""

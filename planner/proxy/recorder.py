@@ -23,6 +23,7 @@ class Recorder:
         self._metrics = metrics
         self._log = log
         self._kept: deque[bytes] = deque(maxlen=KEPT_WHILE_UNWRITABLE)
+        self._lost = 0
 
     def intend(self, entry: Entry) -> None:
         """Write down, before it is sent, that a request goes upstream."""
@@ -33,9 +34,16 @@ class Recorder:
         self._append(encode(record))
 
     def settle(self, entry: Entry) -> None:
-        """Write down how a request ended, count it, and say it in one log line."""
-        self.remember(EntryRecord(entry))
-        self._metrics.observe(entry)
+        """Write down how a request ended, count it, and say it in one log line; each even where another fails."""
+        try:
+            self.remember(EntryRecord(entry))
+        finally:
+            try:
+                self._metrics.observe(entry)
+            finally:
+                self._say(entry)
+
+    def _say(self, entry: Entry) -> None:
         self._log.info(
             "request",
             request_id=entry.request_id,
@@ -53,7 +61,7 @@ class Recorder:
         try:
             self._retry()
         except JournalError as error:
-            self._log.error("records lost", records=len(self._kept), error=str(error))
+            self._log.error("records lost", records=len(self._kept) + self._lost, error=str(error))
 
     def _retry(self) -> None:
         while self._kept:
@@ -67,6 +75,9 @@ class Recorder:
         except JournalError as error:
             if not self._kept:
                 self._log.error("journal unwritable; requests go on", error=str(error))
+            if len(self._kept) == KEPT_WHILE_UNWRITABLE:  # the oldest goes
+                self._lost += 1
+                self._metrics.fail_open.add(("record",))
             self._kept.append(line)
             self._metrics.fail_open.add(("journal",))
         self._writer.wake()

@@ -4,5 +4,18 @@ from planner.simulator.app import Simulator
 from planner.simulator.bill import Bill, Charge, Line
 from planner.simulator.config import Config, Key, Switches
 from planner.simulator.serving import build, serve
+from planner.simulator.trouble import check_scenarios, check_settings
 
-__all__ = ["Bill", "Charge", "Config", "Key", "Line", "Simulator", "Switches", "build", "serve"]
+__all__ = [
+    "Bill",
+    "Charge",
+    "Config",
+    "Key",
+    "Line",
+    "Simulator",
+    "Switches",
+    "build",
+    "check_scenarios",
+    "check_settings",
+    "serve",
+]

@@ -254,7 +254,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.turns[-1] if self.after == "repeat" and self.turns else None
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    """What a scenario file may hold."""
+
     scenarios: tuple[Scenario, ...] = ()
 
 
@@ -269,7 +271,7 @@ def read(texts: tuple[str, ...], max_iterations: int) -> tuple[Scenario, ...]:
     for text in texts:
         try:
             data: Any = YAML(typ="safe", pure=True).load(text)
-            scenarios = msgspec.convert(data or {}, _File).scenarios
+            scenarios = msgspec.convert(data or {}, File).scenarios
         except (YAMLError, msgspec.ValidationError) as error:
             raise ValueError(f"scenarios: {error}") from error
         found += [

@@ -12,11 +12,18 @@ class StoreError(Exception):
     """The store cannot be used; the message says why and what to do."""
 
 
+class RefusedError(StoreError):
+    """The store works, but one of these records cannot be stored, however often it is tried."""
+
+
 class Store(Protocol):
     """Where the ledger is kept."""
 
     async def apply(self, records: Sequence[Record]) -> None:
-        """Store records in one transaction; applying one twice changes nothing. Raises StoreError."""
+        """Store records in one transaction; applying one twice changes nothing.
+
+        Raises StoreError; of that RefusedError where the fault lies in a record.
+        """
         ...
 
     def entries(self) -> AsyncIterator[Entry]:
@@ -35,8 +42,15 @@ class Store(Protocol):
         """The scope of every principal that was ever answered. Raises StoreError."""
         ...
 
+    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
+        """Milliseconds that count against the free hours, and what would without our edits, by organization.
+
+        `since` is RFC 3339 UTC; an organization that is not known has the empty name. Raises StoreError.
+        """
+        ...
+
     async def forget(self, before: str) -> None:
-        """Forget conversations that nobody went on with since (RFC 3339 UTC). Raises StoreError."""
+        """Forget conversations that nobody went on with since (RFC 3339 UTC), and scopes. Raises StoreError."""
         ...
 
     async def close(self) -> None:

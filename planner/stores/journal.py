@@ -17,6 +17,8 @@ from planner.stores import StoreError
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 SUFFIX = ".jsonl"
+ASIDE = "refused.jsonl"
+"""What the store refuses for good is kept here for whoever looks into it; nothing reads it again."""
 
 
 class JournalError(Exception):
@@ -131,6 +133,19 @@ class Journal:
         if done and self._written >= self._segment_bytes // 8 and self._rotate():
             self._drop_first()
 
+    def lay_aside(self, line: bytes) -> None:
+        """Keep a line, with its newline, out of the queue. Raises JournalError when the disk does not take it."""
+        try:
+            file = os.open(self._directory / ASIDE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                wrote = self._write(file, line)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise JournalError(f"{ASIDE}: {error.strerror}") from error
+        if wrote != len(line):
+            raise JournalError(f"{ASIDE}: the disk took only a part of a record")
+
     def _drop_first(self) -> None:
         with suppress(OSError):  # what cannot be deleted is read again at the next start, which changes nothing
             self._path(self._segments[0]).unlink()
@@ -141,5 +156,5 @@ class Journal:
         """Close; when everything is stored, leave nothing behind."""
         os.close(self._descriptor)
         self._descriptor = -1
-        while not self.pending and self._segments:
+        if len(self._segments) == 1 and self._read_at == self._written:
             self._drop_first()

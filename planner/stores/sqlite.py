@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from sqlite3 import DataError
 from typing import Any
 
 import aiosqlite
@@ -12,7 +13,7 @@ import msgspec
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
 from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, TurnRecord
-from planner.stores import StoreError
+from planner.stores import RefusedError, StoreError
 from planner.stores.statements import migrations, question_marks, statements
 
 PAGE = 1_000
@@ -72,7 +73,10 @@ class SqliteStore:
         return cls(connection, connection, None)
 
     async def apply(self, records: Sequence[Record]) -> None:
-        """Store records in one transaction; applying one twice changes nothing. Raises StoreError."""
+        """Store records in one transaction; applying one twice changes nothing.
+
+        Raises StoreError; of that RefusedError where the fault lies in a record.
+        """
         try:
             try:
                 await self._connection.execute("BEGIN IMMEDIATE")
@@ -82,7 +86,9 @@ class SqliteStore:
             finally:
                 if self._connection.in_transaction:  # a full disk may end it, or leave it open behind a failed COMMIT
                     await self._connection.execute("ROLLBACK")
-        except aiosqlite.Error as error:
+        except (aiosqlite.IntegrityError, DataError, OverflowError, UnicodeError) as error:
+            raise RefusedError(f"{type(error).__name__}: {error}") from error
+        except (aiosqlite.Error, ValueError) as error:  # ValueError: the connection is closed
             raise StoreError(str(error)) from error
 
     async def entries(self) -> AsyncIterator[Entry]:
@@ -111,12 +117,19 @@ class SqliteStore:
         rows = await self._fetch("scopes")
         return {principal: Scope(organization, workspace) for principal, organization, workspace in rows}
 
+    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
+        """Milliseconds that count against the free hours, and what would without our edits, by organization.
+
+        `since` is RFC 3339 UTC; an organization that is not known has the empty name. Raises StoreError.
+        """
+        return {name: (used, untouched) for name, used, untouched in await self._fetch("hours", since)}
+
     async def forget(self, before: str) -> None:
-        """Forget conversations that nobody went on with since (RFC 3339 UTC). Raises StoreError."""
+        """Forget conversations that nobody went on with since (RFC 3339 UTC), and scopes. Raises StoreError."""
         try:
-            await self._connection.execute(_SQL["forget_turns"], (before,))
-            await self._connection.execute(_SQL["forget_conversations"], (before,))
-        except aiosqlite.Error as error:
+            for name in ("forget_turns", "forget_turn_keys", "forget_conversations", "forget_scopes"):
+                await self._connection.execute(_SQL[name], (before,))
+        except (aiosqlite.Error, ValueError) as error:
             raise StoreError(str(error)) from error
 
     async def _fetch(self, name: str, *arguments: str | int) -> list[Any]:
@@ -176,9 +189,10 @@ def _rows(records: Sequence[Record]) -> dict[str, list[Row]]:
         match record:
             case EntryRecord(entry=entry):
                 rows.setdefault("put_entry", []).append(_row(entry))
-            case TurnRecord(at=at, turn=turn):
-                text = _encoder.encode(turn).decode()
-                rows.setdefault("put_turn", []).extend((key, at, text) for key in turn.keys)
+            case TurnRecord(at=at, turn=turn) if turn.keys:
+                keys = turn.keys
+                rows.setdefault("put_turn", []).append((keys[0], at, _encoder.encode(turn).decode()))
+                rows.setdefault("put_turn_key", []).extend((key, at, keys[0]) for key in keys)
             case ConversationRecord(at=at, conversation=conversation):
                 text = _encoder.encode(conversation).decode()
                 rows.setdefault("put_conversation", []).append((conversation.root, at, text))
@@ -199,4 +213,7 @@ def _row(entry: Entry) -> Row:
         entry.cost_nano,
         entry.untouched_nano,
         _encoder.encode(entry).decode(),
+        entry.organization,
+        None if entry.code is None else entry.code.hours_ms,
+        None if entry.code is None else entry.code.untouched_hours_ms,
     )

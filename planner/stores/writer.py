@@ -11,10 +11,11 @@ import msgspec
 
 from planner.clock import Clock
 from planner.core.records import Record, decode, written_at
-from planner.stores import Store, StoreError
-from planner.stores.journal import Batch, Journal, JournalError
+from planner.stores import RefusedError, Store, StoreError
+from planner.stores.journal import ASIDE, Batch, Journal, JournalError
 
-BATCH = 500
+BATCH = 100  # decoding these holds the event loop for a few milliseconds
+TRIES = 3
 GATHER_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 
@@ -22,7 +23,8 @@ RETRY_SECONDS = 1.0
 class Writer:
     """Feeds a store from a journal.
 
-    `on_write` hears the seconds each transaction took, `on_trouble` a sentence for whatever went wrong.
+    `on_write` hears the seconds each transaction took, `on_trouble` a sentence for whatever went wrong; `on_refused` is
+    called for each record that the store refuses for good.
     """
 
     def __init__(
@@ -33,12 +35,15 @@ class Writer:
         *,
         on_write: Callable[[float], None],
         on_trouble: Callable[[str], None],
+        on_refused: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._store = store
         self._clock = clock
         self._on_write = on_write
         self._on_trouble = on_trouble
+        self._on_refused = on_refused
+        self._failures = 0
         self._wake = asyncio.Event()
         self._oldest: datetime | None = None
         self._stopping = False
@@ -70,43 +75,81 @@ class Writer:
         self._wake.set()
 
     async def write_once(self) -> bool:
-        """Move one batch; say whether there was one. A store or a disk that fails is tried again after a pause."""
+        """Move one batch; say whether there was one. Whatever fails is said, and tried again after a pause."""
         try:
             batch = self._journal.read(BATCH)
-        except JournalError as error:
-            self._on_trouble(f"the journal cannot be read and is tried again: {error}")
+            if batch is not None:
+                await self._move(batch)
+        except Exception as error:  # noqa: BLE001 - nothing ends the writer but `stop`
+            self._on_trouble(f"{self.pending} records wait in the journal and are tried again: {_said(error)}")
             await self._clock.sleep(RETRY_SECONDS)
             return True
-        if batch is None:
-            return False
-        records = self._records(batch)
+        return batch is not None
+
+    async def drain(self) -> None:
+        """Move all there is, once; what the store does not take stays in the journal. Raises nothing."""
+        try:
+            while batch := self._journal.read(BATCH):
+                await self._move(batch)
+        except Exception as error:  # noqa: BLE001 - a process must start and end all the same
+            self._on_trouble(f"{self.pending} records stay in the journal until later: {_said(error)}")
+
+    async def _move(self, batch: Batch) -> None:
+        """Store a batch and let go of it. Raises StoreError, JournalError, and whatever a bug of ours raises."""
+        lines = self._records(batch)
+        records = [record for _, record in lines]
         self._oldest = datetime.fromisoformat(written_at(records[0])) if records else None
         started = self._clock.monotonic()
         try:
             await self._store.apply(records)
-        except StoreError as error:
-            self._on_trouble(f"the store did not take {len(records)} records and is tried again: {error}")
-            await self._clock.sleep(RETRY_SECONDS)
-            return True
+        except Exception as error:
+            self._failures += 1
+            down = isinstance(error, StoreError) and not isinstance(error, RefusedError)
+            if down or (not isinstance(error, RefusedError) and self._failures < TRIES):
+                raise
+            await self._move_one_by_one(lines)
+        self._failures = 0
         self._on_write(self._clock.monotonic() - started)
         self._journal.stored(batch)
         self._oldest = None
-        return True
 
-    async def drain(self) -> None:
-        """Move all there is, once; what the store does not take stays in the journal for the next start."""
-        try:
-            while batch := self._journal.read(BATCH):
-                await self._store.apply(self._records(batch))
-                self._journal.stored(batch)
-        except (StoreError, JournalError) as error:
-            self._on_trouble(f"{self.pending} records stay in the journal until the next start: {error}")
+    async def _move_one_by_one(self, lines: list[tuple[bytes, Record]]) -> None:
+        """Store what the store takes and lay the rest aside. Raises what the store raised where it took nothing.
 
-    def _records(self, batch: Batch) -> list[Record]:
+        A record that fails for a reason that the store did not give is laid aside only if another one is taken: else
+        it may be the store.
+        """
+        refused: list[tuple[bytes, Exception]] = []
+        taken, unclear = 0, None
+        for line, record in lines:
+            try:
+                await self._store.apply([record])
+                taken += 1
+            except RefusedError as error:
+                refused.append((line, error))
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised again below, or said with the line
+                unclear = error
+                refused.append((line, error))
+        if unclear is not None and not taken:
+            raise unclear
+        for line, reason in refused:
+            self._journal.lay_aside(line)
+            self._on_trouble(f"a record that the store refuses is in {ASIDE} of the journal: {_said(reason)}")
+            self._on_refused()
+
+    def _records(self, batch: Batch) -> list[tuple[bytes, Record]]:
+        """Each record with its line."""
         records = []
         for line in batch.lines:
             try:
-                records.append(decode(line))
+                records.append((line, decode(line)))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._on_trouble(f"a journal line is not a record and is skipped: {type(error).__name__}")
         return records
+
+
+def _said(error: Exception) -> str:
+    """What may be said of an error: only ours are sure to hold nothing that a caller said."""
+    return str(error) if isinstance(error, StoreError | JournalError) else type(error).__name__

@@ -56,6 +56,14 @@ def test_an_empty_ledger_is_no_line(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
 
 
+def test_json_is_the_same_as_its_format(tmp_path: Path) -> None:
+    """Every command that writes for programs takes the flag."""
+    asyncio.run(fill(tmp_path / "planner.db", [1]))
+    arguments = ["export", "--store", f"sqlite:///{tmp_path}/planner.db"]
+    plain, flagged = (CliRunner().invoke(main, [*arguments, *more]) for more in ((), ("--json",)))
+    assert (flagged.exit_code, flagged.stdout) == (0, plain.stdout)
+
+
 def test_the_store_may_be_named_by_its_variable(tmp_path: Path) -> None:
     """As a service would."""
     asyncio.run(fill(tmp_path / "planner.db", [1]))

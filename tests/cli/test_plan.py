@@ -1,6 +1,7 @@
 """`planner plan`: one request explained, in words and in JSON."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_a_request_from_the_middle_of_a_conversation(tmp_path: Path) -> None:
 def test_the_text_says_it_all_for_people(tmp_path: Path) -> None:
     """In the order in which one asks."""
     text = plan(tmp_path, REQUEST, *BEYOND).stdout
-    heads = ["Assumed:", "Decisions", "Policies that match", "Expected cost", "Beliefs", "Settings", "Body: edited"]
+    heads = ["Assumed:", "Decisions", "Body: edited", "Expected cost", "Policies that match", "Beliefs", "Settings"]
     places = [text.index(head) for head in heads]
     assert places == sorted(places)
     assert Reason.NEEDED_BY_BUNDLE.meaning in text
@@ -143,6 +144,30 @@ def test_the_text_says_it_all_for_people(tmp_path: Path) -> None:
     assert '    + ,{"type":"web_fetch_20260318"' in text
     assert "free_hours.limit                   0              [A] by --set" in text
     assert "\x1b" not in text
+
+
+def test_the_text_is_rounded_and_stands_in_columns(tmp_path: Path) -> None:
+    """An expectation has four digits, a chance is a percentage, and what belongs together stands in one column."""
+    found = told(tmp_path, REQUEST, *BEYOND)
+    text = plan(tmp_path, REQUEST, *BEYOND).stdout
+    costs = re.findall(r"^  (?:untouched|bundled) +\$([0-9.]+)$", text, re.MULTILINE)
+    assert all(len(cost.replace(".", "").lstrip("0")) <= 4 for cost in costs)
+    assert [
+        round(float(cost) * 1e9 / exact, 3)
+        for cost, exact in zip(
+            costs, (found["expected_nano"]["untouched"], found["expected_nano"]["planned"]), strict=True
+        )
+    ] == [1, 1]
+    assert "chance of exceeding them 100 %." in text
+    decided = [line for line in text.splitlines() if line.startswith(("  version ", "  bundle "))]
+    assert len({line.index("[") for line in decided}) == 1
+
+
+def test_a_request_without_a_model_is_refused_by_the_api(tmp_path: Path) -> None:
+    """Which one should hear before one sends it."""
+    nameless = {name: value for name, value in REQUEST.items() if name != "model"}
+    assert "no model: the API will refuse this" in plan(tmp_path, nameless, *BEYOND).stdout
+    assert "the API will refuse this" not in plan(tmp_path, REQUEST, *BEYOND).stdout
 
 
 def test_a_request_without_code_is_explained_too(tmp_path: Path) -> None:
@@ -197,7 +222,9 @@ def test_a_scope_that_is_none(tmp_path: Path) -> None:
 
 
 def test_rules_that_are_wrong(tmp_path: Path) -> None:
-    """Exit code 1, with the finding."""
+    """Exit code 1, with the finding; a flag that is wrong is a usage error."""
     result = plan(tmp_path, REQUEST, "--set", "nonsense=1")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nothing reads it" in result.stderr
+    (tmp_path / "callers.yaml").write_text("principals: []\n", encoding="utf-8")
+    assert plan(tmp_path, REQUEST, "--rules", str(tmp_path)).exit_code == 1

@@ -66,14 +66,47 @@ def test_no_findings_as_json() -> None:
     """An empty list, not an empty page."""
     result = CliRunner().invoke(main, ["rules", "check", "--format", "json"])
     assert (result.exit_code, json.loads(result.output)) == (0, [])
+    assert CliRunner().invoke(main, ["rules", "check", "--json"]).output == result.output
+
+
+def test_no_findings_as_annotations() -> None:
+    """Nothing: an empty line would be no annotation."""
+    result = CliRunner().invoke(main, ["rules", "check", "--format", "github"])
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_it_says_which_kinds_came_from_the_shipped_copy(tmp_path: Path) -> None:
+    """A file in the wrong place would otherwise go unread, and nobody would hear of it."""
+    (tmp_path / "callers.yaml").write_text("principals: {}\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["rules", "check", "--rules", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[1:] == [
+        f"from {tmp_path}: callers",
+        "from the copy that ships with the planner: prices, catalog, policies, settings",
+    ]
+
+
+def test_the_group_says_what_rules_are() -> None:
+    """And the command below it what it does."""
+    output = CliRunner().invoke(main, ["rules", "-h"]).output
+    assert "Work on rule files" in output
+    assert "report every problem at once" in output
 
 
 def test_an_override_is_checked_like_a_file() -> None:
     """A misspelt setting would change nothing, silently."""
     assert CliRunner().invoke(main, ["rules", "check", "--set", "free_hours.limit=0"]).exit_code == 0
     result = CliRunner().invoke(main, ["rules", "check", "--set", "free_hours.limt=0"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert 'Did you mean "free_hours.limit"?' in result.output
+
+
+def test_a_wrong_file_counts_for_more_than_a_wrong_override(bad: Path) -> None:
+    """Both are reported; the exit code is that of the findings."""
+    arguments = ["rules", "check", "--rules", str(bad), "--set", "free_hours.limt=0"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 3
 
 
 @pytest.mark.parametrize("word", ["free_hours.limit", "=0"])

@@ -1,16 +1,20 @@
 """`planner serve` says in one sentence why it does not start; once started, it loads only what it needs."""
 
 import asyncio
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from planner.cli import main
+from planner.cli.options import read_rules
 from planner.stores.sqlite import SqliteStore
 
 
@@ -30,6 +34,7 @@ def serve(tmp_path: Path, *arguments: str, **environment: str) -> Result:
         (("--store", "redis://here"), "store 'redis://here' is not understood."),
         (("--rules", "/nonexistent/rules"), "/nonexistent/rules does not exist"),
         (("--set", "free_hours.limit"), "--set takes KEY=VALUE, not 'free_hours.limit'"),
+        (("--set", "free_hours.limt=0"), 'Did you mean "free_hours.limit"?'),
     ],
 )
 def test_what_cannot_be_used_is_a_usage_error(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
@@ -87,6 +92,26 @@ def test_a_taken_port_is_unavailable(tmp_path: Path) -> None:
         result = serve(tmp_path, "--port", str(port))
     assert result.exit_code == 3, result.output
     assert f"planner: cannot listen on 127.0.0.1:{port}: Address already in use." in result.stderr
+    assert result.output.count("\n") == 1, "nothing is said of serving before it can"
+
+
+def test_it_says_where_it_listens_once_it_does(tmp_path: Path) -> None:
+    """The first words are where, for which upstream, and by which rules and prices; then it answers."""
+    command = [sys.executable, "-u", "-m", "planner", "serve", "--port", "0", "--upstream", "http://127.0.0.1:9"]
+    command += ["--store", f"sqlite:///{tmp_path}/planner.db"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        connection = HTTPConnection(said["url"].removeprefix("http://"))
+        connection.request("GET", "/readyz")
+        assert connection.getresponse().status == 200
+        connection.close()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait() == 0
+    assert (said["event"], said["upstream"]) == ("listening", "http://127.0.0.1:9")
+    book = read_rules(None, ())
+    assert (said["rules"], said["prices"]) == (book.digest, book.prices.digest)
 
 
 FIRST_REQUEST = """

@@ -54,8 +54,16 @@ def test_it_says_where_it_is_serves_and_ends_with_ctrl_c(tmp_path: Path) -> None
     ("arguments", "sentence"),
     [
         (("--port", "70000"), "port 70000 is not between 0 and 65535."),
-        (("--set", "free_hours.limit=many"), "--set: "),
-        (("--set", "nonsense=1"), "nonsense"),
+        (
+            ("--set", "free_hours.limit=many"),
+            "--set:1:1: setting free_hours.limit: 'many' cannot be its value. Expected `int`",
+        ),
+        (("--set", "free_hours.limt=0"), 'the simulator does not read it. Did you mean "free_hours.limit"?'),
+        (("--set", "nonsense=1"), "setting nonsense: the simulator does not read it. Use one of: code.minimum_per, "),
+        (
+            ("--set", "tool_tokens.web_fetch_2026=1"),
+            'no server tool is called "web_fetch_2026". Did you mean "web_fetch_',
+        ),
         (("--set", "nonsense"), "--set takes KEY=VALUE, not 'nonsense'"),
         (("--scenarios", "no/such/file.yaml"), "no/such/file.yaml cannot be read: No such file or directory."),
     ],
@@ -69,13 +77,14 @@ def test_what_cannot_be_used_is_a_usage_error(arguments: tuple[str, ...], senten
 
 
 def test_a_scenario_that_is_wrong_is_named(tmp_path: Path) -> None:
-    """With the place in the file."""
+    """With the place in the file, in the form of every other finding."""
     path = tmp_path / "wrong.yaml"
     path.write_text(SCENARIO.replace("say:", "shout:"), encoding="utf-8")
-    result = simulator("--scenarios", str(path))
+    result = simulator("--scenarios", str(path), "--set", "nonsense=1")
     assert result.exit_code == 2
-    assert str(path) in result.stderr
-    assert "shout" in result.stderr
+    file, setting = result.stderr.splitlines()
+    assert file.startswith(f"{path}:6:13: scenarios[0].turns[0].steps[0]: unknown field `shout`. Use one of: say, ")
+    assert setting.startswith("--set:1:1: setting nonsense: ")
 
 
 def test_a_port_in_use_is_unavailable() -> None:

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.core.conversations import Scope
 from planner.core.endpoints import Billing
-from planner.core.exchange import LARGEST_RESPONSE, Exchange, Phase, container_digest
+from planner.core.exchange import LARGEST_RESPONSE, MOST_IDS, Exchange, Phase, container_digest
 from planner.core.ledger import Digests, Ending, Entry, Latency
 from planner.core.settlement import Terms
 from planner.core.usage import TokenClasses
+from planner.core.wire import MessagesRequest
 from tests.doubles.messages import COST_NANO, INPUT_TOKENS, MODEL, OUTPUT_TOKENS, event, events, message, usage
 from tests.doubles.proxy import shipped_rules
 
@@ -54,6 +56,57 @@ def answered(
     for chunk in chunks:
         one.feed(chunk)
     return one.settle(ending, TOOK)
+
+
+@pytest.mark.parametrize("kind", ["thinking", "redacted_thinking"])
+def test_thinking_is_known_again_by_its_seal(kind: str) -> None:
+    """Streamed or whole, the seal is the one that the next request shows; the signature itself is not kept."""
+    member = "signature" if kind == "thinking" else "data"
+    block = {"type": kind, member: "c2VhbGVk"}
+    seals = MessagesRequest.parse(
+        msgspec.json.encode({"model": MODEL, "messages": [{"role": "assistant", "content": [block]}]})
+    ).seals
+    begins = {**block, "signature": ""} if kind == "thinking" else block
+    streamed = [
+        event("message_start", message={"id": "msg_01", "content": []}),
+        event("content_block_start", index=0, content_block=begins),
+        event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Hm."}),
+        *(
+            [event("content_block_delta", index=0, delta={"type": "signature_delta", "signature": "c2VhbGVk"})]
+            if kind == "thinking"
+            else []
+        ),
+        event("content_block_stop", index=0),
+    ]
+    for headers, chunks in ((JSON, [message(content=[block])]), (SSE, streamed)):
+        one = exchange()
+        one.begin(200, headers)
+        for chunk in chunks:
+            one.feed(chunk)
+        assert one.ended().call_ids == seals
+        assert len(seals) == 1
+        assert "c2VhbGVk" not in seals[0]
+
+
+def test_the_newest_ids_are_kept() -> None:
+    """A response of a thousand calls is known by its last ones, which the next request is looked up by."""
+    calls = [{"type": "tool_use", "id": f"toolu_{number}", "name": "f", "input": {}} for number in range(1_000)]
+    streamed = [event("content_block_start", index=0, content_block=call) for call in calls]
+    for headers, chunks in ((JSON, [message(content=calls)]), (SSE, streamed)):
+        one = exchange()
+        one.begin(200, headers)
+        for chunk in chunks:
+            one.feed(chunk)
+        assert one.ended().call_ids == tuple(call["id"] for call in calls[-MOST_IDS:])
+
+
+def test_a_scope_is_what_the_answer_says() -> None:
+    """Not what was declared, and not half of it."""
+    one = exchange()
+    one.begin(200, [*JSON, (b"anthropic-organization-id", b"o")])
+    assert one.scope is None
+    one.begin(200, [*JSON, (b"anthropic-organization-id", b"o"), (b"anthropic-workspace-id", b"w")])
+    assert one.scope == Scope("o", "w")
 
 
 def test_whole_message() -> None:

@@ -286,3 +286,15 @@ def test_untouched_is_the_cost_when_nothing_was_edited(
     if terms["untouched_free_ms"] is None:
         assert one.sessions.billed == one.sessions.untouched
         assert one.hours_ms == one.untouched_hours_ms
+
+
+def test_an_amount_that_no_store_holds() -> None:
+    """It is unknown, and says why; a request full of the largest counts at the highest price is not among them."""
+    most = 10**9
+    classes = TokenClasses(input=most, cache_write_5m=most, cache_write_1h=most, cache_read=most, output=most)
+    extras = tuple(Extra("message", OPUS, classes) for _ in range(50))
+    one = settled(used=Metered(classes=classes, extras=extras, web_searches=most))
+    assert one.cost is not None
+    assert one.cost < 2**63
+    beyond = settled({"input": 10**15, "output": 4 * 10**14})
+    assert (beyond.cost, beyond.untouched, beyond.lines, beyond.unpriced) == (None, None, (), "overflow")

@@ -141,12 +141,12 @@ def test_a_bundle_lifts_in_the_same_edit() -> None:
 @pytest.mark.parametrize(
     ("tools", "policies", "reason"),
     [
-        pytest.param([OLDEST_CODE], (), Reason.VERSION_PINNED, id="its client cannot read newer blocks"),
+        pytest.param([OLDEST_CODE], (), Reason.OLD_BLOCKS, id="its client cannot read newer blocks"),
         pytest.param([CODE], (policy(tool_version="pin"),), Reason.VERSION_PINNED, id="a policy pins it"),
         pytest.param(
             [CODE, CLIENT_TOOL | {"allowed_callers": ["code_execution_20250825"]}],
             (),
-            Reason.VERSION_PINNED,
+            Reason.NAMED_CALLER,
             id="another tool is called from it",
         ),
     ],

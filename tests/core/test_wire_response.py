@@ -26,6 +26,7 @@ from planner.core.wire import (
     delta_size,
     parse_event,
 )
+from planner.core.wire.blocks import sealed
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -79,7 +80,15 @@ def test_error_body() -> None:
             b'{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{"}}',
             ContentBlockDelta(1),
         ),
-        (b'{"type":"content_block_delta","delta":{"type":"signature_delta","signature":"zz"}}', ContentBlockDelta(0)),
+        (b'{"type":"content_block_delta","delta":{"type":"signature_delta","signature":""}}', ContentBlockDelta(0)),
+        (
+            b'{"type":"content_block_delta","delta":{"type":"signature_delta","signature":"zz"}}',
+            ContentBlockDelta(0, sealed("zz")),
+        ),
+        (
+            b'{"type":"content_block_delta","delta":{"type":"signature_delta","signature":9}}',
+            ContentBlockDelta(0),
+        ),
         (
             b'{"type":"message_delta","delta":{"stop_reason":"end_turn","container":{"id":"c"}},"usage":{"a":1}}',
             MessageDelta(stop_reason="end_turn", container=ResponseContainer("c"), usage=b'{"a":1}'),

@@ -5,9 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
+from planner.core.ledger import Expected
 from planner.demo.account import Account
 from planner.demo.page import Places, write
-from tests.demo.rows import BUNDLED, FRESH, KEPT, NOT_WORTH, checked, row
+from tests.demo.rows import BUNDLED, FRESH, KEPT, NOT_WORTH, THREADED, checked, row
 
 HERE = Places(
     planner="http://127.0.0.1:8484", simulator="http://127.0.0.1:8485", store="/d/p.db", rules="/d/c", log="/d/l"
@@ -62,6 +63,19 @@ def test_agreement_and_difference_are_said_plainly() -> None:
     assert "ledger $0.004166667, bill $0.004000000, difference $0.000166667." in told
     told = page(Account((row(BUNDLED),), checked(differing=1, bill_exact=1_235)), 200)
     assert "Tokens and searches differ in 1 of 3 requests: ledger $0.000001234, bill $0.000001235." in told
+
+
+def test_a_wrapped_line_begins_under_its_text() -> None:
+    """At 80 columns most sentences take two lines."""
+    lines = page(
+        Account((row(KEPT, NOT_WORTH, THREADED, expected=Expected(1_000_000, 2_000_000)),), checked())
+    ).splitlines()
+    starts = [number for number, line in enumerate(lines) if line.split("- ")[0].isspace() and "- " in line]
+    wrapped = [number for number in starts if lines[number + 1].strip() and number + 1 not in starts]
+    assert wrapped
+    for number in wrapped:
+        text = lines[number + 1]
+        assert len(text) - len(text.lstrip()) == lines[number].index("- ") + 2
 
 
 def test_where_to_look_names_only_what_is_there() -> None:

@@ -133,7 +133,7 @@ def test_a_container_of_the_callers_own_is_left_alone(told: Account) -> None:
     [
         ("config-writer", Reason.NOT_WORTH_IT),
         ("web-researcher", Reason.NOT_WORTH_IT),
-        ("legacy-client", Reason.VERSION_PINNED),
+        ("legacy-client", Reason.OLD_BLOCKS),
     ],
 )
 def test_others_are_left_alone_for_the_right_reason(told: Account, name: str, reason: Reason) -> None:

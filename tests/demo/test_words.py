@@ -2,6 +2,7 @@
 
 import pytest
 
+from planner.core.ledger import Expected
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.demo.account import Counted
 from planner.demo.words import anyway, dollars, exactly, left_alone, percent, said, sentence_of
@@ -42,7 +43,14 @@ def test_decisions_are_counted_where_they_differ() -> None:
     decided = row(NOT_WORTH, anyway=2_000_000)
     threaded = row(anyway=2_000_000, decisions=(Counted(NOT_WORTH, 3), Counted(THREADED, 2)))
     assert said(decided) == [f"not bundled. {Reason.NOT_WORTH_IT.meaning}"]
-    assert said(threaded)[1] == "2 of 3: sent on in the warm container of the turn before"
+    assert said(threaded)[1] == "2 of 3 requests: sent on in the warm container of the turn before"
+
+
+def test_what_was_expected_is_said_where_it_decided() -> None:
+    """Both costs, so that one sees by how much."""
+    assert said(row(NOT_WORTH, expected=Expected(13_300_000, 60_100_000))) == [
+        "not bundled. Untouched is expected to be cheaper: $0.0133 against $0.0601, output aside."
+    ]
 
 
 def test_a_repeated_decision_is_one_with_the_first() -> None:
@@ -61,9 +69,12 @@ def test_nothing_that_was_done_or_refused_goes_unsaid(action: Action, outcome: O
 
 
 def test_who_is_left_alone_hears_why_and_what_it_would_have_cost() -> None:
-    """With a number from the run that always bundles."""
-    text = left_alone(row(KEPT, NOT_WORTH, FRESH))
-    assert text.startswith(Reason.NOT_WORTH_IT.meaning)
+    """With a number from the run that always bundles, and no word of what stands among the decisions."""
+    alone = row(KEPT, NOT_WORTH, FRESH)
+    text = left_alone(alone)
+    assert text.startswith(f"Its client {alone.agent.client}.")
+    assert not [line for line in said(alone) if line in text]
+    assert Reason.NOT_WORTH_IT.meaning not in text
     assert text.endswith("Bundled anyway it would have cost $0.0005 more.")
 
 

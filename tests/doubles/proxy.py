@@ -100,13 +100,13 @@ async def read_ledger(path: Path) -> list[Entry]:
 
 @asynccontextmanager
 async def proxied(
-    directory: Path, script: Script, *, rules: RuleBook | None = None, **settings: Any
+    directory: Path, script: Script, *, rules: RuleBook | None = None, log: io.StringIO | None = None, **settings: Any
 ) -> AsyncIterator[Proxied]:
     """A planner in front of a scripted upstream."""
     async with RawUpstream(script).listening() as upstream:
         usual = Settings(upstream=upstream.address, port=0, store=f"sqlite:///{directory / 'ledger.db'}")
         values = msgspec.structs.replace(usual, **settings)
-        log = io.StringIO()
+        log = io.StringIO() if log is None else log
         app = App(values, rules or shipped_rules(), log=logs.build(log))
         async with Server(app, values).serving() as address:
             yield Proxied(address, app, upstream, directory / "ledger.db", log)

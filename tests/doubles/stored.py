@@ -78,6 +78,11 @@ class MemoryStore:
         await self._read()
         return dict(self.known_scopes)
 
+    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
+        """No hours."""
+        del since
+        return {}
+
     async def forget(self, before: str) -> None:
         """Forget what is older."""
         self.conversations = {root: kept for root, kept in self.conversations.items() if kept[1] >= before}
@@ -95,7 +100,12 @@ class Mind:
         self.memory = Memory(store)
         self.journal = Journal(directory / "journal")
         self.writer = Writer(
-            self.journal, store, VirtualClock(START), on_write=lambda _: None, on_trouble=lambda _: None
+            self.journal,
+            store,
+            VirtualClock(START),
+            on_write=lambda _: None,
+            on_trouble=lambda _: None,
+            on_refused=lambda: None,
         )
         recorder = Recorder(self.journal, self.writer, self.metrics, log)
         self.learning = Learning(self.memory, self.hours, recorder)

@@ -1,5 +1,6 @@
 """An upstream that fails is told from one that answers: once, in Anthropic's shape, with an entry that says so."""
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from planner.core.ledger import Entry
 from tests.doubles.client import Answer, request
 from tests.doubles.messages import ASKED, SSE_HEAD, events, message
-from tests.doubles.proxy import Proxied, proxied, run
+from tests.doubles.proxy import Proxied, proxied, read_ledger, run
 from tests.doubles.upstream import Turn, always, answer, chunk
 
 
@@ -227,5 +228,69 @@ def test_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert [entry.outcome for entry in await proxy.entries(3)] == ["error", "ok", "ok"]
             assert (await proxy.metrics())['planner_fail_open_total{cause="learning"}'] == 2
             assert "a bug" not in proxy.log.getvalue()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("broken", "cause", "outcomes"),
+    [
+        ("recorder.Recorder.intend", "record", ["ok"]),
+        ("recorder.Recorder.settle", "record", ["unknown"]),
+        ("forward.Forward._terms", "settle", ["unknown"]),
+        ("learning.Learning.sending", "remembering", ["ok"]),
+        ("planning.Planning.plan", "bug", ["ok"]),
+    ],
+)
+def test_a_bug_beside_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, cause: str, outcomes: list[str]
+) -> None:
+    """The caller has its answer whatever fails around it; it is counted by its cause, and named by its kind alone."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("what somebody said")
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, always(answer(message()))) as proxy, proxy.client() as client:
+            monkeypatch.setattr(f"planner.proxy.{broken}", fails)
+            assert (await client.ask(request(body=ASKED))).body == message()
+            assert (await proxy.metrics())[f'planner_fail_open_total{{cause="{cause}"}}'] == 1
+            while [entry.outcome for entry in await read_ledger(proxy.store)] != outcomes:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.005)
+            assert "somebody" not in proxy.log.getvalue()
+
+    run(scenario())
+
+
+def test_a_bug_before_the_request_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be settled is not sent, and the caller hears so in Anthropic's shape."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("what somebody said")
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, always(answer(message()))) as proxy, proxy.client() as client:
+            monkeypatch.setattr("planner.proxy.forward.Forward._intent", fails)
+            assert is_fault(await client.ask(request(body=ASKED)), 500, b"api_error")
+            assert not proxy.upstream.requests
+            assert "somebody" not in proxy.log.getvalue()
+
+    run(scenario())
+
+
+def test_a_bug_that_nobody_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even then the answer has Anthropic's shape, and neither it nor the log says more than the kind."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("what somebody said")
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, always(answer(message()))) as proxy, proxy.client() as client:
+            monkeypatch.setattr("planner.proxy.forward.arrive", fails)
+            got = await client.ask(request(body=ASKED))
+            assert is_fault(got, 500, b"api_error")
+            assert b"somebody" not in got.body
+            assert '"error":"RuntimeError"' in proxy.log.getvalue()
+            assert "somebody" not in proxy.log.getvalue()
 
     run(scenario())

@@ -371,46 +371,6 @@ def test_a_journal_that_was_left_behind(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_bug_in_settling_costs_an_entry_and_no_answer(tmp_path: Path) -> None:
-    """The answer is out; the intent stays unknown, and the container is free again."""
-
-    async def scenario() -> None:
-        async with talking(tmp_path) as talk:
-            forward: Any = talk.proxy.app._forward  # noqa: SLF001 - a bug, made for the test
-            hours, forward._hours = forward._hours, None  # noqa: SLF001 - likewise
-            got = await talk.ask(going_on(), ok())
-            assert (got.status, got.whole) == (200, True)
-            await settled(lambda: '"cause":"settle"' in talk.proxy.log.getvalue())
-            forward._hours = hours  # noqa: SLF001 - likewise
-            again = await talk.ask(going_on(), ok())
-            assert plan_of(again).endswith("container=threaded")
-            outcomes = sorted(entry.outcome for entry in await talk.proxy.entries(3))
-            assert outcomes == ["ok", "ok", "ok", "unknown"]
-            assert talk.proxy.app.metrics.fail_open.values == {("settle",): 1}
-
-    run(scenario())
-
-
-def test_a_bug_in_remembering_sends_the_request_as_it_came(tmp_path: Path) -> None:
-    """What could not be repeated on the next turn is not begun."""
-
-    async def scenario() -> None:
-        async with talking(tmp_path, begun=False) as talk:
-            forward: Any = talk.proxy.app._forward  # noqa: SLF001 - a bug, made for the test
-            learning = forward._learning  # noqa: SLF001 - likewise
-            memory, learning._memory = learning._memory, None  # noqa: SLF001 - likewise
-            got = await talk.ask(BEGUN, ok(call="srvtoolu_9"))
-            learning._memory = memory  # noqa: SLF001 - likewise
-            assert (got.status, got.value(b"planner-body")) == (200, b"unchanged")
-            assert (
-                plan_of(got) == "version=kept;reason=error, bundle=declined;reason=error, container=none;reason=error"
-            )
-            assert talk.sent(1) == [BEGUN]
-            assert ("remembering",) in talk.proxy.app.metrics.fail_open.values
-
-    run(scenario())
-
-
 def test_a_refusal_that_is_cut_stays_a_refusal(tmp_path: Path) -> None:
     """What was read to see whose fault it is reaches the caller, with its status, and ends where it ended."""
     whole = b'HTTP/1.1 400 Bad Request\r\nretry-after: 7\r\ncontent-length: 500\r\nconnection: close\r\n\r\n{"type":'

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from planner.proxy.hours import MS_PER_HOUR, Hours
+from planner.proxy.hours import MS_PER_HOUR, Hours, beginning
 
 OCTOBER = datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC)
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -45,3 +45,13 @@ def test_old_months_are_let_go() -> None:
     assert hours.of("o", datetime(2026, 12, 5, tzinfo=UTC)) == 1
     assert hours.of("o", datetime(2026, 11, 5, tzinfo=UTC)) == 1
     assert hours.of("o", datetime(2026, 2, 5, tzinfo=UTC)) == 0
+
+
+def test_a_restart() -> None:
+    """The ledger's sums of this month count on."""
+    hours = Hours()
+    now = datetime(2026, 11, 22, 3, tzinfo=timezone(timedelta(hours=2)))
+    hours.restore({"o": (MS_PER_HOUR, 2 * MS_PER_HOUR)}, now)
+    hours.add("o", now, MS_PER_HOUR, 0)
+    assert (hours.of("o", now), hours.untouched("o", now)) == (2, 2)
+    assert beginning(now) == NOVEMBER

@@ -5,19 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 
 from planner.core.breaker import Blame, retreat
 from planner.core.containers import State
 from planner.core.conversations import Scope, turn_key
 from planner.core.exchange import Exchange
 from planner.core.ledger import Digests, Ending, Entry, Latency
-from planner.core.reasons import Reason
+from planner.core.reasons import Outcome, Reason
 from planner.core.settlement import Session, Terms
 from planner.proxy.callers import Caller
 from planner.proxy.learning import Answered
 from planner.proxy.planning import Planned
-from tests.doubles.deciding import ANSWER, NEW_SEARCH, NEWER_CODE, PENDING, RAN, USER, body, turn
+from tests.doubles.deciding import ANSWER, NEW_SEARCH, NEWER_CODE, RAN, USER, body, turn
 from tests.doubles.messages import message
 from tests.doubles.proxy import run
 from tests.doubles.stored import START, MemoryStore, Mind
@@ -55,7 +54,14 @@ class Told(msgspec.Struct):
         return found
 
     def answer(
-        self, planned: Planned, *, status: int = 200, ending: Ending = "ok", blamed: Blame | None = None, **members: Any
+        self,
+        planned: Planned,
+        *,
+        status: int = 200,
+        ending: Ending = "ok",
+        blamed: Blame | None = None,
+        where: list[tuple[bytes, bytes]] = WHERE,
+        **members: Any,
     ) -> Entry:
         """Let a request be answered after two seconds, with a message of these members, and learn from it."""
         request = planned.request
@@ -67,13 +73,15 @@ class Told(msgspec.Struct):
             request_id="1",
             at=self.at.isoformat(timespec="microseconds"),
             principal="key-1",
+            organization="declared",
+            workspace="declared",
             endpoint="messages",
             method="POST",
             mode="plan",
             digests=Digests("r", "p"),
         )
         exchange = Exchange(intent, Terms(at=self.at, model=""), BOOK, billing="message")
-        exchange.begin(status, WHERE)
+        exchange.begin(status, where)
         exchange.feed(message(**({"container": CONTAINER} | members)))
         sessions = self.mind.learning.sessions(sent.container)
         terms = Terms(
@@ -103,45 +111,58 @@ async def told(directory: Path, **known: Any) -> Told:
     return Told(mind)
 
 
-@pytest.mark.parametrize(
-    ("status", "ending", "state"),
-    [
-        (200, "ok", State.CONTINUED),
-        (200, "cancelled", State.IDLE),
-        (200, "error", State.IDLE),
-        (429, "ok", State.IDLE),
-        (529, "ok", State.IDLE),
-        (400, "ok", State.IDLE),
-        (500, "ok", State.DEAD),
-    ],
-)
-def test_how_a_lease_ends(tmp_path: Path, status: int, ending: Ending, state: State) -> None:
-    """Answered, the turn is gone on from; failed or cancelled, the client's own retry finds it; a 500 kills the id."""
+def test_a_caller_that_goes_on_before_the_answer_was_read(tmp_path: Path) -> None:
+    """It has the last event of a stream before its end: thinking that is not known yet is no stranger's."""
 
     async def scenario() -> None:
-        here = await told(tmp_path, call_ids=("srvtoolu_1",))
-        planned = await here.send(GOING_ON)
-        assert planned.plan.threaded
-        assert planned.lease is not None
-        busy = (await here.send(GOING_ON)).plan.decisions[2]
-        assert busy.reason is Reason.BUSY
-        here.answer(planned, status=status, ending=ending)
-        assert planned.lease.state is state
-        again = await here.send(GOING_ON)
-        assert again.plan.threaded == (state is State.IDLE)
+        here = await told(tmp_path)
+        thought = [{"type": "thinking", "thinking": "Hm.", "signature": "c2VhbGVk"}]
+        history = [USER, {"role": "assistant", "content": thought}, {"role": "user", "content": "Go on."}]
+        first = await here.send(FRESH)
+        early = await here.send(body(tools=[NEWER_CODE], messages=history))
+        assert early.plan.tool_edit == first.plan.tool_edit
+        here.answer(first, content=thought, container=None)
+        here.answer(early, content=ran(), container=None)
+        assert not (await here.send(body(tools=[NEWER_CODE], messages=history))).plan.tool_edit.empty
+        history[1] = {"role": "assistant", "content": [thought[0] | {"signature": "c3RyYW5nZQ=="}]}
+        here.mind.learning.abandoned(await here.send(FRESH))
+        last = await here.restarted(tmp_path)
+        assert (await last.send(body(tools=[NEWER_CODE], messages=history))).plan.tool_edit.empty
 
     run(scenario())
 
 
-def test_a_lease_whose_end_cannot_be_told(tmp_path: Path) -> None:
-    """A bug in settling does not keep a container busy for ever."""
+def test_the_minimum_is_charged_once_where_planning_failed(tmp_path: Path) -> None:
+    """What a request bills in a container does not depend on whether it was planned."""
 
     async def scenario() -> None:
-        here = await told(tmp_path, call_ids=("srvtoolu_1",))
-        planned = await here.send(GOING_ON)
-        here.mind.learning.abandoned(planned)
-        here.mind.learning.abandoned(None)
-        assert (await here.send(GOING_ON)).plan.threaded
+        here = await told(tmp_path)
+        here.mind.store.broken = True
+        first = await here.send(FRESH)
+        assert first.plan.decisions[0].outcome is Outcome.FAILED_OPEN
+        first = msgspec.structs.replace(first, plan=msgspec.structs.replace(first.plan, conversation=None))
+        here.mind.store.broken = False
+        own = body(tools=[NEWER_CODE], messages=RAN, container="container_1", model="claude-haiku-4-5")
+        entries = [here.answer(first, content=RUNS), here.answer(await here.send(own), content=RUNS)]
+        assert [entry.code and entry.code.charge for entry in entries] == ["billed", "covered"]
+
+    run(scenario())
+
+
+def test_a_scope_that_was_only_declared_is_not_learnt(tmp_path: Path) -> None:
+    """Else a mistake in `callers.yaml` would outlive its correction."""
+
+    async def scenario() -> None:
+        here = Told(Mind(tmp_path, BOOK, MemoryStore()))
+        declared = msgspec.structs.replace(CALLER, organization="declared", workspace="declared")
+        entry = here.answer(await here.send(FRESH, declared), content=RUNS, where=WHERE[:1])
+        assert entry.organization == "declared"
+        assert here.mind.memory.scope("a") is None
+        lease = await here.mind.memory.lease((turn_key("key-1", "srvtoolu_9"),))
+        assert lease is not None
+        assert lease.turn.scope == Scope("declared", "declared")
+        here.answer(await here.send(FRESH, declared), content=RUNS)
+        assert here.mind.memory.scope("a") == HERE
 
     run(scenario())
 
@@ -176,25 +197,6 @@ def test_a_500_without_our_container_kills_nothing(tmp_path: Path) -> None:
         here.answer(planned, blamed=Blame.TOOLS, status=500)
         assert planned.lease is not None
         assert planned.lease.state is State.IDLE
-
-    run(scenario())
-
-
-def test_a_pending_call_takes_the_container_with_it(tmp_path: Path) -> None:
-    """Whatever becomes of it, a fork finds no container; the lease of the request before it is not ended by it."""
-
-    async def scenario() -> None:
-        here = await told(tmp_path, call_ids=("srvtoolu_1",))
-        first = await here.send(GOING_ON)
-        pending = await here.send(body(tools=[NEWER_CODE], messages=PENDING))
-        assert pending.lease is first.lease
-        assert pending.lease is not None
-        assert pending.lease.state is State.CONTINUED
-        here.answer(pending, status=429)
-        assert pending.lease.state is State.CONTINUED
-        here.answer(first, status=429)
-        assert pending.lease.state is State.CONTINUED
-        assert (await here.send(body(tools=[NEWER_CODE], messages=PENDING))).plan.threaded
 
     run(scenario())
 

@@ -10,7 +10,7 @@ from planner.core.conversations import Scope, ToolEdit, Turn, turn_key
 from planner.core.facts import Epoch
 from planner.core.records import TurnRecord
 from planner.core.settlement import Session, Sessions
-from planner.proxy.memory import LONGEST_CACHE, REST, Memory, Recent
+from planner.proxy.memory import AGAIN, LONGEST_CACHE, REST, Memory, Recent
 from planner.stores import StoreError
 from tests.doubles.deciding import NOW, conversation, turn
 from tests.doubles.stored import MemoryStore
@@ -118,21 +118,90 @@ def test_conversations_by_their_root() -> None:
         memory = Memory(MemoryStore())
         edited = conversation(edit=EDIT)
         assert memory.begin(edited, NOW)
-        assert not memory.begin(edited, NOW + timedelta(minutes=1))
-        assert memory.begin(conversation(), NOW + timedelta(minutes=2))
-        later = NOW + timedelta(minutes=2) + LONGEST_CACHE
-        assert await memory.conversation("r", later - timedelta(seconds=1), begins=True) == conversation()
-        assert await memory.conversation("r", later, begins=True) is None
-        assert await memory.conversation("r", later, begins=False) == conversation()
+        root = await memory.root("r")
+        assert root.begun(NOW + LONGEST_CACHE - timedelta(seconds=1)) == edited
+        assert root.begun(NOW + LONGEST_CACHE) is None
+        assert root.middle(NOW + LONGEST_CACHE) == edited
 
     asyncio.run(scenario())
+
+
+def test_what_begins_alike_with_an_edit_and_without() -> None:
+    """The one does not hide the other; while both may live, a middle that only its beginning tells gets no edit."""
+
+    async def scenario() -> None:
+        memory = Memory(MemoryStore())
+        edited, plain = conversation(edit=EDIT), conversation()
+        memory.begin(edited, NOW)
+        assert not memory.begin(plain, NOW), "the store keeps the edit"
+        root = await memory.root("r")
+        assert (root.begun(NOW), root.middle(NOW)) == (edited, plain)
+        assert root.middle(NOW + LONGEST_CACHE) == edited
+        memory.forget_edit(plain, NOW)
+        root = await memory.root("r")
+        assert (root.begun(NOW), root.middle(NOW)) == (plain, plain)
+
+    asyncio.run(scenario())
+
+
+def test_an_edit_that_only_the_store_knows_joins_what_began_without() -> None:
+    """A conversation that began while the store could not be asked hides nothing."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        edited, plain = conversation(edit=EDIT), conversation()
+        store.conversations["r"] = edited, NOW.isoformat()
+        memory = Memory(store)
+        memory.begin(plain, NOW)
+        root = await memory.root("r")
+        assert (root.begun(NOW), root.middle(NOW)) == (edited, plain)
+        reads = store.reads
+        assert await memory.root("r") is root
+        assert store.reads == reads
+
+    asyncio.run(scenario())
+
+
+def test_a_lent_container_is_not_forgotten() -> None:
+    """Else the store would give it back as idle, and lend it twice."""
+
+    async def scenario() -> None:
+        memory = Memory(MemoryStore(), bound=3)
+        memory.learn_turn(turn(call_ids=("srvtoolu_1",), message_id=None))
+        lease = await memory.lease((KEY,))
+        assert lease is not None
+        lease.apply("offer")
+        memory.lend(lease)
+        for number in range(9):
+            memory.learn_turn(turn(call_ids=(), message_id=str(number)))
+        assert await memory.lease((KEY,)) is lease
+        lease.apply("answered")
+        memory.back(lease)
+        assert await memory.lease((KEY,)) is lease
+        for number in range(9):
+            memory.learn_turn(turn(call_ids=(), message_id=str(number)))
+        assert await memory.lease((KEY,)) is None
+
+    asyncio.run(scenario())
+
+
+def test_what_is_asked_for_is_not_the_oldest() -> None:
+    """A conversation that goes on outlives those that only began."""
+    recent: Recent[int, str] = Recent(2)
+    recent.put(1, "x")
+    recent.put(2, "x")
+    assert recent.find(1) == "x"
+    assert recent.find(9) is None
+    recent.put(3, "x")
+    assert list(recent) == [1, 3]
 
 
 def test_the_store_hears_again_of_what_goes_on_for_long() -> None:
     """Else it would forget a conversation that is alive."""
     memory = Memory(MemoryStore())
     memory.begin(conversation(edit=EDIT), NOW)
-    assert memory.begin(conversation(edit=EDIT), NOW + LONGEST_CACHE + timedelta(seconds=1))
+    assert not memory.begin(conversation(edit=EDIT), NOW + AGAIN)
+    assert memory.begin(conversation(edit=EDIT), NOW + AGAIN + timedelta(seconds=1))
 
 
 def test_edited_conversations_are_counted_while_they_live() -> None:

@@ -27,7 +27,14 @@ class Bench:
         self.metrics = Metrics()
         self.log = io.StringIO()
         clock = VirtualClock(datetime(2026, 11, 22, tzinfo=UTC))
-        self.writer = Writer(self.journal, Shelf(), clock, on_write=lambda _: None, on_trouble=lambda _: None)
+        self.writer = Writer(
+            self.journal,
+            Shelf(),
+            clock,
+            on_write=lambda _: None,
+            on_trouble=lambda _: None,
+            on_refused=lambda: None,
+        )
         self.recorder = Recorder(self.journal, self.writer, self.metrics, logs.build(self.log))
 
     def _write(self, descriptor: int, data: bytes) -> int:
@@ -65,6 +72,7 @@ def test_memory_is_bounded(bench: Bench) -> None:
     bench.full = True
     for number in range(KEPT_WHILE_UNWRITABLE + 10):
         bench.recorder.intend(entry(number))
+    assert bench.metrics.fail_open.values[("record",)] == 10
     bench.full = False
     bench.recorder.close()
     assert bench.journal.pending == KEPT_WHILE_UNWRITABLE

@@ -4,14 +4,17 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from planner.core.ledger import Digests, Ending, Entry
-from planner.core.records import EntryRecord
-from planner.stores import StoreError
+from planner.core.conversations import Scope
+from planner.core.ledger import Code, Digests, Ending, Entry, Seconds
+from planner.core.records import EntryRecord, ScopeRecord, TurnRecord
+from planner.stores import RefusedError, StoreError
 from planner.stores.sqlite import SqliteStore
+from tests.doubles.deciding import turn
 from tests.doubles.proxy import run
 
 
@@ -160,6 +163,69 @@ def test_lock_file_is_private(tmp_path: Path) -> None:
     async def scenario() -> None:
         store = await SqliteStore.open(tmp_path / "l.db")
         assert stat.S_IMODE((tmp_path / "l.db.lock").stat().st_mode) == 0o600
+        await store.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("changes", [{"cost_nano": 2**63}, {"model": "\ud800"}])
+def test_a_record_that_no_column_holds(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """It is told from a store that is down."""
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        with pytest.raises(RefusedError):
+            await store.apply([EntryRecord(entry(1)), EntryRecord(msgspec.structs.replace(entry(2), **changes))])
+        assert await ledger(store) == []
+        await store.close()
+        with pytest.raises(StoreError) as caught:
+            await store.apply([EntryRecord(entry(1))])
+        assert not isinstance(caught.value, RefusedError)
+
+    run(scenario())
+
+
+def test_hours_of_a_month(tmp_path: Path) -> None:
+    """Summed by organization from a moment on; an intent has none, and a second settlement adds none."""
+
+    def ran(number: int, organization: str | None, used: int, untouched: int) -> EntryRecord:
+        code = Code(1, Seconds(0.0, 1.0, 2.0), "billed", used, untouched)
+        return EntryRecord(msgspec.structs.replace(entry(number, "ok"), organization=organization, code=code))
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        await store.apply([EntryRecord(entry(2)), ran(1, "o", 99, 99), *[ran(2, "o", 3, 5)] * 2])
+        await store.apply([ran(3, "o", 4, 0), ran(4, None, 0, 7), EntryRecord(entry(5, "ok"))])
+        assert await store.hours(entry(2).at) == {"o": (7, 5), "": (0, 7)}
+        assert await store.hours("2027") == {}
+        await store.close()
+
+    run(scenario())
+
+
+def test_a_turn_is_stored_once(tmp_path: Path) -> None:
+    """However many calls it has, each of its keys finds it, as it was stored last; old ones are forgotten."""
+    first = turn(message_id="m", call_ids=tuple(f"call_{number}" for number in range(500)), session="s")
+    later = msgspec.structs.replace(first, continued=True)
+    newer = turn(message_id="n", session="s")
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        await store.apply([TurnRecord("2026-11-01", first)])
+        look = store._connection.execute_fetchall  # noqa: SLF001 - what lies there, not what is said of it
+        sizes = await look("SELECT COUNT(*), SUM(LENGTH(turn)) FROM turns")
+        assert [tuple(row) for row in sizes] == [(1, len(msgspec.json.encode(first)))]
+        await store.apply([TurnRecord("2026-11-02", later), TurnRecord("2026-11-02", newer)])
+        await store.apply([TurnRecord("2026-11-01", first)])
+        for key in first.keys[:-1]:
+            assert await store.turn(key) == later
+        assert await store.turn("s") == newer
+        await store.apply(
+            [ScopeRecord("2026-11-01", "old", Scope("o", "w")), ScopeRecord("2026-11-03", "p", Scope("o", "w"))]
+        )
+        await store.forget("2026-11-03")
+        assert {await store.turn(key) for key in (*first.keys, *newer.keys)} == {None}
+        assert await store.scopes() == {"p": Scope("o", "w")}
         await store.close()
 
     run(scenario())

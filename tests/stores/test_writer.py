@@ -11,7 +11,7 @@ from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Digests, Entry
 from planner.core.records import EntryRecord, Record, encode
-from planner.stores import StoreError
+from planner.stores import RefusedError, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 from tests.doubles.proxy import run, settled
@@ -39,6 +39,7 @@ class Shelf:
     def __init__(self) -> None:
         self.down = False
         self.applied: list[Record] = []
+        self.poison: dict[str, Exception] = {}
         self.largest = 0
 
     async def apply(self, records: Sequence[Record]) -> None:
@@ -46,6 +47,9 @@ class Shelf:
         self.largest = max(self.largest, len(records))
         if self.down:
             raise StoreError("down")
+        for each in records:
+            if isinstance(each, EntryRecord) and each.entry.request_id in self.poison:
+                raise self.poison[each.entry.request_id]
         self.applied += records
 
     async def entries(self) -> AsyncIterator[Entry]:
@@ -68,6 +72,11 @@ class Shelf:
         """No scopes."""
         return {}
 
+    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
+        """No hours."""
+        del since
+        return {}
+
     async def forget(self, before: str) -> None:
         """Nothing to forget."""
 
@@ -84,8 +93,14 @@ class Bench:
         self.clock = VirtualClock(NOW)
         self.seconds: list[float] = []
         self.troubles: list[str] = []
+        self.refused: list[int] = []
         self.writer = Writer(
-            self.journal, self.shelf, self.clock, on_write=self.seconds.append, on_trouble=self.troubles.append
+            self.journal,
+            self.shelf,
+            self.clock,
+            on_write=self.seconds.append,
+            on_trouble=self.troubles.append,
+            on_refused=lambda: self.refused.append(1),
         )
 
 
@@ -97,7 +112,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_all_records_arrive(bench: Bench) -> None:
     """Everything appended is applied once, in order."""
-    lines = [record(number) for number in range(1_300)]
+    lines = [record(number) for number in range(330)]
     for line in lines:
         bench.journal.append(line)
 
@@ -123,7 +138,7 @@ def test_store_that_is_down(bench: Bench) -> None:
             assert await bench.writer.write_once()
         assert bench.writer.pending == 3_000
         assert bench.writer.oldest_pending_seconds() == pytest.approx(10)
-        assert bench.shelf.largest <= 500
+        assert bench.shelf.largest <= 100
         assert len(bench.troubles) == 10
         bench.shelf.down = False
         while await bench.writer.write_once():
@@ -187,3 +202,50 @@ def test_drain_leaves_the_rest_for_the_next_start(bench: Bench) -> None:
     assert len(bench.shelf.applied) == 1
     assert bench.writer.pending == 1
     assert "1 records stay" in bench.troubles[0]
+
+
+def emptied(bench: Bench) -> list[bytes]:
+    """Write for a bounded number of times, and return what the store has."""
+
+    async def scenario() -> None:
+        for _ in range(20):
+            if not await bench.writer.write_once():
+                break
+
+    run(scenario())
+    return [encode(each) for each in bench.shelf.applied]
+
+
+@pytest.mark.parametrize("error", [RefusedError("no"), TypeError("what somebody said")])
+def test_a_record_that_is_refused(bench: Bench, tmp_path: Path, error: Exception) -> None:
+    """It is laid aside, counted and said, whoever refuses it; all others arrive."""
+    lines = [record(number) for number in range(250)]
+    for line in lines:
+        bench.journal.append(line)
+    bench.shelf.poison[f"{120:024x}"] = error
+    assert sorted(emptied(bench)) == sorted(lines[:120] + lines[121:])
+    assert (tmp_path / "refused.jsonl").read_bytes() == lines[120] + b"\n"
+    assert (bench.writer.pending, bench.refused) == (0, [1])
+    assert "somebody" not in "".join(bench.troubles)
+
+
+def test_a_bug_in_every_record_is_no_poison(bench: Bench, tmp_path: Path) -> None:
+    """Where nothing is taken it may be the store: all waits, and the writer lives on."""
+    for number in range(3):
+        bench.journal.append(record(number))
+        bench.shelf.poison[f"{number:024x}"] = TypeError()
+    assert emptied(bench) == []
+    assert (bench.writer.pending, bench.refused) == (3, [])
+    run(bench.writer.drain())
+    bench.shelf.poison.clear()
+    assert len(emptied(bench)) == 3
+    assert not (tmp_path / "refused.jsonl").exists()
+
+
+def test_a_record_that_cannot_be_laid_aside(bench: Bench, tmp_path: Path) -> None:
+    """It stays in the journal."""
+    (tmp_path / "refused.jsonl").mkdir()
+    bench.journal.append(record(1))
+    bench.shelf.poison[f"{1:024x}"] = RefusedError("no")
+    assert emptied(bench) == []
+    assert bench.writer.pending == 1

@@ -19,6 +19,7 @@ from planner.core.wire.response import (
     ResponseContainer,
     StreamError,
     UnknownEvent,
+    delta_seal,
     delta_size,
     parse_event,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "WireError",
     "canonical",
     "canonical_raw",
+    "delta_seal",
     "delta_size",
     "parse_event",
     "read_blocks",

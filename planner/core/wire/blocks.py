@@ -1,5 +1,6 @@
 """Content blocks, of a request's history or of a response, reduced to the few words that decisions rest on."""
 
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
         file_id: of a `container_upload`.
         inner: the type of the object in `content`, as `code_execution_result` or `web_search_tool_result_error`.
         cached: whether this block carries a cache breakpoint, itself or on a block inside it.
+        seal: of a thinking block: a digest of its signature, or of its data where the thinking is redacted.
     """
 
     type: str = ""
@@ -30,6 +32,7 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     file_id: str | None = None
     inner: str | None = None
     cached: bool = False
+    seal: str | None = None
 
     @property
     def programmatic(self) -> bool:
@@ -56,12 +59,15 @@ class _Fields(msgspec.Struct):
     file_id: Maybe = UNSET
     content: Maybe = UNSET
     cache_control: Maybe = UNSET
+    signature: Maybe = UNSET
+    data: Maybe = UNSET
 
 
 class _Typed(msgspec.Struct):
     type: Maybe = UNSET
 
 
+_SEAL_DIGITS: Final = 32
 _FIELDS: Final = msgspec.json.Decoder(_Fields)
 _MANY: Final = msgspec.json.Decoder(list[_Fields])
 _TYPED: Final = msgspec.json.Decoder(_Typed)
@@ -76,6 +82,11 @@ def read_block(raw: Raw) -> Block | None:
 def read_blocks(content: Maybe) -> tuple[Block, ...]:
     """Read the blocks of a `content` array; a string, and what is no object, counts as none."""
     return tuple(_block(fields) for fields in _all_fields(content))
+
+
+def sealed(signature: str | None) -> str | None:
+    """What is kept of a thinking block's signature, which is long, to know it again; None where there is none."""
+    return f"thinking_{sha256(signature.encode()).hexdigest()[:_SEAL_DIGITS]}" if signature else None
 
 
 def carries_breakpoint(content: Maybe) -> bool:
@@ -94,8 +105,9 @@ def _all_fields(content: Maybe) -> list[_Fields]:
 def _block(fields: _Fields) -> Block:
     caller = shaped(_TYPED, fields.caller)
     inner = shaped(_TYPED, fields.content)
+    kind = text(fields.type) or ""
     return Block(
-        type=text(fields.type) or "",
+        type=kind,
         id=text(fields.id),
         name=text(fields.name),
         tool_use_id=text(fields.tool_use_id),
@@ -103,6 +115,7 @@ def _block(fields: _Fields) -> Block:
         file_id=text(fields.file_id),
         inner=None if inner is None else text(inner.type),
         cached=_cached(fields),
+        seal=sealed(text(fields.data if kind == "redacted_thinking" else fields.signature)),
     )
 
 

@@ -45,6 +45,18 @@ def server_ids(blocks: Sequence[Block]) -> tuple[str, ...]:
     return tuple(block.id for block in reversed(blocks) if block.id is not None and block.id.startswith(_SERVER_ISSUED))
 
 
+def seals(blocks: Sequence[Block]) -> tuple[str, ...]:
+    """The seals of the thinking among the blocks, the newest first."""
+    return tuple(block.seal for block in reversed(blocks) if block.seal is not None)
+
+
+def elder_assistants(messages: Sequence[Raw]) -> Iterator[tuple[Block, ...]]:
+    """Read the blocks of every assistant message before the last, the newest first."""
+    said = (content for role, content in _from_the_end(messages) if role == "assistant")
+    next(said, None)
+    return (read_blocks(content) for content in said)
+
+
 def answers(messages: Sequence[Raw]) -> tuple[str, ...]:
     """The call ids that `tool_result` blocks behind the last assistant message answer, in order."""
     found: list[tuple[str, ...]] = []

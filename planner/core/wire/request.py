@@ -195,6 +195,24 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
         """The server-issued call ids (`srvtoolu_`, `toolu_`) of the last assistant message, the newest first."""
         return history.server_ids(self.last_assistant)
 
+    @property
+    def seals(self) -> tuple[str, ...]:
+        """The seals of the thinking in the last assistant message, the newest first."""
+        return history.seals(self.last_assistant)
+
+    @cached_property
+    def elder_ids(self) -> tuple[str, ...]:
+        """The server-issued call ids and the seals of earlier assistant messages, the newest first."""
+        elders = history.elder_assistants(self.messages)
+        return tuple(each for blocks in elders for each in (*history.server_ids(blocks), *history.seals(blocks)))
+
+    @cached_property
+    def signed(self) -> bool:
+        """Whether any assistant message holds thinking, which may be bound to the tools that it was thought under."""
+        if not (self._may_say(b"signature") or self._may_say(b"redacted_thinking")):
+            return False
+        return bool(self.seals) or any(map(history.seals, history.elder_assistants(self.messages)))
+
     @cached_property
     def answers(self) -> tuple[str, ...]:
         """The ids of the calls that the user messages behind the last assistant message answer, in order."""

@@ -6,7 +6,7 @@ from typing import Final, Self, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Raw
 
-from planner.core.wire.blocks import Block, read_block, read_blocks
+from planner.core.wire.blocks import Block, read_block, read_blocks, sealed
 from planner.core.wire.reading import BAD_JSON, Maybe, WireError, integer, present, shaped, text, wire_error
 
 M = TypeVar("M", bound="Message")
@@ -78,9 +78,13 @@ class ContentBlockStart(msgspec.Struct, frozen=True):
 
 
 class ContentBlockDelta(msgspec.Struct, frozen=True):
-    """`content_block_delta`: `size` is the number of UTF-8 bytes of text, thinking or partial JSON in it."""
+    """`content_block_delta`: `size` is the number of UTF-8 bytes of text, thinking or partial JSON in it.
+
+    `seal` is the digest of a signature, which comes whole in a delta of its own.
+    """
 
     size: int
+    seal: str | None = None
 
 
 class ContentBlockStop(msgspec.Struct, frozen=True):
@@ -138,7 +142,7 @@ def parse_event(data: bytes) -> Event:
         return UnknownEvent(None)
     kind = text(fields.type)
     if kind == "content_block_delta":
-        return ContentBlockDelta(delta_size(data))
+        return ContentBlockDelta(delta_size(data), delta_seal(data))
     if kind == "content_block_stop":
         return ContentBlockStop(integer(fields.index))
     if kind == "message_stop":
@@ -156,6 +160,16 @@ def delta_size(data: bytes) -> int:
         return 0
     said = delta.text or delta.thinking or delta.partial_json
     return len(said) if said.isascii() else len(said.encode())
+
+
+def delta_seal(data: bytes) -> str | None:
+    """The digest of the signature in the data of a `content_block_delta`; None when it has none, as most."""
+    if b'"signature_delta"' not in data:  # a quote inside of text is escaped, so text cannot say this
+        return None
+    try:
+        return sealed(_SIGNATURE.decode(data).delta.signature)
+    except BAD_JSON:
+        return None
 
 
 class _MessageFields(msgspec.Struct):
@@ -198,11 +212,20 @@ class _DeltaEvent(msgspec.Struct):
     delta: _Said
 
 
+class _Signed(msgspec.Struct):
+    signature: str = ""
+
+
+class _SignatureEvent(msgspec.Struct):
+    delta: _Signed
+
+
 _MESSAGE: Final = msgspec.json.Decoder(_MessageFields)
 _EVENT: Final = msgspec.json.Decoder(_EventFields)
 _ERROR: Final = msgspec.json.Decoder(_ErrorFields)
 _CONTAINER: Final = msgspec.json.Decoder(_ContainerFields)
 _DELTA: Final = msgspec.json.Decoder(_DeltaEvent)
+_SIGNATURE: Final = msgspec.json.Decoder(_SignatureEvent)
 _TIME: Final = msgspec.json.Decoder(datetime)
 
 

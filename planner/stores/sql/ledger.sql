@@ -1,14 +1,18 @@
 -- name: put_entry
 -- An intent is inserted; its settlement replaces it; a second settlement, or an intent read again, changes nothing.
-INSERT INTO entries (request_id, at, principal, team, endpoint, model, outcome, cost_nano, untouched_nano, entry)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO entries (request_id, at, principal, team, endpoint, model, outcome, cost_nano, untouched_nano, entry,
+                     organization, hours_ms, untouched_hours_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (request_id) DO UPDATE
 SET team = excluded.team,
     model = excluded.model,
     outcome = excluded.outcome,
     cost_nano = excluded.cost_nano,
     untouched_nano = excluded.untouched_nano,
-    entry = excluded.entry
+    entry = excluded.entry,
+    organization = excluded.organization,
+    hours_ms = excluded.hours_ms,
+    untouched_hours_ms = excluded.untouched_hours_ms
 WHERE entries.outcome = 'unknown' AND excluded.outcome <> 'unknown';
 
 -- name: entries_after
@@ -17,6 +21,12 @@ SELECT at, request_id, entry FROM entries
 WHERE (at, request_id) > ($1, $2)
 ORDER BY at, request_id
 LIMIT $3;
+
+-- name: hours
+-- Container time since a moment that counts against the free hours, as it is and as it would be, by organization.
+SELECT COALESCE(organization, ''), SUM(hours_ms), SUM(untouched_hours_ms) FROM entries
+WHERE at >= $1 AND hours_ms IS NOT NULL
+GROUP BY organization;
 
 -- name: count_entries
 -- How many requests the ledger has, by outcome.
