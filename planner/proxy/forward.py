@@ -14,6 +14,7 @@ from planner.core.breaker import Blame, retreat
 from planner.core.bundle import frees_code
 from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
+from planner.core.endpoints import OTHER
 from planner.core.exchange import Exchange
 from planner.core.ledger import Digests, Entry, Latency
 from planner.core.reasons import Reason
@@ -77,17 +78,25 @@ class Forward:
             body = await incoming.whole(self._body_limit) if _is_read(arrived) else None
         except TooLargeError:
             detail = f"the body of this request is larger than {self._body_limit // MEGABYTE} MB"
-            await errors.send_error(send, errors.TOO_LARGE, detail, request_id)
+            await self._refuse(send, errors.TOO_LARGE, detail, request_id, arrived.endpoint.name)
         except OwnAddressError:
             await errors.send_error(send, errors.NOT_FOUND, "there is no such page", request_id)
         except BadTargetError:
-            await errors.send_error(send, errors.BAD_REQUEST, "the request target is no path", request_id)
+            await self._refuse(send, errors.BAD_REQUEST, "the request target is no path", request_id)
         except UnicodeDecodeError:
-            await errors.send_error(send, errors.BAD_REQUEST, "a header field is not UTF-8", request_id)
+            await self._refuse(send, errors.BAD_REQUEST, "a header field is not UTF-8", request_id)
         except ClientGoneError:
             return
         else:
             await self._carry(arrived, incoming, body, send)
+
+    async def _refuse(
+        self, send: Send, fault: errors.Fault, detail: str, request_id: str, endpoint: str = OTHER.name
+    ) -> None:
+        """Answer what cannot be forwarded; it is counted and logged, though nothing went upstream to enter."""
+        self._metrics.requests.add((endpoint, "", "", str(fault.status)))
+        self._log.info("refused", request_id=request_id, endpoint=endpoint, status=fault.status, reason=detail)
+        await errors.send_error(send, fault, detail, request_id)
 
     async def _carry(self, arrived: Arrived, incoming: Incoming, body: bytes | None, send: Send) -> None:
         """Plan a request, send it, and bring its answer back; whatever happens, it is settled once."""
@@ -121,6 +130,7 @@ class Forward:
                 progress.ending = "cancelled"
                 return
             self._metrics.upstream_errors.add((error.fault.value,))
+            self._log.warning("upstream", request_id=intent.request_id, fault=error.fault.value, cause=str(error))
             if error.fault is UpstreamFault.CONNECT:
                 exchange.not_sent()
             if not progress.begun:

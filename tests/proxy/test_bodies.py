@@ -141,6 +141,9 @@ def test_too_large(tmp_path: Path, announced: bool) -> None:  # noqa: FBT001 - a
             assert (got.status, got.value(b"x-should-retry")) == (413, b"false")
             assert b'"request_too_large"' in got.body
             assert not proxy.upstream.requests
+            refused = 'planner_requests_total{endpoint="messages",model="",status="413",team=""}'
+            assert (await proxy.metrics())[refused] == 1
+            assert '"event":"refused"' in proxy.log.getvalue()
             assert (await client.ask(request(body=ASKED))).body == b"ok"
             assert len(await proxy.entries()) == 1
 
