@@ -37,6 +37,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     mode: Mode = "plan"
 
+    @property
+    def identifiable(self) -> bool:
+        """Whether the next request of this caller will be known as its own, so that an edit can be repeated.
+
+        A login's token changes by the hour, and without a key everyone is the same: both need a name or a session.
+        """
+        lasting = self.principal != ANONYMOUS and not self.subscription
+        return self.named or self.session is not None or lasting
+
 
 def fingerprint(key: bytes) -> str:
     """The first 16 hex digits of SHA-256 over `planner`, a zero byte, and the key."""

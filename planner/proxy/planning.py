@@ -156,6 +156,7 @@ class Planning:
             subscription=caller.subscription,
             scope=scope,
             undecided=undecided,
+            identifiable=caller.identifiable,
             by_session=by_session,
             resting=self._memory.rests(prefix, now),
             off=caller.mode == "off",

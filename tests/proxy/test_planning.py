@@ -11,7 +11,7 @@ from planner.core.conversations import Scope, session_key
 from planner.core.reasons import Reason, plan_header
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile import load
-from planner.proxy.callers import Caller
+from planner.proxy.callers import ANONYMOUS, Caller
 from planner.proxy.planning import BUDGET_SECONDS, LARGE, Planned
 from planner.rulesource import read_files
 from tests.doubles.deciding import ANSWER, NEW_SEARCH, NEWER_CODE, PENDING, RAN, USER, body, turn
@@ -89,6 +89,18 @@ def test_what_cannot_be_decided_goes_as_it_came(tmp_path: Path, cause: str) -> N
         mind.planning._hours = mind.hours  # noqa: SLF001 - as above
         assert outcomes(await plan(mind, FRESH))["bundle"] == "applied:"
         assert "Add up the column" not in mind.said.getvalue()
+
+    run(scenario())
+
+
+def test_who_cannot_be_known_again_is_not_edited(tmp_path: Path) -> None:
+    """Without a key everyone is the same caller; a session of its own makes one of them."""
+
+    async def scenario() -> None:
+        mind = await Mindful(tmp_path).mind()
+        assert outcomes(await plan(mind, FRESH, principal=ANONYMOUS))["bundle"] == "declined:rotating-token"
+        other = body(tools=[NEWER_CODE], system="other")
+        assert outcomes(await plan(mind, other, principal=ANONYMOUS, session="s"))["bundle"] == "applied:"
 
     run(scenario())
 
