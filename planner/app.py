@@ -78,10 +78,7 @@ class App:
         """Answer what nobody caught in Anthropic's own shape, and say no more of it than its kind."""
         request_id = self._ids.new()
         if isinstance(error, HTTPException) and error.status_code < errors.OUR_BUG.status:
-            fault, text = (
-                errors.Fault(error.status_code, errors.BAD_REQUEST.type, retry=False),
-                "this is not served here",
-            )
+            fault, text = errors.OF_ROUTING.get(error.status_code, errors.BAD_REQUEST), "this is not served here"
         else:
             self.log.error("request failed", request_id=request_id, error=type(error).__name__)
             fault, text = errors.OUR_BUG, "an error of its own"

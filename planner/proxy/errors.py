@@ -34,6 +34,8 @@ OUR_BUG: Final = Fault(500, "api_error", retry=True)
 UNREAD: Final = "none"
 """In place of the id of a request that was not read as far as getting one."""
 
+OF_ROUTING: Final = {fault.status: fault for fault in (NOT_ALLOWED, NOT_FOUND)}
+
 OF_UPSTREAM: Final = {
     UpstreamFault.CONNECT: UNREACHABLE,
     UpstreamFault.TIMEOUT: TIMED_OUT,

@@ -47,3 +47,21 @@ def test_metrics_are_the_exposition_format(tmp_path: Path, require: Require) -> 
     told = subprocess.run(lint, input=text, capture_output=True, check=False).stderr.decode()
     # The bill counts free hours in hours, and so do the names that the contract keeps.
     assert [line for line in told.splitlines() if not line.startswith("planner_free_hours_")] == []
+
+
+def test_a_method_that_a_page_does_not_take(tmp_path: Path) -> None:
+    """It is refused like everything else that the planner refuses, and never sent on."""
+
+    async def work() -> list[tuple[int, bytes | None, bool]]:
+        async with proxied(tmp_path, always(answer(b"{}"))) as proxy, proxy.client() as client:
+            found = []
+            for path in ("/metrics", "/healthz"):
+                got = await client.ask(request("POST", path))
+                shaped = got.body.startswith(
+                    b'{"type":"error","error":{"type":"invalid_request_error","message":"planner:'
+                )
+                found.append((got.status, got.value(b"x-should-retry"), shaped))
+            assert not proxy.upstream.requests
+            return found
+
+    assert run(work()) == [(405, b"false", True)] * 2
