@@ -2,29 +2,63 @@
 
     price of an hour now = list price x P(the organization's hours exceed the limit by the end of the month)
 
-Source of the allowance: https://platform.claude.com/docs/en/about-claude/pricing, checked 2026-11-22. The probability
-is an estimate from the month's pace; it is damped so that a decision does not swing the forecast that it was made by.
+Source of the allowance: https://platform.claude.com/docs/en/about-claude/pricing, checked 2026-11-22.
+
+The probability is that under the decisions in force, and would swing by itself: a bundle lowers the forecast, which
+lowers the price, which ends the bundle. Three things keep it still:
+
+* what comes is forecast from the hours as they would be without our edits, which no decision of ours moves; decisions
+  enter as one number, the share of those hours that was used of late;
+* the probability follows what it should be with a lag, so that a price is felt before it is judged again;
+* it is never more than if nothing were bundled from now on: a price that no decision of ours moves either.
 """
 
 from calendar import monthrange
 from datetime import UTC, datetime, timedelta
+from math import erfc, exp, sqrt
 from typing import Final
 
 import msgspec
 
 from planner.core.rulebook import FreeHoursSettings
+from planner.core.season import DAY, HOURS, Day, Season, learn
 
 ENOUGH: Final = timedelta(days=3)
-"""With less of the month behind it, a pace says nothing."""
+"""With less to go by, a forecast says nothing."""
 
-DAMPING: Final = 0.1
-"""The probability rises from 0 to 1 while the forecast goes from 10 % below the limit to 10 % above it."""
+KEPT_DAYS: Final = 35
+"""Five weeks: each day of the week is seen often enough, and a month that begins knows the one before."""
+
+MONTHS_KEPT: Final = 2
+"""A request may end in the month after the one that it began in, and counts in the one that it began in."""
+
+MINUTE: Final = timedelta(minutes=1)
+
+LAG: Final = timedelta(days=1)
+"""The probability comes 63 % nearer to what it should be in this time.
+
+In simulated months near and beyond the limit (tests/core/test_allowance_loop.py), with a third of it the price went
+from nothing to full and back up to twenty times a month, with a day at most four times, at the same cost.
+"""
+
+OF_LATE: Final = timedelta(days=1)
+"""Hours count 1/e of those of now, for the decisions in force, when they are this old."""
+
+TEN_PERCENT: Final = 1.2815515655446004
+"""One case in ten lies further above a normal mean than so many standard deviations, and one as far below."""
+
+NEGLIGIBLE: Final = 0.001
+"""A chance below this is none, and one as near to 1 is certain."""
+
+MS_PER_HOUR: Final = 3_600_000
 
 
 class Allowance(msgspec.Struct, frozen=True):
     """The free hours of an organization: used so far, expected by the end of the month, and the chance of exceeding.
 
-    `known` is false where too little is known to say; then the probability is 0.
+    In hours. `forecast` is under the decisions in force, `untouched` as it would be had nothing ever been edited; the
+    truth lies from `low` to `high` in 80 % of cases. `probability` is damped. `known` is false where too little is
+    known to say; then the probability is 0. `at` is when all this was computed.
     """
 
     used: float
@@ -32,6 +66,12 @@ class Allowance(msgspec.Struct, frozen=True):
     limit: float
     probability: float
     known: bool
+    low: float = 0.0
+    high: float = 0.0
+    untouched: float = 0.0
+    untouched_low: float = 0.0
+    untouched_high: float = 0.0
+    at: datetime | None = None
 
     @property
     def left(self) -> float:
@@ -39,14 +79,171 @@ class Allowance(msgspec.Struct, frozen=True):
         return max(self.limit - self.used, 0.0)
 
 
+class Month(msgspec.Struct):
+    """A month (UTC), and the milliseconds metered in it: as they are, and as they would be without our edits."""
+
+    start: datetime
+    end: datetime
+    used_ms: int = 0
+    untouched_ms: int = 0
+
+    def passed(self, at: datetime) -> float:
+        """The share of the month that is over."""
+        return (at - self.start) / (self.end - self.start)
+
+
+class Pool:
+    """The container hours of one organization and what is expected of them. Times are aware; months are UTC's.
+
+    `settings.used_elsewhere` is the whole month's; it is a baseline, with which even the first moment has a forecast.
+    `since` is when metering began, if that was before the first hours.
+    """
+
+    def __init__(self, settings: FreeHoursSettings, since: datetime | None = None) -> None:
+        self._settings = settings
+        self._since = since
+        self._months: dict[tuple[int, int], Month] = {}
+        self._days: dict[int, Day] = {}
+        self._recent = (0.0, 0.0, datetime.min.replace(tzinfo=UTC))
+        self._season: tuple[int, Season] | None = None
+        self._damped: tuple[datetime, float] | None = None
+        self._judged: Allowance | None = None
+        self._due = datetime.min.replace(tzinfo=UTC)
+
+    def add(self, at: datetime, used_ms: int, untouched_ms: int) -> None:
+        """Count container time that began then: as it is, and as it would be without our edits."""
+        at = at.astimezone(UTC)
+        if self._since is None or at < self._since:
+            self._since, self._season = at, None
+        if not used_ms and not untouched_ms:
+            return
+        month = self._month(at)
+        month.used_ms += used_ms
+        month.untouched_ms += untouched_ms
+        self._lately(at, used_ms, untouched_ms)
+        ordinal = at.toordinal()
+        day = self._days.setdefault(ordinal, Day(ordinal, [0.0] * HOURS))
+        day.hours[at.hour] += untouched_ms / MS_PER_HOUR
+        if self._season is not None and ordinal < self._season[0]:
+            self._season = None
+
+    def left(self, at: datetime) -> tuple[float, float]:
+        """Free hours left at a time: as they are, and as they would be without our edits."""
+        month = self._month(at.astimezone(UTC))
+        rest = self._settings.limit - self._settings.used_elsewhere * month.passed(at)
+        return max(rest - month.used_ms / MS_PER_HOUR, 0.0), max(rest - month.untouched_ms / MS_PER_HOUR, 0.0)
+
+    def judge(self, now: datetime) -> Allowance:
+        """What is expected of the month, computed anew once a minute; a moment before the last one is that one."""
+        if self._judged is not None and now < self._due:
+            return self._judged
+        now = now.astimezone(UTC)
+        month = self._month(now)
+        self._due = min(now + MINUTE, month.end)
+        self._judged = self._judge(now, month)
+        return self._judged
+
+    def _judge(self, now: datetime, month: Month) -> Allowance:
+        limit, elsewhere = self._settings.limit, self._settings.used_elsewhere
+        season = self._learnt(now)
+        rest = season.between(now, month.end)
+        variance, share = season.variance(rest), self._share
+        metered, untouched = month.used_ms / MS_PER_HOUR, month.untouched_ms / MS_PER_HOUR
+        sure, sure_untouched = metered + elsewhere, untouched + elsewhere
+        used, forecast = metered + elsewhere * month.passed(now), sure + share * rest
+        width, untouched_width = TEN_PERCENT * sqrt(share * variance), TEN_PERCENT * sqrt(variance)
+        known, probability = True, 1.0
+        if limit == 0 or used >= limit:
+            self._damped = now, 1.0
+        elif not elsewhere and (self._since is None or now - self._since < ENOUGH):
+            known, probability = False, 0.0
+        else:
+            ceiling = _chance(sure + rest, variance, limit)
+            probability = min(self._damp(now, month, _chance(forecast, share * variance, limit)), ceiling)
+        return Allowance(
+            used=used,
+            forecast=forecast,
+            limit=limit,
+            probability=_settled(probability),
+            known=known,
+            low=max(forecast - width, sure),
+            high=forecast + width,
+            untouched=sure_untouched + rest,
+            untouched_low=max(sure_untouched + rest - untouched_width, sure_untouched),
+            untouched_high=sure_untouched + rest + untouched_width,
+            at=now,
+        )
+
+    def _damp(self, now: datetime, month: Month, chance: float) -> float:
+        """Follow what the probability should be; a month begins with its first one."""
+        if self._damped is not None and self._damped[0] >= month.start:
+            at, damped = self._damped
+            chance = damped + (chance - damped) * (1 - exp((at - now) / LAG))
+        self._damped = now, chance
+        return chance
+
+    def _lately(self, at: datetime, used_ms: int, untouched_ms: int) -> None:
+        used, untouched, last = self._recent
+        fades, counts = (exp((last - at) / OF_LATE), 1.0) if at > last else (1.0, exp((at - last) / OF_LATE))
+        self._recent = used * fades + used_ms * counts, untouched * fades + untouched_ms * counts, max(at, last)
+
+    @property
+    def _share(self) -> float:
+        """The share of the untouched hours that the decisions in force let be used; all where nothing is known."""
+        used, untouched, _ = self._recent
+        return min(used / untouched, 1.0) if untouched >= 1 else 1.0
+
+    def _learnt(self, now: datetime) -> Season:
+        """The season of the days before this one; before there is a whole one, today is taken for what it lacks."""
+        today = now.toordinal()
+        if self._season is not None and self._season[0] == today:
+            return self._season[1]
+        since = now if self._since is None else min(self._since, now)
+        first = max(since.toordinal(), today - KEPT_DAYS)
+        for ordinal in [ordinal for ordinal in self._days if ordinal < first]:
+            del self._days[ordinal]
+        days = [self._days.get(ordinal) or Day(ordinal, [0.0] * HOURS) for ordinal in range(first, today)]
+        if days and first == since.toordinal():
+            days[0].watched = 1 - _of_day(since)
+        lacking = 1 - sum(day.watched for day in days)
+        if lacking > 0:
+            begun = self._days.get(today) or Day(today, [0.0] * HOURS)
+            return learn([*days, Day(today, begun.hours, lacking)], today)
+        self._season = today, learn(days, today)
+        return self._season[1]
+
+    def _month(self, at: datetime) -> Month:
+        key = at.year, at.month
+        found = self._months.get(key)
+        if found is None:
+            start = datetime(at.year, at.month, 1, tzinfo=UTC)
+            found = self._months[key] = Month(start, start + timedelta(days=monthrange(at.year, at.month)[1]))
+            while len(self._months) > MONTHS_KEPT:
+                del self._months[min(self._months)]
+        return found
+
+
+def _chance(mean: float, variance: float, limit: float) -> float:
+    """The chance that more than the limit comes where so much is expected."""
+    if variance <= 0:
+        return 1.0 if mean > limit else 0.0
+    return _settled(0.5 * erfc((limit - mean) / sqrt(2 * variance)))
+
+
+def _settled(chance: float) -> float:
+    return 0.0 if chance < NEGLIGIBLE else 1.0 if chance > 1 - NEGLIGIBLE else chance
+
+
+def _of_day(at: datetime) -> float:
+    """The share of its day (UTC) that is over."""
+    at = at.astimezone(UTC)
+    return (at - at.replace(hour=0, minute=0, second=0, microsecond=0)) / DAY
+
+
 def allowance(
     settings: FreeHoursSettings, metered_hours: float, now: datetime, since: datetime | None = None
 ) -> Allowance:
-    """Judge the allowance from the hours that this ledger metered this month and those that are used elsewhere.
-
-    `settings.used_elsewhere` is the whole month's; it is a baseline, with which even the first day has a forecast.
-    `since` is when metering began, None for before this month. `now` is aware; months are UTC's.
-    """
+    """Judge the allowance by the pace of the month alone, as long as the shell keeps no pool."""
     start = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     month = timedelta(days=monthrange(start.year, start.month)[1])
     watched = now - (start if since is None else max(start, since))
@@ -58,5 +255,5 @@ def allowance(
     if settings.used_elsewhere == 0 and watched < ENOUGH:
         return Allowance(used, forecast, settings.limit, 0.0, known=False)
     over = forecast / settings.limit - 1
-    probability = min(max((over + DAMPING) / (2 * DAMPING), 0.0), 1.0)
+    probability = min(max((over + 0.1) / 0.2, 0.0), 1.0)
     return Allowance(used, forecast, settings.limit, probability, known=True)

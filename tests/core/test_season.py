@@ -1,0 +1,110 @@
+"""The season: what is expected of a day and of an hour follows what was seen, drawn to the mean where little was."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.core.season import HOURS, WEEK, Day, learn
+
+MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
+DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def even(total: float) -> list[float]:
+    """A day whose hours are all alike."""
+    return [total / HOURS] * HOURS
+
+
+def days(totals: list[float], first: datetime = MONDAY) -> list[Day]:
+    """Even days, one after the other."""
+    return [Day(first.toordinal() + index, even(total)) for index, total in enumerate(totals)]
+
+
+def test_even_days_go_on() -> None:
+    """Ten hours a day are ten hours a day, by the hour and by the minute."""
+    season = learn(days([10.0] * 14), MONDAY.toordinal() + 14)
+    assert season.week == pytest.approx((10,) * WEEK)
+    assert season.between(datetime(2026, 11, 16, tzinfo=UTC), DECEMBER) == pytest.approx(150)
+    assert season.between(datetime(2026, 11, 30, 18, 30, tzinfo=UTC), DECEMBER) == pytest.approx(10 * 5.5 / 24)
+    assert season.between(DECEMBER - timedelta(seconds=1), DECEMBER) == pytest.approx(0, abs=0.001)
+
+
+def test_times_are_those_of_utc() -> None:
+    """Wherever the clock's zone is."""
+    season = learn(days([10.0, 20.0, 30.0]), MONDAY.toordinal() + 3)
+    now = datetime(2026, 11, 6, 1, 30, tzinfo=UTC)
+    assert season.between(now.astimezone(timezone(timedelta(hours=9))), DECEMBER) == season.between(now, DECEMBER)
+
+
+def test_weekends_are_told_from_working_days() -> None:
+    """After one week they are drawn halfway to the mean, after four they stand for themselves."""
+    week = [100.0] * 5 + [0.0] * 2
+    one, four = (learn(days(week * weeks), MONDAY.toordinal() + WEEK * weeks) for weeks in (1, 4))
+    assert one.week[5] < 30
+    assert one.week[0] > 85
+    assert four.week[5] < 10
+    assert four.week[0] > 95
+
+
+def test_a_weekend_that_nobody_saw_is_a_day_as_any() -> None:
+    """Three working days say nothing of a Saturday."""
+    season = learn(days([10.0] * 3), MONDAY.toordinal() + 3)
+    assert season.week == pytest.approx((10,) * WEEK)
+
+
+def test_one_day_of_the_week_may_differ() -> None:
+    """Every Monday is busy."""
+    season = learn(days([50.0, 10.0, 10.0, 10.0, 10.0, 5.0, 5.0] * 5), MONDAY.toordinal() + 35)
+    assert season.week[0] > 1.8 * season.week[1]
+
+
+def test_yesterday_counts_for_more_than_last_month() -> None:
+    """An organization that has doubled is expected near its new level."""
+    season = learn(days([10.0] * 18 + [20.0] * 17), MONDAY.toordinal() + 35)
+    assert 17 < season.week[2] < 20
+
+
+def test_office_hours() -> None:
+    """In the evening a working day is over."""
+    office = [1.0 if 8 <= hour < 18 else 0.0 for hour in range(HOURS)]
+    season = learn([Day(day.ordinal, office) for day in days([10.0] * 10)], MONDAY.toordinal() + 10)
+    evening = datetime(2026, 11, 30, 19, tzinfo=UTC)
+    assert season.between(evening, DECEMBER) < 0.3
+    assert season.between(evening.replace(hour=13), DECEMBER) == pytest.approx(5, abs=0.2)
+
+
+def test_a_day_that_was_metered_in_part() -> None:
+    """Half a day with five hours is a day of ten."""
+    half = Day(MONDAY.toordinal(), [0.0] * 12 + [5 / 12] * 12, 0.5)
+    season = learn([half, *days([10.0], MONDAY + timedelta(days=1))], MONDAY.toordinal() + 2)
+    assert season.week == pytest.approx((10,) * WEEK)
+
+
+def test_nothing_seen_is_nothing_expected() -> None:
+    """And nothing is uncertain about it."""
+    for seen in ([], days([0.0] * 5)):
+        season = learn(seen, MONDAY.toordinal() + 5)
+        assert season.between(MONDAY, DECEMBER) == 0
+        assert season.variance(0) == season.variance(10) == 0
+
+
+def test_days_that_differ_scatter_more() -> None:
+    """And what is far is less sure than what is near."""
+    today = MONDAY.toordinal() + 28
+    calm, wild = learn(days([10.0] * 28), today), learn(days([2.0, 18.0] * 14), today)
+    assert wild.variance(100) > 3 * calm.variance(100) > 0
+    assert calm.variance(200) > 2 * calm.variance(100)
+
+
+@given(st.lists(st.floats(0, 1_000), min_size=1, max_size=35), st.floats(0.01, 100))
+def test_twice_the_hours_are_twice_the_season(totals: list[float], factor: float) -> None:
+    """Expectations scale, standard deviations with them; shares of a day stay and end at 1."""
+    today = MONDAY.toordinal() + len(totals)
+    one, other = learn(days(totals), today), learn(days([factor * each for each in totals]), today)
+    assert other.week == pytest.approx([factor * each for each in one.week])
+    assert other.variance(factor * 100) == pytest.approx(factor**2 * one.variance(100), rel=1e-6, abs=1e-12)
+    assert list(one.passed) == sorted(one.passed)
+    assert (one.passed[0], one.passed[-1]) == (0, 1)
+    assert all(each >= 0 for each in one.week)
