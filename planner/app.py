@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,13 +15,14 @@ from structlog.typing import FilteringBoundLogger
 
 from planner import log as logs
 from planner.clock import Clock, Ids, RandomIds, SystemClock
+from planner.core.allowance import Allowance
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
 from planner.proxy import errors, own
 from planner.proxy.forward import Forward
-from planner.proxy.hours import Hours, beginning
+from planner.proxy.hours import Hours, remembered
 from planner.proxy.learning import Learning
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
@@ -37,6 +38,7 @@ from planner.upstream.pooled import PooledUpstream
 
 GRACEFUL_SECONDS = 30
 DAY_SECONDS = 86_400
+PICO = 10**12
 
 
 class App:
@@ -112,12 +114,12 @@ class App:
                 on_trouble=lambda text: self.log.error("ledger", trouble=text),
                 on_refused=lambda: self.metrics.fail_open.add(("record",)),
             )
-            memory, hours = Memory(store), Hours()
+            memory, hours = Memory(store), Hours(self._rules.settings.free_hours)
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
             await memory.load()
-            now = self._clock.now()
-            hours.restore(await store.hours(beginning(now).isoformat(timespec="microseconds")), now)
+            since = remembered(self._clock.now())
+            hours.restore(await store.hours(since.isoformat(timespec="microseconds")))
             tasks = Tasks(self._task_failed)
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
@@ -168,7 +170,6 @@ class App:
     def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
         """Export what only this process as a whole knows."""
         rules, gauge = self._rules, self.metrics.gauge
-        free = rules.settings.free_hours
         gauge("planner_ledger_pending", "Records that the store lacks.", lambda: [((), float(writer.pending))])
         gauge(
             "planner_ledger_oldest_pending_seconds",
@@ -187,12 +188,42 @@ class App:
             "Edited conversations seen within the last hour.",
             lambda: [((), float(memory.edited_conversations(self._clock.now())))],
         )
-        gauge(
+        self._export_free_hours(hours)
+
+    def _export_free_hours(self, hours: Hours) -> None:
+        """Export what the allowance is judged by; a scrape judges it when no request does."""
+
+        def export(name: str, text: str, read: Callable[[Allowance], float]) -> None:
+            self.metrics.gauge(name, text, lambda: [((), read(hours.everybody(self._clock.now())))])
+
+        export(
             "planner_free_hours_used",
             "Container hours of this month that count against the allowance, as far as the ledger knows (estimate).",
-            lambda: [((), free.used_elsewhere + hours.total(self._clock.now()))],
+            lambda found: found.used,
         )
-        gauge("planner_free_hours_limit", "Free container hours of a month.", lambda: [((), float(free.limit))])
+        export(
+            "planner_free_hours_forecast",
+            "Those expected by the end of the month under the decisions in force (estimate).",
+            lambda found: found.forecast,
+        )
+        export("planner_free_hours_forecast_low", "In one case in ten it is less.", lambda found: found.low)
+        export("planner_free_hours_forecast_high", "In one case in ten it is more.", lambda found: found.high)
+        export(
+            "planner_free_hours_untouched_forecast",
+            "Those expected had nothing ever been edited (estimate).",
+            lambda found: found.untouched,
+        )
+        export("planner_free_hours_limit", "Free container hours of a month.", lambda found: found.limit)
+        export(
+            "planner_marginal_hour_usd",
+            "What decisions take one more container hour to cost, for the organization where it is dearest.",
+            lambda found: found.probability * self._hour_usd(),
+        )
+
+    def _hour_usd(self) -> float:
+        """The list price of a container hour; 0 where the price book has none."""
+        row = self._rules.prices.tool("code_execution", self._clock.now())
+        return 0.0 if row is None or row.pico_per_hour is None else row.pico_per_hour / PICO
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self.log.error("task failed", task=name, error=type(error).__name__)

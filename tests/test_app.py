@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import io
+import re
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,11 @@ import pytest
 from planner import log as logs
 from planner.app import App, Server
 from planner.clock import VirtualClock
-from planner.core.records import ConversationRecord, TurnRecord
+from planner.core.ledger import Code, Seconds
+from planner.core.records import ConversationRecord, EntryRecord, TurnRecord
+from planner.core.rulefile import load
 from planner.listening import AddressError
+from planner.rulesource import read_files
 from planner.settings import Settings, SettingsError
 from planner.stores import StoreError
 from planner.stores.sqlite import SqliteStore
@@ -26,6 +30,7 @@ from tests.doubles.deciding import conversation, turn
 from tests.doubles.messages import ASKED, message
 from tests.doubles.proxy import read_ledger, run, shipped_rules
 from tests.doubles.upstream import RawUpstream, always, answer
+from tests.stores.test_sqlite import entry
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -70,6 +75,47 @@ def test_nothing_is_left_open(tmp_path: Path) -> None:
 
     run(scenario())
     assert held() == before
+
+
+def test_the_free_hours_are_forecast_from_the_ledger(tmp_path: Path) -> None:
+    """From the first scrape on, without a request: 60 hours a day are 1,800 a month, of which 30 a day were bundled."""
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "ledger.db")
+        code = Code(1, Seconds(0.0, 1.0, 2.0), "billed", 1_250 * 3_600, 2_500 * 3_600)
+        for number in range(30 * 24):
+            at = START - timedelta(hours=number)
+            settled = msgspec.structs.replace(
+                entry(number, "ok"), at=at.isoformat(timespec="microseconds"), organization="o", code=code
+            )
+            await store.apply([EntryRecord(settled)])
+        await store.close()
+        app, settings, _ = made(tmp_path)
+        async with Server(app, settings).serving() as address, connected(address) as client:
+            text = (await client.ask(request("GET", "/metrics", body=None))).body.decode()
+        told = dict(re.findall(r"^planner_(?:free_hours_)?(\w+) (\S+)$", text, re.MULTILINE))
+        hours = {name: float(value) for name, value in told.items()}
+        assert hours["used"] == pytest.approx(30 * 21.5, abs=2)
+        assert hours["forecast"] == pytest.approx(900, rel=0.01)
+        assert hours["untouched_forecast"] == pytest.approx(1_800, rel=0.01)
+        assert hours["used"] < hours["forecast_low"] < hours["forecast"] < hours["forecast_high"] < hours["limit"]
+        assert hours["marginal_hour_usd"] == 0
+
+    run(scenario())
+
+
+def test_an_hour_beyond_the_limit_has_its_list_price(tmp_path: Path) -> None:
+    """In dollars."""
+
+    async def scenario() -> None:
+        beyond = load(read_files(None), {"free_hours.limit": "0"})
+        settings = Settings(port=0, store=f"sqlite:///{tmp_path / 'ledger.db'}")
+        app = App(settings, beyond, clock=VirtualClock(START), log=logs.build(io.StringIO()))
+        async with Server(app, settings).serving() as address, connected(address) as client:
+            text = (await client.ask(request("GET", "/metrics", body=None))).body.decode()
+        assert "\nplanner_marginal_hour_usd 0.05\n" in text
+
+    run(scenario())
 
 
 def test_a_taken_port(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import rich_click as click
 from planner.cli.options import USAGE, fail, read_rules, rules_options
 from planner.clock import SystemClock
 from planner.core import splice
-from planner.core.allowance import allowance
+from planner.core.allowance import Pool
 from planner.core.catalog import Prior
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
@@ -180,7 +180,7 @@ def assume(
         flags=row.flags if row else (),
         subscription=row is not None and row.billing == "subscription",
         scope=where,
-        allowance=allowance(book.settings.free_hours, 0.0, now),
+        allowance=Pool(book.settings.free_hours, since=_month(now)).judge(now),
         root=root_key(request, name),
         prefix=prefix_key(request, where),
     )
@@ -230,6 +230,11 @@ def _assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
         "free_hours": {
             "limit": book.settings.free_hours.limit,
             "forecast": round(hours.forecast, 3),
+            "low": round(hours.low, 3),
+            "high": round(hours.high, 3),
+            "untouched_forecast": round(hours.untouched, 3),
+            "untouched_low": round(hours.untouched_low, 3),
+            "untouched_high": round(hours.untouched_high, 3),
             "known": hours.known,
             "probability_of_exceeding": round(hours.probability, 3),
         },
@@ -365,7 +370,21 @@ def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
         if hours["known"]
         else "no forecast yet"
     )
-    yield f"  free hours {hours['limit']:g}, forecast {hours['forecast']:g} hours this month, {chance}."
+    planned = _interval(hours, "forecast", "low", "high")
+    untouched = _interval(hours, "untouched_forecast", "untouched_low", "untouched_high")
+    yield f"  free hours {hours['limit']:g}, forecast {planned} hours this month, {untouched} untouched, {chance}."
+
+
+def _interval(numbers: dict[str, Any], likely: str, low: str, high: str) -> str:
+    """A number, with what it lies between where it is not certain."""
+    if numbers[low] == numbers[high]:
+        return f"{numbers[likely]:g}"
+    return f"{numbers[likely]:g} ({numbers[low]:g} to {numbers[high]:g})"
+
+
+def _month(now: datetime) -> datetime:
+    """When the month began."""
+    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def _expectations(expected: Expected | None) -> Iterator[str]:

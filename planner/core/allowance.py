@@ -35,10 +35,10 @@ MONTHS_KEPT: Final = 2
 MINUTE: Final = timedelta(minutes=1)
 
 LAG: Final = timedelta(days=1)
-"""The probability comes 63 % nearer to what it should be in this time.
+"""The probability comes 63 % nearer to what it should be in this time, or in what was metered so far if that is less.
 
-In simulated months near and beyond the limit (tests/core/test_allowance_loop.py), with a third of it the price went
-from nothing to full and back up to twenty times a month, with a day at most four times, at the same cost.
+In the closed loop of tests/core/test_allowance_loop.py, with a quarter of it the price went between nothing and full
+eleven times a month, with a day at most four times, at the same cost.
 """
 
 OF_LATE: Final = timedelta(days=1)
@@ -178,7 +178,8 @@ class Pool:
         """Follow what the probability should be; a month begins with its first one."""
         if self._damped is not None and self._damped[0] >= month.start:
             at, damped = self._damped
-            chance = damped + (chance - damped) * (1 - exp((at - now) / LAG))
+            lag = LAG if self._since is None else min(LAG, max(now - self._since, MINUTE))
+            chance = damped + (chance - damped) * (1 - exp((at - now) / lag))
         self._damped = now, chance
         return chance
 
@@ -238,22 +239,3 @@ def _of_day(at: datetime) -> float:
     """The share of its day (UTC) that is over."""
     at = at.astimezone(UTC)
     return (at - at.replace(hour=0, minute=0, second=0, microsecond=0)) / DAY
-
-
-def allowance(
-    settings: FreeHoursSettings, metered_hours: float, now: datetime, since: datetime | None = None
-) -> Allowance:
-    """Judge the allowance by the pace of the month alone, as long as the shell keeps no pool."""
-    start = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    month = timedelta(days=monthrange(start.year, start.month)[1])
-    watched = now - (start if since is None else max(start, since))
-    used = metered_hours + settings.used_elsewhere * ((now - start) / month)
-    pace = metered_hours / max(watched, timedelta(days=1)).total_seconds()
-    forecast = metered_hours + pace * (start + month - now).total_seconds() + settings.used_elsewhere
-    if settings.limit == 0 or used >= settings.limit:
-        return Allowance(used, forecast, settings.limit, 1.0, known=True)
-    if settings.used_elsewhere == 0 and watched < ENOUGH:
-        return Allowance(used, forecast, settings.limit, 0.0, known=False)
-    over = forecast / settings.limit - 1
-    probability = min(max((over + 0.1) / 0.2, 0.0), 1.0)
-    return Allowance(used, forecast, settings.limit, probability, known=True)

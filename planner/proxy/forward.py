@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from planner.clock import Clock, Ids
 from planner.core import splice
-from planner.core.allowance import allowance
+from planner.core.allowance import MS_PER_HOUR
 from planner.core.breaker import Blame, retreat
 from planner.core.bundle import frees_code
 from planner.core.containers import preloads
@@ -26,7 +26,7 @@ from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arriv
 from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, announced_length, has_body
 from planner.proxy.guard import Guard
 from planner.proxy.headers import upward, value
-from planner.proxy.hours import MS_PER_HOUR, Hours
+from planner.proxy.hours import Hours
 from planner.proxy.learning import Answered, Learning
 from planner.proxy.planning import Planned, Planning, untouched
 from planner.proxy.recorder import Recorder
@@ -245,8 +245,7 @@ class Forward:
         organization = exchange.organization or ""
         container = None if told.container is None else told.container.id
         request, plan, settings = sent.request, sent.plan, self._rules.settings
-        hours = (self._hours.of(organization, arrived.at), self._hours.untouched(organization, arrived.at))
-        left, untouched = (allowance(settings.free_hours, used, arrived.at).left for used in hours)
+        left, untouched = self._hours[organization].left(arrived.at)
         return Terms(
             at=arrived.at,
             model="",

@@ -1,63 +1,51 @@
-"""Container hours metered in the month, by organization: what the allowance is judged by."""
+"""The free hours of every organization that was met, each in a pool; what the ledger knows of them is restored."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
-MS_PER_HOUR = 3_600_000
-MONTHS_KEPT = 2
-"""A request may end in the month after the one that it began in, and counts in the one that it began in."""
-
-Month = tuple[int, int]
+from planner.core.allowance import KEPT_DAYS, Allowance, Pool
+from planner.core.rulebook import FreeHoursSettings
+from planner.stores import Metered
 
 
-def beginning(now: datetime) -> datetime:
-    """When the month (UTC) began."""
-    return now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+def remembered(now: datetime) -> datetime:
+    """The midnight (UTC) from which on hours still count for a forecast, and all those of this month."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=KEPT_DAYS)
 
 
-class Used(dict[str, int]):
-    """Milliseconds by organization; one that is not known has the empty name."""
+class Hours(dict[str, Pool]):
+    """Pools by organization; one that is not known has the empty name."""
 
-    def add(self, organization: str, milliseconds: int) -> None:
-        """Count."""
-        self[organization] = self.get(organization, 0) + milliseconds
+    def __init__(self, settings: FreeHoursSettings) -> None:
+        super().__init__()
+        self._settings = settings
 
+    def __missing__(self, organization: str) -> Pool:
+        """A pool of an organization that was not met before."""
+        pool = self[organization] = Pool(self._settings)
+        return pool
 
-class Hours:
-    """Container time of the current month that counts against the free hours: an estimate, as what it is made of.
+    def restore(self, rows: Iterable[Metered]) -> None:
+        """Begin with what the ledger has."""
+        for row in rows:
+            self[row.organization].add(datetime.fromisoformat(row.at), row.used_ms, row.untouched_ms)
 
-    It is counted twice: as it is, and as it would be without our edits.
-    """
+    def everybody(self, now: datetime) -> Allowance:
+        """All organizations together: sums of their hours, and the highest of their probabilities.
 
-    def __init__(self) -> None:
-        self._months: dict[Month, tuple[Used, Used]] = {}
-
-    def of(self, organization: str, now: datetime) -> float:
-        """Hours metered for an organization this month (UTC)."""
-        return self._month(now)[0].get(organization, 0) / MS_PER_HOUR
-
-    def untouched(self, organization: str, now: datetime) -> float:
-        """Hours that it would have used without our edits this month (UTC)."""
-        return self._month(now)[1].get(organization, 0) / MS_PER_HOUR
-
-    def add(self, organization: str, at: datetime, used_ms: int, untouched_ms: int) -> None:
-        """Count the container time of a request that arrived at that time."""
-        used, untouched = self._month(at)
-        used.add(organization, used_ms)
-        untouched.add(organization, untouched_ms)
-
-    def restore(self, used: Mapping[str, tuple[int, int]], now: datetime) -> None:
-        """Begin with what the ledger has of this month: milliseconds as they are, and as they would be."""
-        for organization, (used_ms, untouched_ms) in used.items():
-            self.add(organization, now, used_ms, untouched_ms)
-
-    def total(self, now: datetime) -> float:
-        """Hours metered for all organizations this month (UTC)."""
-        return sum(self._month(now)[0].values()) / MS_PER_HOUR
-
-    def _month(self, at: datetime) -> tuple[Used, Used]:
-        day = at.astimezone(UTC)
-        found = self._months.setdefault((day.year, day.month), (Used(), Used()))
-        while len(self._months) > MONTHS_KEPT:
-            del self._months[min(self._months)]
+        Hours used elsewhere are those of each organization where an hour is judged, and count once in the sums.
+        """
+        elsewhere = Pool(self._settings).judge(now)
+        found = elsewhere
+        for judged in [pool.judge(now) for pool in self.values()]:
+            found = Allowance(
+                limit=found.limit,
+                probability=max(found.probability, judged.probability),
+                known=found.known or judged.known,
+                at=now,
+                **{name: getattr(found, name) + getattr(judged, name) - getattr(elsewhere, name) for name in _SUMMED},
+            )
         return found
+
+
+_SUMMED = ("used", "forecast", "low", "high", "untouched", "untouched_low", "untouched_high")

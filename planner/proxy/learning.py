@@ -78,7 +78,8 @@ class Learning:
         """Learn from the answer to a request."""
         entry, money, sent = answered.entry, answered.exchange.settlement, answered.sent
         now = datetime.fromisoformat(entry.at)
-        self._hours.add(entry.organization or "", now, money.hours_ms, money.untouched_hours_ms)
+        if entry.code is not None:  # as the ledger would tell it after a restart
+            self._hours[entry.organization or ""].add(now, money.hours_ms, money.untouched_hours_ms)
         self._end_lease(answered, now)
         scope = self._learn_scope(answered)
         if sent is not None and entry.status == OK:

@@ -8,7 +8,6 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from planner.core import splice
-from planner.core.allowance import allowance
 from planner.core.bundle import frees_code
 from planner.core.containers import Lease
 from planner.core.conversations import (
@@ -163,7 +162,7 @@ class Planning:
             conversation=conversation,
             lease=lease,
             epoch=self._memory.epoch(prefix, now),
-            allowance=allowance(self._rules.settings.free_hours, self._hours.of(organization, now), now),
+            allowance=self._hours[organization].judge(now),
             root=root,
             prefix=prefix,
         )

@@ -1,7 +1,7 @@
 """A store keeps records and knows no business rule; they come from the journal, through the writer, alone."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
@@ -14,6 +14,18 @@ class StoreError(Exception):
 
 class RefusedError(StoreError):
     """The store works, but one of these records cannot be stored, however often it is tried."""
+
+
+class Metered(NamedTuple):
+    """Container time that counts against the free hours of an organization, of one hour; an unknown one has no name.
+
+    `at` is RFC 3339 UTC, the first moment in it; milliseconds are as they are, and as they would be without our edits.
+    """
+
+    organization: str
+    at: str
+    used_ms: int
+    untouched_ms: int
 
 
 class Store(Protocol):
@@ -42,11 +54,8 @@ class Store(Protocol):
         """The scope of every principal that was ever answered. Raises StoreError."""
         ...
 
-    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
-        """Milliseconds that count against the free hours, and what would without our edits, by organization.
-
-        `since` is RFC 3339 UTC; an organization that is not known has the empty name. Raises StoreError.
-        """
+    async def hours(self, since: str) -> list[Metered]:
+        """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
         ...
 
     async def forget(self, before: str) -> None:

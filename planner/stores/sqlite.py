@@ -13,7 +13,7 @@ import msgspec
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
 from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, TurnRecord
-from planner.stores import RefusedError, StoreError
+from planner.stores import Metered, RefusedError, StoreError
 from planner.stores.statements import migrations, question_marks, statements
 
 PAGE = 1_000
@@ -117,12 +117,9 @@ class SqliteStore:
         rows = await self._fetch("scopes")
         return {principal: Scope(organization, workspace) for principal, organization, workspace in rows}
 
-    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
-        """Milliseconds that count against the free hours, and what would without our edits, by organization.
-
-        `since` is RFC 3339 UTC; an organization that is not known has the empty name. Raises StoreError.
-        """
-        return {name: (used, untouched) for name, used, untouched in await self._fetch("hours", since)}
+    async def hours(self, since: str) -> list[Metered]:
+        """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
+        return [Metered(*row) for row in await self._fetch("hours", since)]
 
     async def forget(self, before: str) -> None:
         """Forget conversations that nobody went on with since (RFC 3339 UTC), and scopes. Raises StoreError."""

@@ -214,6 +214,16 @@ def test_the_price_follows_with_a_lag() -> None:
     assert before + 0.05 < later < last
 
 
+def test_the_first_day_is_not_held_back_by_its_first_minute() -> None:
+    """Beside a baseline an hour has a price before anything was metered; what comes then counts sooner."""
+    found = Pool(settings(used_elsewhere=1_400))
+    assert found.judge(NOVEMBER).probability == 0
+    for minute in range(120):
+        add(found, NOVEMBER + minute * MINUTE, 0.1)
+        last = found.judge(NOVEMBER + minute * MINUTE)
+    assert last.probability > 0.5
+
+
 def test_a_price_that_cannot_come_is_none_at_once() -> None:
     """As soon as even hours without any bundle would stay within the limit."""
     found = pool(100, datetime(2026, 11, 8, tzinfo=UTC), rules=settings(limit=1_000))

@@ -31,9 +31,10 @@ Price = Callable[[Allowance], float]
 
 
 class Month(msgspec.Struct):
-    """What a month came to: dollars, hours, and how often the price swung."""
+    """What a month came to: dollars, those of them that bundles cost, hours, and how often the price swung."""
 
     cost: float = 0.0
+    bundles: float = 0.0
     used: float = 0.0
     swings: int = 0
 
@@ -47,12 +48,13 @@ def demand(at: datetime) -> float:
     return 1.24 * scatter * weekend * moment * office
 
 
-def live(thresholds: tuple[float, ...], scale: float, price: Price) -> list[Month]:
+def live(thresholds: tuple[float, ...], scale: float, price: Price, elsewhere: float = 0) -> list[Month]:
     """Two months of agents with equal shares of `scale` times the limit; the first begins with nothing known.
 
     An agent looks at the price every hour, not all at the same time; a threshold is a share of the list price.
     """
-    pool, months, dear, bundles = Pool(FreeHoursSettings(limit=LIMIT)), [Month()], None, [False] * len(thresholds)
+    pool = Pool(FreeHoursSettings(limit=LIMIT, used_elsewhere=elsewhere))
+    months, dear, bundles = [Month()], None, [False] * len(thresholds)
     hourly = scale * LIMIT / 30 / 24 / len(thresholds) * (STEP / timedelta(hours=1))
     for step in range(DAYS * 96):
         at = START + step * STEP
@@ -67,10 +69,11 @@ def live(thresholds: tuple[float, ...], scale: float, price: Price) -> list[Mont
                 bundles[agent] = now > threshold
             hours = hourly * demand(at)
             used = 0.0 if bundles[agent] else hours
-            beyond = max(month.used + used - LIMIT, 0) - max(month.used - LIMIT, 0)
-            month.cost += HOUR_PRICE * (beyond + threshold * (hours - used))
+            month.bundles += HOUR_PRICE * threshold * (hours - used)
             month.used += used
             pool.add(at, round(used * MS_PER_HOUR), round(hours * MS_PER_HOUR))
+    for month in months:
+        month.cost = month.bundles + HOUR_PRICE * max(month.used + elsewhere - LIMIT, 0)
     return months
 
 
@@ -118,6 +121,18 @@ def test_the_price_is_steady_and_the_month_costs_no_more_than_the_better_habit(
         assert ours.swings <= SWINGS
         assert ours.cost <= 1.03 * better + 0.03 * WORTH
         assert ours.cost < 0.95 * better or scale < 1.6
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("thresholds", ORGANIZATIONS.values(), ids=ORGANIZATIONS)
+def test_beside_hours_used_elsewhere_it_is_steady_from_the_first_day(
+    thresholds: tuple[float, ...], scale: float
+) -> None:
+    """Half the free hours are used elsewhere."""
+    months, bundled, plain = (live(thresholds, scale, price, LIMIT / 2) for price in (damped, always, never))
+    for ours, one, other in zip(months, bundled, plain, strict=True):
+        assert ours.swings <= SWINGS
+        assert ours.cost <= 1.03 * min(one.cost, other.cost) + 0.03 * WORTH
 
 
 def test_without_the_lag_it_would_swing() -> None:

@@ -19,7 +19,7 @@ from planner.proxy.learning import Learning
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.recorder import Recorder
-from planner.stores import StoreError
+from planner.stores import Metered, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 
@@ -78,10 +78,10 @@ class MemoryStore:
         await self._read()
         return dict(self.known_scopes)
 
-    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
+    async def hours(self, since: str) -> list[Metered]:
         """No hours."""
         del since
-        return {}
+        return []
 
     async def forget(self, before: str) -> None:
         """Forget what is older."""
@@ -95,7 +95,12 @@ class Mind:
     """What plans and learns in one process, without a socket: `store` gets what `learn` was told after `flush`."""
 
     def __init__(self, directory: Path, book: RuleBook, store: MemoryStore, stop: Reason | None = None) -> None:
-        self.store, self.said, self.metrics, self.hours = store, io.StringIO(), Metrics(), Hours()
+        self.store, self.said, self.metrics, self.hours = (
+            store,
+            io.StringIO(),
+            Metrics(),
+            Hours(book.settings.free_hours),
+        )
         log = logs.build(self.said)
         self.memory = Memory(store)
         self.journal = Journal(directory / "journal")

@@ -1,57 +1,80 @@
-"""Container hours count in the month and for the organization in which they were used."""
+"""Every organization has a pool of its own, and a restart loses nothing of it."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from planner.proxy.hours import MS_PER_HOUR, Hours, beginning
+import pytest
 
-OCTOBER = datetime(2026, 10, 31, 23, 59, 59, tzinfo=UTC)
+from planner.core.allowance import MS_PER_HOUR
+from planner.core.rulebook import FreeHoursSettings
+from planner.proxy.hours import Hours, remembered
+from planner.stores import Metered
+
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
+MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def hours(limit: float = 10, used_elsewhere: float = 0) -> Hours:
+    """Nobody was met yet."""
+    return Hours(FreeHoursSettings(limit=limit, used_elsewhere=used_elsewhere))
 
 
 def test_each_organization_has_its_own() -> None:
-    """One that is not known is one as well; the total is everybody's."""
-    hours = Hours()
-    hours.add("one", NOVEMBER, MS_PER_HOUR, 2 * MS_PER_HOUR)
-    hours.add("", NOVEMBER, 3 * MS_PER_HOUR, 0)
-    assert (hours.of("one", NOVEMBER), hours.untouched("one", NOVEMBER)) == (1, 2)
-    assert (hours.of("", NOVEMBER), hours.untouched("", NOVEMBER)) == (3, 0)
-    assert hours.of("two", NOVEMBER) == 0
-    assert hours.total(NOVEMBER) == 4
+    """One that is not known is one as well."""
+    found = hours()
+    found["one"].add(NOVEMBER, MS_PER_HOUR, 2 * MS_PER_HOUR)
+    found[""].add(NOVEMBER, 3 * MS_PER_HOUR, 0)
+    assert found["one"].left(NOVEMBER) == (9, 8)
+    assert found[""].left(NOVEMBER) == (7, 10)
+    assert found["two"].left(NOVEMBER) == (10, 10)
 
 
-def test_a_month_begins_at_zero() -> None:
-    """At midnight UTC, wherever the clock's zone is."""
-    hours = Hours()
-    hours.add("o", OCTOBER, MS_PER_HOUR, MS_PER_HOUR)
-    assert hours.of("o", NOVEMBER) == 0
-    west = timezone(timedelta(hours=-8))
-    assert hours.of("o", OCTOBER.astimezone(west)) == 1
-    assert hours.of("o", NOVEMBER.astimezone(west)) == 0
+def test_everybody_together() -> None:
+    """Hours add up, those used elsewhere once; the price is that of the organization where it is dearest."""
+    found = hours(used_elsewhere=6)
+    for name, used in (("one", 2), ("two", 8)):
+        for day in range(15):
+            found[name].add(
+                NOVEMBER + timedelta(days=day, hours=12), used * MS_PER_HOUR // 15, used * MS_PER_HOUR // 15
+            )
+    one, two, all_ = found["one"].judge(MIDDLE), found["two"].judge(MIDDLE), found.everybody(MIDDLE)
+    assert all_.used == pytest.approx(3 + 2 + 8)
+    assert all_.forecast == pytest.approx(one.forecast + two.forecast - 6)
+    assert one.probability < two.probability == all_.probability
+    assert (all_.limit, all_.known) == (10, True)
+    assert all_.low < all_.forecast < all_.high
+    assert all_.low < all_.untouched < all_.high
 
 
-def test_a_request_that_ends_in_the_next_month() -> None:
-    """It counts in the month that it began in, and wipes nothing out of the next."""
-    hours = Hours()
-    hours.add("o", NOVEMBER, MS_PER_HOUR, MS_PER_HOUR)
-    hours.add("o", OCTOBER, MS_PER_HOUR, MS_PER_HOUR)
-    assert (hours.of("o", NOVEMBER), hours.of("o", OCTOBER)) == (1, 1)
+def test_nobody() -> None:
+    """What is used elsewhere is all there is."""
+    found = hours(used_elsewhere=6).everybody(MIDDLE)
+    assert (found.used, found.forecast, found.limit) == (3, 6, 10)
+    assert not hours().everybody(MIDDLE).known
 
 
-def test_old_months_are_let_go() -> None:
-    """What is kept does not grow with the age of the process."""
-    hours = Hours()
-    for month in range(1, 13):
-        hours.add("o", datetime(2026, month, 1, tzinfo=UTC), MS_PER_HOUR, 0)
-    assert hours.of("o", datetime(2026, 12, 5, tzinfo=UTC)) == 1
-    assert hours.of("o", datetime(2026, 11, 5, tzinfo=UTC)) == 1
-    assert hours.of("o", datetime(2026, 2, 5, tzinfo=UTC)) == 0
+def test_what_a_restart_reads() -> None:
+    """Whole days, and always the whole month."""
+    last = datetime(2026, 12, 31, 23, 59, tzinfo=UTC)
+    assert remembered(last) == datetime(2026, 11, 26, tzinfo=UTC)
+    assert remembered(last.astimezone(timezone(timedelta(hours=9)))) == remembered(last)
 
 
 def test_a_restart() -> None:
-    """The ledger's sums of this month count on."""
-    hours = Hours()
-    now = datetime(2026, 11, 22, 3, tzinfo=timezone(timedelta(hours=2)))
-    hours.restore({"o": (MS_PER_HOUR, 2 * MS_PER_HOUR)}, now)
-    hours.add("o", now, MS_PER_HOUR, 0)
-    assert (hours.of("o", now), hours.untouched("o", now)) == (2, 2)
-    assert beginning(now) == NOVEMBER
+    """The ledger's hours bring back what was left, and what was expected; the price begins where its forecast is."""
+    before, after = hours(limit=1_000), hours(limit=1_000)
+    at, rows = MIDDLE - timedelta(days=30), []
+    while at < MIDDLE:
+        used = round((1 + at.weekday() + at.hour / 24) * MS_PER_HOUR * (0.5 if at.day < 10 else 0.7))
+        untouched = round((1 + at.weekday() + at.hour / 24) * MS_PER_HOUR)
+        for part in range(4):
+            before["o"].add(at + part * HOUR / 4, used // 4, untouched // 4)
+        rows.append(Metered("o", at.isoformat(), used // 4 * 4, untouched // 4 * 4))
+        at += HOUR
+    after.restore(rows)
+    assert after["o"].left(MIDDLE) == before["o"].left(MIDDLE)
+    old, new = before["o"].judge(MIDDLE), after["o"].judge(MIDDLE)
+    for name in ("forecast", "low", "high", "untouched"):
+        assert getattr(new, name) == pytest.approx(getattr(old, name), rel=0.002)
+    assert 0 < new.probability == pytest.approx(old.probability, abs=0.02)
+    assert (new.used, new.known) == (old.used, True)

@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 
+from planner.core.allowance import Pool
 from planner.core.breaker import Blame, retreat
 from planner.core.containers import State
 from planner.core.conversations import Scope, turn_key
 from planner.core.exchange import Exchange
 from planner.core.ledger import Digests, Ending, Entry, Latency
 from planner.core.reasons import Outcome, Reason
+from planner.core.rulebook import FreeHoursSettings
 from planner.core.settlement import Session, Terms
 from planner.proxy.callers import Caller
 from planner.proxy.learning import Answered
@@ -323,9 +325,10 @@ def test_hours_and_scopes_are_learnt_from_every_answer(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here = await told(tmp_path)
-        here.answer(await here.send(FRESH), content=RUNS)
-        hours = here.mind.hours
-        assert (hours.of("org-1", here.at), hours.untouched("org-1", here.at)) == (0, 300 / 3600)
+        sent = await here.send(FRESH)
+        here.mind.hours["org-1"] = pool = Pool(FreeHoursSettings(limit=10))
+        here.answer(sent, content=RUNS)
+        assert pool.left(here.at) == (10, 10 - 300 / 3600)
         here.mind.store.known_scopes.clear()
         await here.mind.flush()
         assert here.mind.store.known_scopes == {}, "no news"

@@ -108,7 +108,7 @@ def test_who_cannot_be_known_again_is_not_edited(tmp_path: Path) -> None:
 class Broken:
     """A bug."""
 
-    def of(self, *_: object) -> float:
+    def __getitem__(self, _: object) -> None:
         """Fail as bugs do."""
         raise ZeroDivisionError("Add up the column")
 

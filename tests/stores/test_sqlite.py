@@ -186,7 +186,7 @@ def test_a_record_that_no_column_holds(tmp_path: Path, changes: dict[str, Any]) 
 
 
 def test_hours_of_a_month(tmp_path: Path) -> None:
-    """Summed by organization from a moment on; an intent has none, and a second settlement adds none."""
+    """Summed by organization and hour from a moment on; an intent has none, and a second settlement adds none."""
 
     def ran(number: int, organization: str | None, used: int, untouched: int) -> EntryRecord:
         code = Code(1, Seconds(0.0, 1.0, 2.0), "billed", used, untouched)
@@ -196,8 +196,11 @@ def test_hours_of_a_month(tmp_path: Path) -> None:
         store = await SqliteStore.open(tmp_path / "l.db")
         await store.apply([EntryRecord(entry(2)), ran(1, "o", 99, 99), *[ran(2, "o", 3, 5)] * 2])
         await store.apply([ran(3, "o", 4, 0), ran(4, None, 0, 7), EntryRecord(entry(5, "ok"))])
-        assert await store.hours(entry(2).at) == {"o": (7, 5), "": (0, 7)}
-        assert await store.hours("2027") == {}
+        assert await store.hours(entry(2).at) == [("o", entry(2).at, 7, 5), ("", entry(4).at, 0, 7)]
+        later = msgspec.structs.replace(ran(6, "o", 1, 1).entry, at="2026-11-22T13:00:00.000000+00:00")
+        await store.apply([EntryRecord(later)])
+        assert await store.hours(entry(4).at) == [("", entry(4).at, 0, 7), ("o", later.at, 1, 1)]
+        assert await store.hours("2027") == []
         await store.close()
 
     run(scenario())

@@ -11,7 +11,7 @@ from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Digests, Entry
 from planner.core.records import EntryRecord, Record, encode
-from planner.stores import RefusedError, StoreError
+from planner.stores import Metered, RefusedError, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 from tests.doubles.proxy import run, settled
@@ -72,10 +72,10 @@ class Shelf:
         """No scopes."""
         return {}
 
-    async def hours(self, since: str) -> dict[str, tuple[int, int]]:
+    async def hours(self, since: str) -> list[Metered]:
         """No hours."""
         del since
-        return {}
+        return []
 
     async def forget(self, before: str) -> None:
         """Nothing to forget."""

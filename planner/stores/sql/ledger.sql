@@ -23,10 +23,12 @@ ORDER BY at, request_id
 LIMIT $3;
 
 -- name: hours
--- Container time since a moment that counts against the free hours, as it is and as it would be, by organization.
-SELECT COALESCE(organization, ''), SUM(hours_ms), SUM(untouched_hours_ms) FROM entries
+-- Container time since a moment that counts against the free hours, as it is and as it would be, by organization and
+-- hour of the day (UTC): the first 13 characters of a time are its hour.
+SELECT COALESCE(organization, ''), MIN(at), SUM(hours_ms), SUM(untouched_hours_ms) FROM entries
 WHERE at >= $1 AND hours_ms IS NOT NULL
-GROUP BY organization;
+GROUP BY COALESCE(organization, ''), SUBSTR(at, 1, 13)
+ORDER BY MIN(at);
 
 -- name: count_entries
 -- How many requests the ledger has, by outcome.
