@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from planner.core.conversations import Scope
+from planner.core.counts import UsageError
 from planner.core.decoding import Decoder
 from planner.core.endpoints import Billing
 from planner.core.ledger import Ending, Entry, Latency
@@ -21,7 +22,7 @@ from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Settlement, Terms, settle
 from planner.core.sse import Splitter
-from planner.core.usage import Metered, StreamUsage, UsageError, meter
+from planner.core.usage import Metered, StreamUsage, meter
 from planner.core.wire import (
     ContentBlockDelta,
     ContentBlockStart,
@@ -109,7 +110,9 @@ class WholeReader:
             code_runs=sum(block.server_call and block.name in CODE_CALLS for block in message.content),
             finished=True,
         )
-        return None if message.usage is None else meter(message.usage)
+        if message.usage is None:
+            return None
+        return meter(message.usage, single=not any(block.server_call for block in message.content))
 
 
 class StreamReader:
@@ -192,6 +195,11 @@ class Exchange:
     def told(self) -> Told:
         """What the response has told so far."""
         return Told() if self._reader is None else self._reader.told
+
+    @property
+    def metered(self) -> Metered | None:
+        """What the response used, once it `ended`; None where it told nothing, or nothing that can be read."""
+        return None if self._used is None else self._used[0]
 
     @property
     def headers(self) -> dict[bytes, bytes]:

@@ -6,17 +6,11 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from planner.core.counts import NULL, UsageError, count_of, members_of, object_of, word_of
 from planner.core.wire import ContentBlockDelta, ContentBlockStart, Event, MessageDelta, MessageStart
 
 BYTES_PER_TOKEN: Final = 4
 """What an output token is taken for when a stream is cut before its usage came."""
-
-_MOST: Final = 10**9
-"""More than this in one count is no usage: it is a thousand times the largest context window.
-
-At 1,000 dollars per million tokens it is 10**15 nano-dollars, so thousands of such lines add up within 64 bits; what
-goes beyond all the same, by an odd price, is unpriced (`overflow`).
-"""
 
 _SERVED_TOGETHER: Final = ("message", "fallback_message")
 """Iterations whose tokens the top-level numbers tell of."""
@@ -29,10 +23,6 @@ _USUAL: Final = {
     "speed": ("standard", "fast"),
     "inference_geo": ("global", "not_available", "us"),
 }
-
-
-class UsageError(ValueError):
-    """A usage that cannot be: the message names the member and the numbers that contradict each other."""
 
 
 class TokenClasses(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +91,8 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
         web_fetches: fetches, which cost nothing of their own.
         modifiers: batch, fast, us as served.
         iterations: how many sampling iterations usage lists; 0 when it lists none.
+        first: the prompt of the first sampling iteration, its output left at 0; None where the response tells only
+            sums over several.
         estimated: whether any number is not as reported.
         raw: usage as received, a JSON object (of a stream: the start's members overlaid by the last delta's).
     """
@@ -112,17 +104,21 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
     web_fetches: int = 0
     modifiers: Modifiers = Modifiers()
     iterations: int = 0
+    first: TokenClasses | None = None
     estimated: bool = False
     raw: bytes = b""
 
 
-def meter(raw: bytes) -> Metered:
-    """Read the usage of a whole message.
+def meter(raw: bytes, *, single: bool = False) -> Metered:
+    """Read the usage of a whole message; `single` says that its content shows no second sampling iteration.
 
     Raises:
         UsageError: a count is missing, negative or no whole number, or a part exceeds its total.
     """
-    return _meter(_members(Raw(raw)), raw, final=True)
+    metered = _meter(members_of(Raw(raw)), raw, final=True)
+    if metered.first is None and single and not (metered.iterations or metered.web_searches or metered.web_fetches):
+        return msgspec.structs.replace(metered, first=_prompt(metered.classes))
+    return metered
 
 
 class StreamUsage:
@@ -176,32 +172,46 @@ class StreamUsage:
             raise self._error
         if self._delta is None:
             return None if self._start is None else self._estimate(self._start)
-        merged = {} if self._start is None else _members(Raw(self._start))
+        merged = {} if self._start is None else members_of(Raw(self._start))
         merged |= self._delta
         if "output_tokens" not in self._delta:  # the start's count of output is a placeholder, whatever else was said
             return self._estimate(msgspec.json.encode(merged))
-        return _meter(merged, msgspec.json.encode(merged), final=True)
+        metered = _meter(merged, msgspec.json.encode(merged), final=True)
+        return msgspec.structs.replace(metered, first=self._first() or metered.first)
+
+    def _first(self) -> TokenClasses | None:
+        """The prompt that `message_start` tells of: that of the first iteration alone."""
+        if self._start is None:
+            return None
+        try:
+            members = members_of(Raw(self._start))
+            if count_of(members, "input_tokens", "usage") is None:
+                return None
+            return _prompt(_count_classes(members, "usage", final=False).classes)
+        except UsageError:  # the delta counts; what the start tells is only learnt from
+            return None
 
     def _overlay(self, usage: bytes | None) -> None:
         if usage is None:
             return
         try:
-            members = _members(Raw(usage))
+            members = members_of(Raw(usage))
         except UsageError as error:
             self._error = error
             return
-        said = {name: value for name, value in members.items() if value != _NULL}
+        said = {name: value for name, value in members.items() if value != NULL}
         self._delta = said if self._delta is None else self._delta | said
         self._error = None
 
     def _estimate(self, start: bytes) -> Metered:
-        seen = _meter(_members(Raw(start)), start, final=False)
+        seen = _meter(members_of(Raw(start)), start, final=False)
         output = max(seen.classes.output, (self._size + BYTES_PER_TOKEN // 2) // BYTES_PER_TOKEN)
         return msgspec.structs.replace(
             seen,
             classes=msgspec.structs.replace(seen.classes, output=output),
             web_searches=max(seen.web_searches, self._searches),
             web_fetches=max(seen.web_fetches, self._fetches),
+            first=self._first(),
             estimated=True,
         )
 
@@ -234,15 +244,16 @@ def _meter(members: dict[str, Raw], raw: bytes, *, final: bool) -> Metered:
     together = [each for each in iterations if each.kind in _SERVED_TOGETHER]
     shares = _share(counted.classes, together)
     apart = [each for each in iterations if each.kind in _SERVED_APART]
-    served = _object(members.get("server_tool_use"))
+    served = object_of(members.get("server_tool_use"))
     return Metered(
         classes=shares.classes,
         model=shares.model,
         extras=shares.extras + tuple(Extra(each.kind, each.model, each.counted.classes) for each in apart),
-        web_searches=_count(served, "web_search_requests", "usage.server_tool_use") or 0,
-        web_fetches=_count(served, "web_fetch_requests", "usage.server_tool_use") or 0,
+        web_searches=count_of(served, "web_search_requests", "usage.server_tool_use") or 0,
+        web_fetches=count_of(served, "web_fetch_requests", "usage.server_tool_use") or 0,
         modifiers=_modifiers(members),
         iterations=len(together),
+        first=next((_prompt(each.counted.classes) for each in iterations if each.kind == "message"), None),
         estimated=counted.guessed
         or shares.guessed
         or len(together) + len(apart) < len(iterations)
@@ -251,16 +262,21 @@ def _meter(members: dict[str, Raw], raw: bytes, *, final: bool) -> Metered:
     )
 
 
+def _prompt(classes: TokenClasses) -> TokenClasses:
+    """The prompt's tokens alone."""
+    return msgspec.structs.replace(classes, output=0)
+
+
 def _count_classes(members: dict[str, Raw], where: str, *, final: bool) -> _Counted:
     """Sort the wire's counts into classes. What the split of cache writes does not cover is taken for 5 minutes."""
-    tokens, output = _count(members, "input_tokens", where), _count(members, "output_tokens", where)
+    tokens, output = count_of(members, "input_tokens", where), count_of(members, "output_tokens", where)
     if final and (tokens is None or output is None):
         missing = "input_tokens" if tokens is None else "output_tokens"
         raise UsageError(f"{where} lacks {missing}: what was used is unknown.")
-    split = _object(members.get("cache_creation"))
-    short = _count(split, "ephemeral_5m_input_tokens", f"{where}.cache_creation") or 0
-    long = _count(split, "ephemeral_1h_input_tokens", f"{where}.cache_creation") or 0
-    written = _count(members, "cache_creation_input_tokens", where)
+    split = object_of(members.get("cache_creation"))
+    short = count_of(split, "ephemeral_5m_input_tokens", f"{where}.cache_creation") or 0
+    long = count_of(split, "ephemeral_1h_input_tokens", f"{where}.cache_creation") or 0
+    written = count_of(members, "cache_creation_input_tokens", where)
     if written is None:
         written = short + long
     rest = written - short - long
@@ -269,7 +285,7 @@ def _count_classes(members: dict[str, Raw], where: str, *, final: bool) -> _Coun
             f"{where}.cache_creation splits {short + long} tokens (5m {short}, 1h {long}),"
             f" but {where}.cache_creation_input_tokens is {written}."
         )
-    read = _count(members, "cache_read_input_tokens", where) or 0
+    read = count_of(members, "cache_read_input_tokens", where) or 0
     classes = TokenClasses(
         input=tokens or 0, cache_write_5m=short + rest, cache_write_1h=long, cache_read=read, output=output or 0
     )
@@ -310,7 +326,7 @@ def _outline(classes: TokenClasses) -> tuple[int, int, int, int]:
 
 def _iterations(raw: Raw | None) -> list[_Iteration]:
     try:
-        entries = [] if raw is None or raw == _NULL else _LIST.decode(raw)
+        entries = [] if raw is None or raw == NULL else _LIST.decode(raw)
     except msgspec.DecodeError as error:
         raise UsageError(f"usage.iterations is no array of objects: {error}.") from error
     return [_iteration(entry, f"usage.iterations[{index}]") for index, entry in enumerate(entries)]
@@ -318,7 +334,7 @@ def _iterations(raw: Raw | None) -> list[_Iteration]:
 
 def _iteration(entry: dict[str, Raw], where: str) -> _Iteration:
     """Read one iteration; of a kind that is not known, nothing is counted: who bills it, and where, is unknown."""
-    kind, model = _word(entry.get("type")) or "", _word(entry.get("model"))
+    kind, model = word_of(entry.get("type")) or "", word_of(entry.get("model"))
     if kind not in (*_SERVED_TOGETHER, *_SERVED_APART):
         return _Iteration(kind, model, _Counted(TokenClasses(), guessed=True))
     if kind == "advisor_message" and model is None:
@@ -327,7 +343,7 @@ def _iteration(entry: dict[str, Raw], where: str) -> _Iteration:
 
 
 def _modifiers(members: dict[str, Raw]) -> Modifiers:
-    said = {name: _word(members.get(name)) for name in _USUAL}
+    said = {name: word_of(members.get(name)) for name in _USUAL}
     return Modifiers(
         batch=said["service_tier"] == "batch",
         fast=said["speed"] == "fast",
@@ -339,43 +355,4 @@ def _modifiers(members: dict[str, Raw]) -> Modifiers:
     )
 
 
-def _members(raw: Raw) -> dict[str, Raw]:
-    try:
-        return _OBJECT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"usage is no JSON object: {error}.") from error
-
-
-def _object(raw: Raw | None) -> dict[str, Raw]:
-    """A part of usage that may be missing or null."""
-    try:
-        return {} if raw is None or raw == _NULL else _OBJECT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"A part of usage is no JSON object: {error}.") from error
-
-
-def _count(members: dict[str, Raw], name: str, where: str) -> int | None:
-    raw = members.get(name)
-    if raw is None or raw == _NULL:
-        return None
-    try:
-        count = _INT.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where}.{name} is no whole number: {bytes(raw)[:40]!r}.") from error
-    if not 0 <= count <= _MOST:
-        raise UsageError(f"{where}.{name} is {count}: a count lies between 0 and {_MOST}.")
-    return count
-
-
-def _word(raw: Raw | None) -> str | None:
-    try:
-        return None if raw is None else _STR.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-_NULL: Final = Raw(b"null")
-_OBJECT: Final = msgspec.json.Decoder(dict[str, Raw])
 _LIST: Final = msgspec.json.Decoder(list[dict[str, Raw]])
-_INT: Final = msgspec.json.Decoder(int, strict=True)
-_STR: Final = msgspec.json.Decoder(str)

@@ -122,6 +122,26 @@ def test_whole_message() -> None:
     assert entry.latency == TOOK
 
 
+@pytest.mark.parametrize(
+    ("content", "first"),
+    [
+        ([{"type": "text", "text": "hi"}], TokenClasses(input=INPUT_TOKENS)),
+        ([{"type": "server_tool_use", "id": "srvtoolu_1", "name": "code_execution"}], None),
+    ],
+)
+def test_what_was_used_is_told_once_it_ended(content: list[dict[str, str]], first: TokenClasses | None) -> None:
+    """A message whose content shows a server call tells sums over iterations, and no first prompt."""
+    one = exchange()
+    one.begin(200, JSON)
+    one.feed(message(content=content))
+    early = one.metered
+    one.ended()
+    late = one.metered
+    assert early is None
+    assert late is not None
+    assert late.first == first
+
+
 @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
 def test_stream_in_any_pieces(cuts: list[int]) -> None:
     """However a stream is cut into chunks, the entry is the same."""

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.usage import Extra, Metered, Modifiers, StreamUsage, TokenClasses, UsageError, meter
+from planner.core.counts import UsageError
+from planner.core.usage import Extra, Metered, Modifiers, StreamUsage, TokenClasses, meter
 from planner.core.wire import (
     Block,
     ContentBlockDelta,
@@ -172,6 +173,53 @@ NOISE: list[Event] = [
 ]
 
 
+def test_the_first_iteration_of_a_whole_message_is_the_first_that_usage_lists() -> None:
+    """Its prompt alone, in its classes; what was compacted or advised before it is another call."""
+    listed = [iteration("compaction", None, 4), iteration("message", None, 10), iteration("message", None, 30)]
+    found = metered(input_tokens=40, output_tokens=2, iterations=listed)
+    assert found.first == TokenClasses(input=10)
+
+
+@pytest.mark.parametrize(
+    ("single", "usage", "first"),
+    [
+        (True, {"cache_read_input_tokens": 7}, TokenClasses(input=1, cache_read=7)),
+        (False, {"cache_read_input_tokens": 7}, None),
+        (True, {"server_tool_use": {"web_search_requests": 1}}, None),
+        (True, {"server_tool_use": {"web_fetch_requests": 1}}, None),
+    ],
+)
+def test_a_sum_over_several_iterations_is_no_first(
+    *, single: bool, usage: dict[str, object], first: TokenClasses | None
+) -> None:
+    """Without a list of iterations the totals are the first one's only where there was exactly one."""
+    found = meter(json.dumps({"input_tokens": 1, "output_tokens": 1, **usage}).encode(), single=single)
+    assert found.first == first
+
+
+@pytest.mark.parametrize(
+    ("usage", "first"),
+    [
+        (
+            {"input_tokens": 3, "cache_creation_input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 1},
+            TokenClasses(input=3, cache_write_5m=5, cache_read=7),
+        ),
+        ({"output_tokens": 1}, None),
+        ({"input_tokens": -1}, None),
+    ],
+)
+def test_the_first_iteration_of_a_stream_is_what_its_start_tells(
+    usage: dict[str, object], first: TokenClasses | None
+) -> None:
+    """The deltas sum over the iterations; a start that cannot be read tells nothing, and spoils nothing."""
+    stream = StreamUsage()
+    stream.feed(start(usage))
+    stream.feed(delta({"input_tokens": 90, "output_tokens": 9, "cache_creation_input_tokens": 8}))
+    found = stream.metered()
+    assert found is not None
+    assert (found.first, found.classes.input) == (first, 90)
+
+
 def start(usage: object) -> MessageStart:
     """A `message_start` with this usage."""
     return MessageStart(Message(usage=msgspec.json.encode(usage)))
@@ -283,20 +331,28 @@ def test_a_stream_that_said_nothing_has_no_usage() -> None:
 
 
 SPLIT = {"cache_write_5m": 1000, "cache_write_1h": 200}
+FIRST = TokenClasses(input=2095, cache_read=5000, **SPLIT)
 EXPECTED = {
     "text": Metered(
-        classes=TokenClasses(input=2095, cache_read=5000, output=17, **SPLIT), modifiers=Modifiers(us=True)
+        classes=TokenClasses(input=2095, cache_read=5000, output=17, **SPLIT),
+        modifiers=Modifiers(us=True),
+        first=FIRST,
     ),
     "code_run": Metered(
         classes=TokenClasses(input=4300, cache_write_5m=1300, cache_write_1h=200, cache_read=11400, output=88),
         modifiers=Modifiers(us=True),
+        first=FIRST,
         estimated=True,
     ),
     "cut": Metered(
-        classes=TokenClasses(input=900, output=5), modifiers=Modifiers(fast=True), web_searches=1, estimated=True
+        classes=TokenClasses(input=900, output=5),
+        modifiers=Modifiers(fast=True),
+        web_searches=1,
+        first=TokenClasses(input=900),
+        estimated=True,
     ),
-    "error": Metered(classes=TokenClasses(input=40, output=3), estimated=True),
-    "unknown_event": Metered(classes=TokenClasses(input=40, output=5)),
+    "error": Metered(classes=TokenClasses(input=40, output=3), first=TokenClasses(input=40), estimated=True),
+    "unknown_event": Metered(classes=TokenClasses(input=40, output=5), first=TokenClasses(input=40)),
     "advisor": Metered(
         classes=TokenClasses(input=2095, cache_read=5000, output=17, **SPLIT),
         extras=(
@@ -305,6 +361,7 @@ EXPECTED = {
         ),
         modifiers=Modifiers(us=True),
         iterations=1,
+        first=FIRST,
     ),
 }
 
