@@ -18,9 +18,11 @@ from planner.clock import Clock, Ids, RandomIds, SystemClock
 from planner.core.allowance import Allowance
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
+from planner.core.sizes import Sizes
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
 from planner.proxy import errors, own
+from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
 from planner.proxy.learning import Learning
@@ -28,12 +30,14 @@ from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.recorder import Recorder
+from planner.proxy.sizing import Sizing
 from planner.settings import Settings, sqlite_path
 from planner.stores import Store
 from planner.stores.journal import Journal
 from planner.stores.sqlite import SqliteStore
 from planner.stores.writer import Writer
 from planner.tasks import Tasks
+from planner.upstream import Upstream
 from planner.upstream.pooled import PooledUpstream
 
 GRACEFUL_SECONDS = 30
@@ -117,7 +121,9 @@ class App:
             memory, hours = Memory(store), Hours(self._rules.settings.free_hours)
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
+            sizing = Sizing(Sizes(), self._rules, recorder)
             await memory.load()
+            sizing.restore(await store.sizes())
             since = remembered(self._clock.now())
             hours.restore(await store.hours(since.isoformat(timespec="microseconds")))
             tasks = Tasks(self._task_failed)
@@ -128,6 +134,12 @@ class App:
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
             )
             opened.push_async_callback(upstream.close)
+            opened.callback(self._keep, sizing)
+            if settings.calibration_key is not None:
+                calibrating = tasks.start(
+                    "calibration", self._calibration(sizing, upstream, settings.calibration_key).run()
+                )
+                opened.callback(calibrating.cancel)
             self._export(writer, memory, hours)
             self._forward = Forward(
                 upstream=upstream,
@@ -140,7 +152,7 @@ class App:
                     stop=_stop(settings),
                     budget=settings.decide_timeout,
                 ),
-                learning=Learning(memory, hours, recorder),
+                learning=Learning(memory, hours, recorder, sizing),
                 recorder=recorder,
                 metrics=self.metrics,
                 hours=hours,
@@ -153,6 +165,22 @@ class App:
             )
             opened.callback(self._close)
             yield
+
+    def _calibration(self, sizing: Sizing, upstream: Upstream, key: str) -> Calibration:
+        return Calibration(
+            sizing=sizing,
+            upstream=upstream,
+            key=key,
+            clock=self._clock,
+            metrics=self.metrics,
+            log=self.log,
+            every=timedelta(days=self._settings.calibrate_every_days),
+            pause=self._settings.calibration_pause,
+        )
+
+    def _keep(self, sizing: Sizing) -> None:
+        """Write down what was learnt since the last time."""
+        sizing.keep(self._clock.now())
 
     def _close(self) -> None:
         self._forward = None

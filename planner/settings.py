@@ -33,10 +33,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     observe: bool = False
     drain: bool = False
     admin_token: str | None = None
+    calibration_key: str | None = None
     open_metrics: bool = False
     connect_timeout: float = 10.0
     idle_timeout: float = 600.0
     decide_timeout: float = 0.025
+    calibrate_every_days: float = 7.0
+    calibration_pause: float = 5.0
     body_limit: int = MESSAGES_LIMIT
 
     def __post_init__(self) -> None:
@@ -53,10 +56,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(no_address)
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port {self.port} is not between 0 and 65535.")
-        for name in ("connect_timeout", "idle_timeout", "decide_timeout"):
+        for name in ("connect_timeout", "idle_timeout", "decide_timeout", "calibration_pause"):
             value: float = getattr(self, name)
             if not value > 0:
                 raise SettingsError(f"{name} is {value}; it takes seconds, more than 0.")
+        if not self.calibrate_every_days >= 0:
+            raise SettingsError(f"calibrate_every_days is {self.calibrate_every_days}; it takes days, 0 or more.")
+        if self.calibration_key is not None and not _is_token(self.calibration_key):  # it is not repeated either
+            raise SettingsError("PLANNER_CALIBRATION_KEY is no API key: it takes visible ASCII characters, no blanks.")
         if self.body_limit < 1:
             raise SettingsError(f"body_limit is {self.body_limit}; it takes bytes, at least 1.")
 
@@ -73,9 +80,18 @@ def secrets_from_environment() -> tuple[str | None, bool]:
     return token, metrics == "open"
 
 
+def calibration_key_from_environment() -> str | None:
+    """The key to count tokens with (PLANNER_CALIBRATION_KEY), never a caller's; None for not counting."""
+    return os.environ.get("PLANNER_CALIBRATION_KEY") or None  # noqa: TID251 - the one place
+
+
 def sqlite_path(store: str) -> Path:
     """The file that a `sqlite:///path` store names; `sqlite:////abs` is absolute. Raises SettingsError."""
     prefix = "sqlite:///"
     if not store.startswith(prefix) or len(store) == len(prefix):
         raise SettingsError(f"store {store!r} is not understood. Write sqlite:///planner.db.")
     return Path(store.removeprefix(prefix))
+
+
+def _is_token(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and bool(text)

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from planner.settings import Settings, SettingsError, secrets_from_environment, sqlite_path
+from planner.settings import (
+    Settings,
+    SettingsError,
+    calibration_key_from_environment,
+    secrets_from_environment,
+    sqlite_path,
+)
 
 
 def test_the_defaults_of_the_contract() -> None:
@@ -43,6 +49,8 @@ def test_upstreams_that_work(upstream: str) -> None:
         ({"port": 65536}, "port 65536 is not between 0 and 65535."),
         ({"connect_timeout": 0}, "connect_timeout is 0; it takes seconds, more than 0."),
         ({"idle_timeout": float("nan")}, "idle_timeout is nan"),
+        ({"calibration_pause": 0}, "calibration_pause is 0; it takes seconds, more than 0."),
+        ({"calibrate_every_days": -1}, "calibrate_every_days is -1; it takes days, 0 or more."),
         ({"body_limit": 0}, "body_limit is 0; it takes bytes, at least 1."),
     ],
 )
@@ -74,6 +82,19 @@ def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PLANNER_METRICS", "yes")
     with pytest.raises(SettingsError, match=r"PLANNER_METRICS is 'yes'; the only value it takes is 'open'\."):
         secrets_from_environment()
+
+
+def test_the_key_to_count_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes from the environment alone; what cannot stand in a header is refused, and not repeated."""
+    monkeypatch.delenv("PLANNER_CALIBRATION_KEY", raising=False)
+    assert calibration_key_from_environment() is None
+    monkeypatch.setenv("PLANNER_CALIBRATION_KEY", "sk-own")
+    assert calibration_key_from_environment() == "sk-own"
+    assert Settings(calibration_key="sk-own").calibration_key == "sk-own"
+    for wrong in ("", "sk own", "sk-\nown", "schlüssel"):
+        with pytest.raises(SettingsError, match="PLANNER_CALIBRATION_KEY is no API key") as raised:
+            Settings(calibration_key=wrong)
+        assert not wrong or wrong not in str(raised.value)
 
 
 def test_stores() -> None:

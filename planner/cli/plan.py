@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 import rich_click as click
 
-from planner.cli.options import USAGE, fail, read_rules, rules_options
+from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, learnt_in, settings_shown
+from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.clock import SystemClock
 from planner.core import splice
 from planner.core.allowance import Pool
-from planner.core.catalog import Prior
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
 from planner.core.ledger import Expected
@@ -21,36 +21,12 @@ from planner.core.plan import Plan, make_plan, subject
 from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
 from planner.core.rules import matches, named
+from planner.core.sizes import Sizes
 from planner.core.wire import MessagesRequest, WireError
 
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
 ABOUT: Final = Context(prec=4)
-OVERRIDDEN: Final = "--set"
-PRIOR: Final = "prior of the catalog"
 WORKFLOWS: Final = frozenset({".yaml", ".yml"})
-SETTINGS_SHOWN: Final = ("code.", "free_hours.", "decision.", "cache.", "haiku55_tier_on", "tool_tokens.")
-
-
-class Believed(msgspec.Struct, frozen=True, kw_only=True):
-    """A quantity as it is believed: 80 % of cases lie from `low` to `high`; `mark` says how sure its source is."""
-
-    name: str
-    low: float
-    likely: float
-    high: float
-    mark: str
-    source: str
-    means: str
-
-
-class Set(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting that the plan rests on."""
-
-    name: str
-    value: Any
-    mark: str
-    source: str
-    means: str
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +92,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@store_option
 @rules_options
 def command(  # noqa: PLR0913 - one parameter a flag
     *,
@@ -126,13 +103,15 @@ def command(  # noqa: PLR0913 - one parameter a flag
     scope: str,
     form: str,
     as_json: bool,
+    store: str,
     rules: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
     """Explain what would be done with the request in FILE, the JSON body of a POST /v1/messages.
 
     It is taken for the first request that the planner sees of its conversation, from a caller whose organization it
-    knows, now, with no container hours metered yet this month. Nothing is sent anywhere.
+    knows, now, with no container hours metered yet this month. What the ledger of --store has learnt of the sizes of
+    tools counts, if it is there. Nothing is sent anywhere.
     """
     if file.suffix.lower() in WORKFLOWS:
         fail(f"{file} is a workflow, and workflows are not planned yet. Give a request as .json.", USAGE)
@@ -140,7 +119,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     request = read_request(file)
     facts = assume(request, book, principal=principal, team=team, project=project, scope=scope)
     try:
-        told = explain(str(file), request, facts, book)
+        told = explain(str(file), request, facts, book, learnt_in(store))
     except splice.SpliceError as error:
         fail(f"{file} would be forwarded untouched, because no edit could be made safely: {error}", USAGE)
     if form == "json" or as_json:
@@ -186,7 +165,7 @@ def assume(
     )
 
 
-def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -> Explanation:
+def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook, sizes: Sizes) -> Explanation:
     """Plan a request and say why. Raises SpliceError where the plan's edits cannot be made."""
     plan = make_plan(request, facts, book)
     edited = splice.apply(request.body, plan.edits)
@@ -199,8 +178,8 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -
         decisions=tuple(map(_decided, plan.decisions)),
         policies=tuple(_matched(request, facts, book, plan)),
         expected_nano=plan.expected,
-        beliefs=tuple(_beliefs(request, book)) if plan.expected is not None else (),
-        settings=tuple(_settings(book)),
+        beliefs=tuple(beliefs(request, plan.tool_edit, facts.now, book, sizes)) if plan.expected is not None else (),
+        settings=tuple(settings_shown(book)),
         body="edited" if plan.edits else "unchanged",
         edits=tuple(
             Changed(
@@ -265,40 +244,6 @@ def _matched(request: MessagesRequest, facts: Facts, book: RuleBook, plan: Plan)
             )
 
 
-def _beliefs(request: MessagesRequest, book: RuleBook) -> Iterator[Believed]:
-    """The quantities that expectations rest on; of tools, those that are declared or would be added."""
-    priors = book.catalog.priors
-    templates = {template.type for template in book.catalog.templates if not template.live}
-    types = {tool.type for tool in request.tools} | templates
-    measured = {row.key: row for row in book.setting_rows}
-    for type_, prior in priors.tool_tokens.items():
-        if type_ in types:
-            row = measured.get(f"tool_tokens.{type_}")
-            interval = book.tool_tokens(type_) or prior.interval
-            source = PRIOR if row is None else f"measured: {row.source}"
-            yield Believed(
-                name=f"tool_tokens.{type_}",
-                low=interval.low,
-                likely=interval.likely,
-                high=interval.high,
-                mark=prior.mark if row is None else row.mark,
-                source=source,
-                means=prior.means or "input tokens that the declared tool adds to each iteration",
-            )
-    for name in type(priors).__struct_fields__:
-        prior = getattr(priors, name)
-        if isinstance(prior, Prior):
-            numbers = {"low": prior.low, "likely": prior.likely, "high": prior.high}
-            yield Believed(name=name, **numbers, mark=prior.mark, source=PRIOR, means=prior.means)
-
-
-def _settings(book: RuleBook) -> Iterator[Set]:
-    for row in book.setting_rows:
-        if row.key.startswith(SETTINGS_SHOWN):
-            source = OVERRIDDEN if row.overridden else row.source
-            yield Set(name=row.key, value=row.value, mark=row.mark, source=source, means=row.means)
-
-
 def lines(told: Explanation) -> Iterator[str]:
     """The explanation for people, one line each: what would be done and what it costs first, what it rests on after."""
     yield f"{told.file}: {told.model or 'no model'}, {told.bytes} bytes, tools: {', '.join(told.tools) or 'none'}"
@@ -325,7 +270,7 @@ def lines(told: Explanation) -> Iterator[str]:
     if told.beliefs:
         yield "\nBeliefs (10 %, middle, 90 %)"
         rows = [
-            (each.name, f"{each.low:g} .. {each.likely:g} .. {each.high:g}", f"[{each.mark}] {each.source}")
+            (each.name, f"{each.low:g} .. {each.likely:g} .. {each.high:g}", f"[{each.mark}] {dated(each)}")
             for each in told.beliefs
         ]
         yield from _columns(rows)

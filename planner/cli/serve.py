@@ -5,7 +5,14 @@ from pathlib import Path
 import rich_click as click
 
 from planner.cli.options import UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
-from planner.settings import DEFAULT_PORT, DEFAULT_UPSTREAM, Settings, SettingsError, secrets_from_environment
+from planner.settings import (
+    DEFAULT_PORT,
+    DEFAULT_UPSTREAM,
+    Settings,
+    SettingsError,
+    calibration_key_from_environment,
+    secrets_from_environment,
+)
 
 
 @click.command()
@@ -49,6 +56,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             observe=observe,
             drain=drain,
             admin_token=token,
+            calibration_key=calibration_key_from_environment(),
             open_metrics=open_metrics,
         )
         book = read_rules(rules, overrides)

@@ -1,9 +1,10 @@
-"""A record is one line of the journal: a ledger entry, a turn of a conversation to remember, or a learnt scope."""
+"""A record is one line of the journal: a ledger entry, a turn of a conversation to remember, or something learnt."""
 
 import msgspec
 
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
+from planner.core.sizes import Learnt
 
 
 class EntryRecord(msgspec.Struct, frozen=True, tag_field="record", tag="entry"):
@@ -34,7 +35,14 @@ class ScopeRecord(msgspec.Struct, frozen=True, tag_field="record", tag="scope"):
     scope: Scope
 
 
-Record = EntryRecord | TurnRecord | ConversationRecord | ScopeRecord
+class SizeRecord(msgspec.Struct, frozen=True, tag_field="record", tag="size"):
+    """What is known of the size of an edit, or of the scale of estimates."""
+
+    at: str
+    learnt: Learnt
+
+
+Record = EntryRecord | TurnRecord | ConversationRecord | ScopeRecord | SizeRecord
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)

@@ -49,6 +49,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         at: when it arrived, aware; it picks the prices.
         model: that served.
         edit: what was done to `tools`.
+        added: input tokens that the edit is believed to add to each iteration; None for what the rules say alone.
         free: whether code execution was free in it.
         frees: whether code execution would have been free in it untouched.
         threaded: whether it went on in a container by our doing.
@@ -65,6 +66,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     model: str
     edit: ToolEdit = ToolEdit()
+    added: float | None = None
     free: bool = False
     frees: bool = False
     threaded: bool = False
@@ -196,7 +198,7 @@ def _without(metered: Metered, terms: Terms, book: RuleBook) -> TokenClasses:
     Of the cache writes, those for an hour stand in front of those for 5 minutes.
     """
     classes = metered.classes
-    each = round(_added_tokens(terms.edit, book))
+    each = round(_added_tokens(terms.edit, book) if terms.added is None else terms.added)
     iterations = metered.iterations or terms.runs + 1
     cold = classes.cache_read <= (iterations - 1) * classes.cache_write
     written = each if terms.tool_cached and cold and classes.cache_write else 0

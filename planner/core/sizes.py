@@ -10,12 +10,13 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime, time
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from planner.core.catalog import Interval
-from planner.core.conversations import Retype, ToolEdit, continues_thread
+from planner.core.conversations import DIGEST_DIGITS, Retype, ToolEdit, continues_thread
 from planner.core.excess import LEAST, Sample, blend, excess, newest
 from planner.core.rulebook import RuleBook
 from planner.core.scale import Predicted, Scale
@@ -82,12 +83,22 @@ class LearntSize(msgspec.Struct, frozen=True, tag="size"):
     counted: Counted | None = None
     samples: tuple[Sample, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What names the combination in a store."""
+        return f"size {sha256(msgspec.json.encode(self.key)).hexdigest()[:DIGEST_DIGITS]}"
+
 
 class LearntScale(msgspec.Struct, frozen=True, tag="scale"):
     """All that is known of the estimates of one group, to be kept."""
 
     group: str
     scale: Scale
+
+    @property
+    def name(self) -> str:
+        """What names the group in a store."""
+        return f"scale {self.group}"
 
 
 Learnt = LearntSize | LearntScale

@@ -250,6 +250,7 @@ class Forward:
             at=arrived.at,
             model="",
             edit=plan.tool_edit,
+            added=self._learning.added(sent),
             free=plan.free,
             frees=request is not None and frees_code(request.tools, ToolEdit(), self._rules),
             threaded=plan.threaded,

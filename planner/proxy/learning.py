@@ -18,6 +18,7 @@ from planner.proxy.hours import Hours
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
+from planner.proxy.sizing import Sizing
 
 OK: Final = 200
 SERVER_ERROR: Final = 500
@@ -40,10 +41,11 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 class Learning:
     """Takes note of settled exchanges, in memory and in the journal."""
 
-    def __init__(self, memory: Memory, hours: Hours, recorder: Recorder) -> None:
+    def __init__(self, memory: Memory, hours: Hours, recorder: Recorder, sizing: Sizing) -> None:
         self._memory = memory
         self._hours = hours
         self._recorder = recorder
+        self._sizing = sizing
 
     def sending(self, planned: Planned, now: datetime) -> None:
         """Remember a conversation before its request is sent, and lend its container."""
@@ -63,6 +65,10 @@ class Learning:
     def sessions(self, container_id: str | None) -> Sessions:
         """What is billed in a container up to now."""
         return Sessions() if container_id is None else self._memory.sessions(container_id)
+
+    def added(self, sent: Planned | None) -> float | None:
+        """Tokens that the edit of a request is believed to have added to each prompt; None where that is not known."""
+        return self._sizing.added(sent)
 
     def abandoned(self, planned: Planned | None) -> None:
         """Take back what was lent to a request whose end could not be told."""
@@ -91,6 +97,7 @@ class Learning:
         if entry.status == OK:
             self._learn_prefix(sent, entry, now)
             self._learn_turn(sent, answered.exchange, entry, scope)
+            self._sizing.observe(sent, answered.exchange, entry)
         self._ended(answered.planned)
 
     def _ended(self, planned: Planned | None) -> None:

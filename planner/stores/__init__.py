@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
 from planner.core.records import Record
+from planner.core.sizes import Learnt
 
 
 class StoreError(Exception):
@@ -54,12 +55,16 @@ class Store(Protocol):
         """The scope of every principal that was ever answered. Raises StoreError."""
         ...
 
+    async def sizes(self) -> list[Learnt]:
+        """What was learnt of the sizes of edits, what changed last at the end. Raises StoreError."""
+        ...
+
     async def hours(self, since: str) -> list[Metered]:
         """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
         ...
 
     async def forget(self, before: str) -> None:
-        """Forget conversations that nobody went on with since (RFC 3339 UTC), and scopes. Raises StoreError."""
+        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes and sizes. Raises StoreError."""
         ...
 
     async def close(self) -> None:

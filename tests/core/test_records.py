@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from planner.core.conversations import Retype, ToolEdit
+from planner.core.excess import Sample
 from planner.core.ledger import Digests, Entry
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import (
@@ -11,12 +12,15 @@ from planner.core.records import (
     EntryRecord,
     Record,
     ScopeRecord,
+    SizeRecord,
     TurnRecord,
     decode,
     encode,
     written_at,
 )
-from tests.doubles.deciding import HERE, conversation, turn
+from planner.core.scale import Scale
+from planner.core.sizes import Combination, Counted, Declared, LearntScale, LearntSize
+from tests.doubles.deciding import HERE, NOW, conversation, turn
 
 AT = "2026-11-22T12:00:00.000000+00:00"
 KNOWN = conversation(
@@ -40,6 +44,15 @@ RECORDS: list[Record] = [
     TurnRecord(AT, turn(conversation=KNOWN, used_ms=5, threaded=True)),
     ConversationRecord(AT, KNOWN),
     ScopeRecord(AT, "key-1", HERE),
+    SizeRecord(AT, LearntScale("0123456789abcdef", Scale(weight=2.0, inverse=0.1, ratio=1.25))),
+    SizeRecord(
+        AT,
+        LearntSize(
+            Combination("m", (Declared("code_execution_20250825"),), '{"type":"web\n"}', KNOWN.edit.retypes),
+            Counted(NOW, 2_140),
+            (Sample(NOW, 1_000.5, 4_000, "0123456789abcdef"),),
+        ),
+    ),
 ]
 
 

@@ -64,6 +64,14 @@ def test_an_added_tool_without_a_cache() -> None:
     assert (one.hours_ms, one.untouched_hours_ms) == (0, MINIMUM_MS)
 
 
+def test_what_is_known_of_an_edit_beats_what_the_rules_say() -> None:
+    """A counted or learnt size prices the request without the edit; nothing known leaves the rules."""
+    one = settled(runs=1, free=True, edit=ADDED, tool_cached=False, added=2_499.6)
+    assert one.untouched == 42_000_000 - 2 * 2_500 * 4_000 + MINIMUM
+    nothing = settled(runs=1, free=True, edit=ADDED, tool_cached=False, added=0.0)
+    assert nothing.untouched == 42_000_000 + MINIMUM
+
+
 def test_an_added_tool_in_a_cold_cache() -> None:
     """The first of three iterations wrote it, the two others read it; the one-hour part stands in front."""
     classes = {"input": 50, "cache_write_1h": 8_000, "cache_write_5m": 2_000, "cache_read": 20_000}

@@ -11,14 +11,16 @@ from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
 from planner.core.reasons import Reason
-from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, TurnRecord
+from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, SizeRecord, TurnRecord
 from planner.core.rulebook import RuleBook
+from planner.core.sizes import Learnt, Sizes
 from planner.metrics import Metrics
 from planner.proxy.hours import Hours
 from planner.proxy.learning import Learning
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.recorder import Recorder
+from planner.proxy.sizing import Sizing
 from planner.stores import Metered, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
@@ -34,6 +36,7 @@ class MemoryStore:
         self.conversations: dict[str, tuple[Conversation, str]] = {}
         self.known_scopes: dict[str, Scope] = {}
         self.settled: dict[str, Entry] = {}
+        self.learnt: dict[str, Learnt] = {}
         self.broken = False
         self.hanging = False
         self.reads = 0
@@ -57,6 +60,8 @@ class MemoryStore:
                     self.conversations[conversation.root] = conversation, at
                 case ScopeRecord(principal=principal, scope=scope):
                     self.known_scopes[principal] = scope
+                case SizeRecord(learnt=learnt):
+                    self.learnt[learnt.name] = learnt
 
     async def entries(self) -> AsyncIterator[Entry]:
         """Every entry."""
@@ -77,6 +82,11 @@ class MemoryStore:
         """All scopes."""
         await self._read()
         return dict(self.known_scopes)
+
+    async def sizes(self) -> list[Learnt]:
+        """All that was learnt of sizes."""
+        await self._read()
+        return list(self.learnt.values())
 
     async def hours(self, since: str) -> list[Metered]:
         """No hours."""
@@ -113,7 +123,8 @@ class Mind:
             on_refused=lambda: None,
         )
         recorder = Recorder(self.journal, self.writer, self.metrics, log)
-        self.learning = Learning(self.memory, self.hours, recorder)
+        self.sizing = Sizing(Sizes(), book, recorder)
+        self.learning = Learning(self.memory, self.hours, recorder, self.sizing)
         self.planning = Planning(
             rules=book, memory=self.memory, hours=self.hours, metrics=self.metrics, log=log, stop=stop
         )

@@ -11,10 +11,12 @@ import pytest
 
 from planner.core.conversations import Scope
 from planner.core.ledger import Code, Digests, Ending, Entry, Seconds
-from planner.core.records import EntryRecord, ScopeRecord, TurnRecord
+from planner.core.records import EntryRecord, ScopeRecord, SizeRecord, TurnRecord
+from planner.core.scale import Scale
+from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
 from planner.stores import RefusedError, StoreError
 from planner.stores.sqlite import SqliteStore
-from tests.doubles.deciding import turn
+from tests.doubles.deciding import NOW, turn
 from tests.doubles.proxy import run
 
 
@@ -229,6 +231,24 @@ def test_a_turn_is_stored_once(tmp_path: Path) -> None:
         await store.forget("2026-11-03")
         assert {await store.turn(key) for key in (*first.keys, *newer.keys)} == {None}
         assert await store.scopes() == {"p": Scope("o", "w")}
+        await store.close()
+
+    run(scenario())
+
+
+def test_what_was_learnt_of_sizes(tmp_path: Path) -> None:
+    """One row a combination and a group; later knowledge takes the place of earlier, and what is old is forgotten."""
+    one, other = Combination("m", (), '{"type":"a"}'), Combination("m", (), '{"type":"b"}')
+    early, late = LearntSize(one), LearntSize(one, Counted(NOW, 5))
+    scale = LearntScale("0123456789abcdef", Scale(weight=1.0, ratio=1.25))
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        await store.apply([SizeRecord("2026-11-02", late), SizeRecord("2026-11-03", scale)])
+        await store.apply([SizeRecord("2026-11-01", early), SizeRecord("2026-11-01", LearntSize(other))])
+        assert await store.sizes() == [LearntSize(other), late, scale]
+        await store.forget("2026-11-02")
+        assert await store.sizes() == [late, scale]
         await store.close()
 
     run(scenario())

@@ -11,6 +11,7 @@ from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Digests, Entry
 from planner.core.records import EntryRecord, Record, encode
+from planner.core.sizes import Learnt
 from planner.stores import Metered, RefusedError, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
@@ -71,6 +72,10 @@ class Shelf:
     async def scopes(self) -> dict[str, Scope]:
         """No scopes."""
         return {}
+
+    async def sizes(self) -> list[Learnt]:
+        """No sizes."""
+        return []
 
     async def hours(self, since: str) -> list[Metered]:
         """No hours."""

@@ -1,0 +1,196 @@
+"""What a plan rests on, with the source and the age of each number: priors, measurements, counts, traffic, settings."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import rich_click as click
+
+from planner.cli.options import USAGE, fail
+from planner.core.catalog import Prior
+from planner.core.conversations import ToolEdit
+from planner.core.rulebook import RuleBook
+from planner.core.sizes import Combination, Learnt, LearntSize, Size, Sizes, combination
+from planner.core.wire import MessagesRequest
+from planner.settings import SettingsError, sqlite_path
+from planner.stores import StoreError
+from planner.stores.sqlite import SqliteStore
+
+OVERRIDDEN: Final = "--set"
+PRIOR: Final = "prior of the catalog"
+COUNTED: Final = "counted by the API with count_tokens"
+SETTINGS_SHOWN: Final = ("code.", "free_hours.", "decision.", "cache.", "haiku55_tier_on", "tool_tokens.")
+ADDS: Final = "input tokens that this edit adds to each iteration"
+
+
+class Believed(msgspec.Struct, frozen=True, kw_only=True):
+    """A quantity as it is believed: 80 % of cases lie from `low` to `high`; `mark` says how sure its source is.
+
+    `at` is how old the number is, RFC 3339, and `age_days` likewise in days; None for what carries no date.
+    """
+
+    name: str
+    low: float
+    likely: float
+    high: float
+    mark: str
+    source: str
+    means: str
+    at: str | None = None
+    age_days: int | None = None
+
+
+class Set(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting that the plan rests on."""
+
+    name: str
+    value: Any
+    mark: str
+    source: str
+    means: str
+
+
+def learnt_in(store: str) -> Sizes:
+    """The sizes that a ledger has learnt; without a ledger, or in one that is too old for them, none."""
+    sizes = Sizes()
+    try:
+        path = sqlite_path(store)
+    except SettingsError as error:
+        fail(str(error), USAGE)
+    if path.is_file():
+        try:
+            sizes.restore(asyncio.run(_read(path)))
+        except StoreError as error:
+            click.echo(f"planner: what {path} has learnt is left out: {error}", err=True)
+    return sizes
+
+
+async def _read(path: Path) -> list[Learnt]:
+    store = await SqliteStore.read(path)
+    try:
+        return await store.sizes()
+    finally:
+        await store.close()
+
+
+def beliefs(
+    request: MessagesRequest, edit: ToolEdit, now: datetime, book: RuleBook, sizes: Sizes
+) -> Iterator[Believed]:
+    """The quantities that expectations rest on: of edits, the one that is made and those that are known of such tools.
+
+    Of tools, those that are declared or would be added.
+    """
+    yield from _edits(request, edit, now, book, sizes)
+    yield from _tools(request, now, book)
+    priors = book.catalog.priors
+    for name in type(priors).__struct_fields__:
+        prior = getattr(priors, name)
+        if isinstance(prior, Prior):
+            yield Believed(
+                name=name,
+                low=prior.low,
+                likely=prior.likely,
+                high=prior.high,
+                mark=prior.mark,
+                source=PRIOR,
+                means=prior.means,
+            )
+
+
+def _edits(request: MessagesRequest, edit: ToolEdit, now: datetime, book: RuleBook, sizes: Sizes) -> Iterator[Believed]:
+    asked = combination(request.model or "", request.tools, edit)
+    keys = [] if edit.empty else [asked]
+    known = [each.key for each in sizes.snapshot() if isinstance(each, LearntSize)]
+    keys += [key for key in known if (key.model, key.declared) == (asked.model, asked.declared) and key not in keys]
+    for key in keys:
+        made = ToolEdit(retypes=key.retypes, append=key.append)
+        size = sizes.of(key, made, book)
+        mark, source = _source(key, size, book, sizes.measured(key))
+        yield Believed(
+            name=f"edit_tokens.{_named(key)}",
+            low=round(size.interval.low, 1),
+            likely=round(size.interval.likely, 1),
+            high=round(size.interval.high, 1),
+            mark=mark,
+            source=source,
+            means=ADDS,
+            at=_text(size.at),
+            age_days=_age(size.at, now),
+        )
+
+
+def _source(key: Combination, size: Size, book: RuleBook, measured: int) -> tuple[str, str]:
+    """The mark of a size, and where it is from."""
+    match size.source:
+        case "count_tokens":
+            return "A", COUNTED
+        case "traffic":
+            return "?", f"learnt from {measured} requests, held together with the catalog's prior"
+        case "settings":
+            types = {f"tool_tokens.{each}" for each in _types(key)}
+            row = next((row for row in book.setting_rows if row.key in types), None)
+            return ("?", "measured") if row is None else (row.mark, f"measured: {row.source}")
+        case "catalog":
+            return "?", PRIOR
+
+
+def _tools(request: MessagesRequest, now: datetime, book: RuleBook) -> Iterator[Believed]:
+    priors = book.catalog.priors
+    templates = {template.type for template in book.catalog.templates if not template.live}
+    types = {tool.type for tool in request.tools} | templates
+    rows = {row.key: row for row in book.setting_rows}
+    for type_, prior in priors.tool_tokens.items():
+        if type_ in types:
+            row = rows.get(f"tool_tokens.{type_}")
+            interval = book.tool_tokens(type_) or prior.interval
+            checked = None if row is None else datetime.combine(row.checked, time(), UTC)
+            yield Believed(
+                name=f"tool_tokens.{type_}",
+                low=interval.low,
+                likely=interval.likely,
+                high=interval.high,
+                mark=prior.mark if row is None else row.mark,
+                source=PRIOR if row is None else f"measured: {row.source}",
+                means=prior.means or "input tokens that the declared tool adds to each iteration",
+                at=_text(checked),
+                age_days=_age(checked, now),
+            )
+
+
+def settings_shown(book: RuleBook) -> Iterator[Set]:
+    """The settings that a plan rests on, with their sources."""
+    for row in book.setting_rows:
+        if row.key.startswith(SETTINGS_SHOWN):
+            source = OVERRIDDEN if row.overridden else row.source
+            yield Set(name=row.key, value=row.value, mark=row.mark, source=source, means=row.means)
+
+
+def dated(each: Believed) -> str:
+    """The source of a number, and its age where it has one."""
+    if each.at is None or each.age_days is None:
+        return each.source
+    days = "today" if each.age_days < 1 else "1 day old" if each.age_days == 1 else f"{each.age_days} days old"
+    return f"{each.source}, {each.at[:10]} ({days})"
+
+
+def _types(key: Combination) -> tuple[str, ...]:
+    """The types that an edit brings."""
+    added = () if key.append is None else (str(msgspec.json.decode(key.append)["type"]),)
+    return (*(retype.type for retype in key.retypes), *added)
+
+
+def _named(key: Combination) -> str:
+    """An edit in a word: `old>new` for a tool that is raised, the type alone for one that is added."""
+    raised = [f"{retype.declared}>{retype.type}" for retype in key.retypes]
+    return "+".join([*raised, *_types(key)[len(raised) :]])
+
+
+def _age(at: datetime | None, now: datetime) -> int | None:
+    return None if at is None else max((now - at).days, 0)
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,87 @@
+"""What edits add to prompts, as this process knows it: learnt from settled requests, and kept at a bounded rate."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+from planner.core.exchange import Exchange
+from planner.core.ledger import Entry
+from planner.core.records import SizeRecord
+from planner.core.rulebook import RuleBook
+from planner.core.sizes import BOUND, Combination, Learnt, Sizes, combination, estimated_prompt
+from planner.core.wire import MessagesRequest
+from planner.proxy.planning import Planned
+from planner.proxy.recorder import Recorder
+
+KEEP_EVERY: Final = timedelta(minutes=1)
+KEPT_AT_ONCE: Final = 64
+"""How often what was learnt is written down, and how much of it: settings of ours, by which a crash costs a minute."""
+LARGEST: Final = 2 * 1024 * 1024
+"""Bytes of body beyond which one request tells too little of a tool to be worth looking through."""
+GROUP_DIGITS: Final = 16
+OK: Final = 200
+
+
+class Sizing:
+    """Feeds the sizes of edits from settled requests, and writes them down."""
+
+    def __init__(self, sizes: Sizes, rules: RuleBook, recorder: Recorder) -> None:
+        self.sizes = sizes
+        self._rules = rules
+        self._recorder = recorder
+        self._kept_at: datetime | None = None
+
+    def restore(self, learnt: Iterable[Learnt]) -> None:
+        """Begin with what an earlier process knew."""
+        self.sizes.restore(learnt)
+
+    def added(self, sent: Planned | None) -> float | None:
+        """Tokens that the edit of a request is believed to have added to each prompt; None where that is not known."""
+        key = None if sent is None else self._key(sent)
+        if sent is None or key is None:
+            return None
+        return self.sizes.of(key, sent.plan.tool_edit, self._rules).interval.likely
+
+    def observe(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
+        """Learn from a request and its first prompt; what tells nothing of sizes is left out."""
+        key, request, metered = self._key(sent), sent.request, exchange.metered
+        first = None if metered is None else metered.first
+        if key is None or request is None or first is None or entry.status != OK or len(request.body) > LARGEST:
+            return
+        estimate = estimated_prompt(request, self._rules)
+        if estimate is None:
+            return
+        now, edited = datetime.fromisoformat(entry.at), not sent.plan.tool_edit.empty
+        group = group_of(request, entry.principal)
+        self.sizes.observe(key, estimate, first.prompt, now, edited=edited, group=group)
+        if self._kept_at is None or now - self._kept_at >= KEEP_EVERY:
+            self._kept_at = now
+            self.keep(now, KEPT_AT_ONCE)
+
+    def count(self, key: Combination, tokens: int, now: datetime) -> None:
+        """Learn what the API counted, and write it down."""
+        self.sizes.count(key, tokens, now)
+        self.keep(now, KEPT_AT_ONCE)
+
+    def keep(self, now: datetime, most: int = 2 * BOUND) -> None:
+        """Write down what changed since the last time, at most so much; all there is where nothing is said."""
+        at = now.isoformat(timespec="microseconds")
+        for learnt in self.sizes.changes(most):
+            self._recorder.remember(SizeRecord(at, learnt))
+
+    def _key(self, sent: Planned) -> Combination | None:
+        """The combination of a request; None for one that has none: no code, or a model that the catalog lacks."""
+        request = sent.request
+        if request is None or request.model is None or self._rules.catalog.model(request.model) is None:
+            return None
+        if not any(tool.family == "code_execution" for tool in request.tools):
+            return None
+        return combination(request.model, request.tools, sent.plan.tool_edit)
+
+
+def group_of(request: MessagesRequest, principal: str) -> str:
+    """A digest of what requests share whose bytes and tokens hang together alike: who, model, kinds of tools."""
+    kinds = sorted({tool.type or "" for tool in request.tools})
+    said = "\0".join(("planner-group", principal, request.model or "", *kinds))
+    return sha256(said.encode()).hexdigest()[:GROUP_DIGITS]

@@ -1,0 +1,166 @@
+"""Sizes of edits as a running process learns and keeps them."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from planner.core.conversations import ToolEdit
+from planner.core.sizes import Combination, LearntSize, Sizes
+from planner.proxy.sizing import KEEP_EVERY, group_of
+from planner.stores.sqlite import SqliteStore
+from tests.doubles.deciding import CLIENT_TOOL, NEWER_CODE, USER, ask, body
+from tests.doubles.messages import usage
+from tests.doubles.proxy import run
+from tests.doubles.simulated import planning, rules, simulating
+from tests.identity.agent import world
+from tests.proxy.test_learning import FRESH, GOING_ON, Told, told
+from tests.proxy.test_planning import CALLER
+
+ALWAYS = {
+    "policies/shipped.yaml": (
+        "policies:\n  - name: always\n    why: A test.\n    mode: enforce\n"
+        "    then: {bundle: always, tool_version: keep, container: conversation}\n"
+    )
+}
+WATCHED = msgspec.structs.replace(CALLER, mode="observe")
+IMAGE = [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "https://example.com/i"}}]}]
+
+
+async def answered(here: Told, sent: bytes, **members: Any) -> None:
+    """A request and its answer of one iteration."""
+    here.answer(await here.send(sent), **({"usage": usage(input_tokens=4_000)} | members))
+
+
+def scales(sizes: Sizes) -> int:
+    """How many groups have taught their scale."""
+    return sum(not isinstance(each, LearntSize) for each in sizes.snapshot())
+
+
+def samples(sizes: Sizes) -> int:
+    """How many edited requests have taught."""
+    return sum(len(each.samples) for each in sizes.snapshot() if isinstance(each, LearntSize))
+
+
+def test_untouched_and_edited_requests_teach(tmp_path: Path) -> None:
+    """A group and its model learn their scale, an edit its size."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        sizes = here.mind.sizing.sizes
+        planned = await here.send(FRESH)
+        assert not planned.plan.tool_edit.empty
+        here.answer(planned)
+        assert (scales(sizes), samples(sizes)) == (0, 1)
+        here.answer(await here.send(body(tools=[NEWER_CODE], system="Wait."), WATCHED))
+        assert (scales(sizes), samples(sizes)) == (2, 1)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("sent", "members"),
+    [
+        (body(tools=[CLIENT_TOOL]), {}),
+        (body(tools=[NEWER_CODE], model="claude-of-tomorrow"), {}),
+        (body(tools=[NEWER_CODE], messages=IMAGE), {}),
+        (body(tools=[NEWER_CODE], thread={"type": "continue", "previous_message_id": "msg_0"}), {}),
+        (FRESH, {"status": 500}),
+        (FRESH, {"usage": None}),
+    ],
+    ids=["no code", "unknown model", "image", "thread", "error", "no usage"],
+)
+def test_what_tells_nothing_of_sizes(tmp_path: Path, sent: bytes, members: dict[str, Any]) -> None:
+    """It is left out."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        await answered(here, sent, **members)
+        assert here.mind.sizing.sizes.snapshot() == ()
+
+    run(scenario())
+
+
+def test_it_is_written_down_at_a_bounded_rate(tmp_path: Path) -> None:
+    """At once, then once a minute; the rest when the process ends."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        store, sizing = here.mind.store, here.mind.sizing
+
+        async def kept() -> list[Any]:
+            await here.mind.flush()
+            return list(store.learnt.values())
+
+        await answered(here, FRESH)
+        first = await kept()
+        assert first != []
+        here.at += timedelta(seconds=5)
+        await answered(here, GOING_ON)
+        assert await kept() == first
+        here.at += KEEP_EVERY
+        await answered(here, FRESH)
+        later = await kept()
+        assert later != first
+        here.at += timedelta(seconds=5)
+        await answered(here, FRESH)
+        sizing.keep(here.at)
+        again = Sizes()
+        again.restore(await kept())
+        assert sorted(map(repr, again.snapshot())) == sorted(map(repr, sizing.sizes.snapshot()))
+
+    run(scenario())
+
+
+def test_nothing_is_believed_of_what_has_no_combination(tmp_path: Path) -> None:
+    """The rules alone price such a request without its edit."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        assert here.mind.sizing.added(None) is None
+        assert here.mind.sizing.added(await here.send(body(tools=[CLIENT_TOOL]))) is None
+        assert here.mind.learning.added(await here.send(FRESH)) == 40  # as a setting of these rules says
+
+    run(scenario())
+
+
+def test_a_group_is_who_asks_which_model_with_which_kinds_of_tools() -> None:
+    """Not what is said."""
+    one = ask(tools=[NEWER_CODE, CLIENT_TOOL], messages=[USER, USER])
+    other = ask(tools=[CLIENT_TOOL, NEWER_CODE, CLIENT_TOOL])
+    assert group_of(one, "a") == group_of(other, "a")
+    assert group_of(one, "a") != group_of(one, "b")
+    assert group_of(one, "a") != group_of(ask(tools=[NEWER_CODE]), "a")
+    assert len(group_of(one, "a")) == 16
+
+
+def test_traffic_alone_teaches_the_size(tmp_path: Path) -> None:
+    """Against the simulator, without a key: what is learnt is near what its tool has, and outlives the process."""
+
+    async def main() -> None:
+        book = rules(ALWAYS)
+        async with simulating() as (simulator, url):
+            async with planning(tmp_path, simulator, url, book=book) as planner, world(planner) as here:
+                await here.introduce()
+                for number in range(12):
+                    agent = here.agent(system=f"Line {number}. " * (100 + 90 * number))
+                    agent.headers["planner-mode"] = "observe" if number < 6 else "plan"
+                    assert (await agent.say("hello")).edited == (number >= 6)
+                await planner.entries(12)
+            reader = await SqliteStore.read(planner.store)
+            sizes = Sizes()
+            sizes.restore(await reader.sizes())
+            await reader.close()
+            (key,) = [each.key for each in sizes.snapshot() if isinstance(each, LearntSize)]
+            size = sizes.of(key, ToolEdit(append=key.append), book)
+            assert size.source == "traffic"
+            assert sizes.measured(key) == 6
+            assert size.interval.likely == pytest.approx(4_930, rel=0.03)
+            assert size.interval.high - size.interval.low < 1_000
+            assert json.loads(key.append or "")["type"] == "web_fetch_20260318"
+            assert Combination(key.model, key.declared, key.append) == key
+
+    run(main())
