@@ -17,7 +17,6 @@ from planner.core.sizes import Combination, Learnt, LearntSize, Size, Sizes, com
 from planner.core.wire import MessagesRequest
 from planner.settings import SettingsError, sqlite_path
 from planner.stores import StoreError
-from planner.stores.sqlite import SqliteStore
 
 OVERRIDDEN: Final = "--set"
 PRIOR: Final = "prior of the catalog"
@@ -69,6 +68,8 @@ def learnt_in(store: str) -> Sizes:
 
 
 async def _read(path: Path) -> list[Learnt]:
+    from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - the other commands start faster without it
+
     store = await SqliteStore.read(path)
     try:
         return await store.sizes()
