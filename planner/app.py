@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 from planner import log as logs
 from planner.clock import Clock, Ids, RandomIds, SystemClock
 from planner.core.allowance import Allowance
+from planner.core.experience import Experience
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import Sizes
@@ -26,11 +27,11 @@ from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
 from planner.proxy.learning import Learning
+from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.recorder import Recorder
-from planner.proxy.sizing import Sizing
 from planner.settings import Settings, sqlite_path
 from planner.stores import Store
 from planner.stores.journal import Journal
@@ -121,9 +122,10 @@ class App:
             memory, hours = Memory(store), Hours(self._rules.settings.free_hours)
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
-            sizing = Sizing(Sizes(), self._rules, recorder)
+            experience = Experience(Sizes())
+            lessons = Lessons(experience, self._rules, recorder)
             await memory.load()
-            sizing.restore(await store.sizes())
+            lessons.restore(await store.learnt())
             since = remembered(self._clock.now())
             hours.restore(await store.hours(since.isoformat(timespec="microseconds")))
             tasks = Tasks(self._task_failed)
@@ -134,10 +136,10 @@ class App:
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
             )
             opened.push_async_callback(upstream.close)
-            opened.callback(self._keep, sizing)
+            opened.callback(self._keep, lessons)
             if settings.calibration_key is not None:
                 calibrating = tasks.start(
-                    "calibration", self._calibration(sizing, upstream, settings.calibration_key).run()
+                    "calibration", self._calibration(lessons, upstream, settings.calibration_key).run()
                 )
                 opened.callback(calibrating.cancel)
             self._export(writer, memory, hours)
@@ -147,12 +149,13 @@ class App:
                     rules=self._rules,
                     memory=memory,
                     hours=hours,
+                    experience=experience,
                     metrics=self.metrics,
                     log=self.log,
                     stop=_stop(settings),
                     budget=settings.decide_timeout,
                 ),
-                learning=Learning(memory, hours, recorder, sizing),
+                learning=Learning(memory, hours, recorder, lessons),
                 recorder=recorder,
                 metrics=self.metrics,
                 hours=hours,
@@ -166,9 +169,9 @@ class App:
             opened.callback(self._close)
             yield
 
-    def _calibration(self, sizing: Sizing, upstream: Upstream, key: str) -> Calibration:
+    def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(
-            sizing=sizing,
+            lessons=lessons,
             upstream=upstream,
             key=key,
             clock=self._clock,
@@ -178,9 +181,9 @@ class App:
             pause=self._settings.calibration_pause,
         )
 
-    def _keep(self, sizing: Sizing) -> None:
+    def _keep(self, lessons: Lessons) -> None:
         """Write down what was learnt since the last time."""
-        sizing.keep(self._clock.now())
+        lessons.keep(self._clock.now())
 
     def _close(self) -> None:
         self._forward = None

@@ -13,7 +13,7 @@ from planner.cli.options import USAGE, fail
 from planner.core.catalog import Prior
 from planner.core.conversations import ToolEdit
 from planner.core.rulebook import RuleBook
-from planner.core.sizes import Combination, Learnt, LearntSize, Size, Sizes, combination
+from planner.core.sizes import Combination, Learnt, LearntScale, LearntSize, Size, Sizes, combination
 from planner.core.wire import MessagesRequest
 from planner.settings import SettingsError, sqlite_path
 from planner.stores import StoreError
@@ -72,7 +72,7 @@ async def _read(path: Path) -> list[Learnt]:
 
     store = await SqliteStore.read(path)
     try:
-        return await store.sizes()
+        return [each for each in await store.learnt() if isinstance(each, LearntSize | LearntScale)]
     finally:
         await store.close()
 

@@ -4,18 +4,28 @@ Free since 2026-02-17 when a web tool of version 20260209 or later is in the req
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing, checked 2026-11-22.
 """
 
+from typing import Final
+
 import msgspec
 
 from planner.core.catalog import Catalog, Interval
 from planner.core.conversations import Retype, ToolEdit, names_callers, tools_under
-from planner.core.expectation import Expectation
+from planner.core.expectation import Expectation, draws
 from planner.core.facts import Facts
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import BundleRule, Rulings
+from planner.core.sizes import combination
 from planner.core.version import code_tool, lift, obstacle
 from planner.core.wire import MessagesRequest, Tool
 from planner.core.worth import Added, risk, weigh
+
+
+FEWEST_BEFORE_A_TRIAL: Final = 3.0
+"""Conversations of an agent before one is edited to learn a size: what is seen once may never come again. Ours."""
+
+KNOWN_WITHIN: Final = 0.2
+"""A size whose interval is narrower than this share of it is known well enough. Ours."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -75,19 +85,25 @@ def _judge(
     candidate = reason or _candidate(request, book, rulings, rule)
     if not isinstance(candidate, Candidate):
         return _declined(candidate, policy)
+    key = combination(request.model or "", request.tools, candidate.edit)
+    if facts.sizes is not None:
+        size = facts.sizes.of(key, candidate.edit, book)
+        candidate = msgspec.structs.replace(candidate, tokens=size.interval)
     reason = risk(request, facts, book, candidate.tokens)
     if reason is not None:
         return _declined(reason, policy)
     keeps = book.settings.cache.web_tool_change_keeps_tools and candidate.lifted is None
     added = Added(candidate.tokens, inert=candidate.edit.append is not None, keeps_cache=keeps)
     expectation = weigh(request, facts, book, rulings, added)
+    why = Reason.POLICY if rule.act == "always" else None
     if rule.act == "when-cheaper":
         reason = _not_cheaper(facts, book, expectation)
+        if reason is not None and _worth_trying(reason, facts, book, candidate, expectation):
+            reason, why = None, Reason.TRIAL
         if reason is not None:
             return _declined(reason, policy, expectation)
     if facts.undecided is not None:
         return Verdict(Decision(Action.BUNDLE, Outcome.SHADOW, facts.undecided, policy), None, expectation)
-    why = Reason.POLICY if rule.act == "always" else None
     return Verdict(Decision(Action.BUNDLE, Outcome.APPLIED, why, policy), candidate, expectation)
 
 
@@ -173,16 +189,46 @@ def _upgrade(request: MessagesRequest, book: RuleBook, *, nested: bool) -> tuple
 
 
 def _not_cheaper(facts: Facts, book: RuleBook, expectation: Expectation | None) -> Reason | None:
-    """Why a bundle is not made for its price; None when it is likely enough to be cheaper."""
-    if not facts.allowance.known:
+    """Why a bundle is not made for its price; None when it is likely enough to be cheaper.
+
+    Where the prefix is bundled and warm already, nothing is gained by leaving it until untouched is the cheaper side
+    with its re-write: so a decision does not swing with every request that is learnt from.
+    """
+    hours = facts.allowance
+    going_on = facts.epoch is not None and facts.epoch.edited and facts.epoch.bundled is not None
+    if not going_on and not hours.known:
         return Reason.ALLOWANCE_UNKNOWN
-    if facts.allowance.probability == 0:
+    if not going_on and hours.probability == 0:
         return Reason.BELOW_ALLOWANCE
     if expectation is None:
         return Reason.NO_PRICE
     if expectation.planned >= expectation.untouched:
-        return Reason.NOT_WORTH_IT
+        return Reason.NOT_WORTH_IT if hours.probability > 0 else Reason.BELOW_ALLOWANCE
+    if going_on:
+        return None
     return Reason.UNCERTAIN if expectation.probability < book.settings.decision.confidence else None
+
+
+def _worth_trying(
+    reason: Reason, facts: Facts, book: RuleBook, candidate: Candidate, expectation: Expectation | None
+) -> bool:
+    """Whether to edit one conversation for what it tells: how many tokens the edit adds on this model.
+
+    That number is the same for every agent, and nobody publishes it. It is worth learning when the gain turns on it,
+    and when the conversations that will come (as many as have come) would gain more by it than this one may lose.
+    """
+    if expectation is None or facts.trying or reason not in {Reason.NOT_WORTH_IT, Reason.UNCERTAIN}:
+        return False
+    tokens, begun = candidate.tokens, facts.learnt.begun
+    if not book.settings.decision.trials or facts.sizes is None or begun < FEWEST_BEFORE_A_TRIAL:
+        return False
+    if tokens.high - tokens.low < KNOWN_WITHIN * tokens.likely:
+        return False
+    gain = expectation.untouched - expectation.planned
+    chances = draws(tokens, 0)
+    gains = (gain + (tokens.likely - each) * expectation.each_token for each in chances)
+    hoped = sum(max(each, 0.0) for each in gains) / len(chances) - max(gain, 0.0)
+    return hoped * begun > max(-gain, 0.0)
 
 
 def _declined(reason: Reason, policy: str | None, expectation: Expectation | None = None) -> Verdict:

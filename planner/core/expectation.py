@@ -1,9 +1,14 @@
 """What a conversation is expected to cost with and without a bundle: estimates, so floats, rounded once into a plan.
 
-What is believed of an agent are intervals. Both sides are priced in 101 *worlds*, each a draw of every belief at once;
-the worlds are the same for every decision, so the same inputs give the same answer, and a dearer input never a cheaper
-one. The probability of a gain is the share of worlds in which the edited conversation is cheaper: it speaks of what is
-not known of the agent, not of the luck of a single conversation, which evens out over many.
+What is believed of an agent are intervals, and what its own requests have shown. Both sides are priced in 101 *worlds*,
+each a draw of every belief at once; the worlds are the same for every decision, so the same inputs give the same
+answer, and a dearer input never a cheaper one. The probability of a gain is the share of worlds in which the edited
+conversation is cheaper: it speaks of what is not known of the agent, not of the luck of a single conversation, which
+evens out over many.
+
+What is learnt speaks of requests: how many container seconds one bills on average, how many iterations it takes, how
+often it finds its cache cold. So bursts, pauses and files need no model of their own; until something is learnt, such a
+model makes the same numbers from the catalog's priors.
 
 The worlds are a Korobov lattice, points that fill a cube evenly: P. L'Ecuyer and C. Lemieux, "Variance Reduction via
 Lattice Rules", Management Science 46, 2000. Its generator was chosen among all so that any two and any three beliefs
@@ -12,12 +17,14 @@ left out.
 """
 
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Final
 
 import msgspec
 
 from planner.core.catalog import Interval
 from planner.core.prices import Rates, Tier
+from planner.core.profile import UNKNOWN, UNLEARNT, Estimate, Learnt
 
 WORLDS: Final = 101
 GENERATOR: Final = 18
@@ -75,7 +82,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         prompt_tokens: of the first iteration, without what the edit adds.
         cached: whether a breakpoint lies behind `tools`, so that an added tool is cached; for `cache_seconds`.
         long_cache: whether that cache is of the kind that lives an hour.
-        warm_tokens: tokens of the prefix that are in the cache now, `warm_edited` with the edit, else without it.
+        cached_tokens: of the prompt, those that lie in front of the breakpoint; None for all of them.
+        warm_plain, warm_bundled: tokens of the prefix that are in the cache now, without and with the edit; None where
+            that side is cold. A side that is cold while the other is warm is written anew.
+        begun: conversations that have begun on the warm prefix already: as many more are expected at least.
+        dear_plain, dear_bundled: share of prompt tokens that the longer prompt's tier prices, without and with the edit.
     """
 
     rates: Rates
@@ -94,46 +105,59 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
     long_cache: bool = False
     cache_seconds: float = 300.0
-    warm_tokens: int = 0
-    warm_edited: bool = False
+    cached_tokens: float | None = None
+    warm_plain: int | None = None
+    warm_bundled: int | None = None
+    begun: int = 0
+    dear_plain: Estimate = UNKNOWN
+    dear_bundled: Estimate = UNKNOWN
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """Expected nano-dollars of a conversation on both sides, and how likely the planned side is the cheaper one."""
+    """Expected nano-dollars of a conversation on both sides, and how likely the planned side is the cheaper one.
+
+    `each_token` is what the planned side costs for each token that the edit adds, in nano-dollars.
+    """
 
     untouched: float
     planned: float
     probability: float
+    each_token: float = 0.0
 
 
 class World(msgspec.Struct, frozen=True):
-    """One draw of every belief; `iterations`, `requests` and `conversations` are 1 or more."""
+    """One draw of every belief; `samples`, `billed` and `cold` are of one request, the last two without the edit.
+
+    `cached` is the share of requests whose prompt finds a cache or makes one.
+    """
 
     tokens: float
-    chance: float
-    seconds: float
-    pause: float
-    iterations: float
     growth: float
     requests: float
     conversations: float
+    samples: float
+    billed: float
+    cold: float
+    cached: float
+    output: float = 0.0
 
 
-def expect(beliefs: Beliefs, terms: Terms) -> Expectation:
+def expect(beliefs: Beliefs, terms: Terms, learnt: Learnt = UNLEARNT) -> Expectation:
     """Price both sides in every world."""
-    untouched = planned = 0.0
+    untouched = planned = each = 0.0
     cheaper = 0
-    for world in worlds(beliefs):
+    for world in worlds(beliefs, terms, learnt):
         dear, cheap = price(world, beliefs, terms)
         untouched += dear
         planned += cheap
         cheaper += cheap < dear
+        each += _each_token(world, terms)
     scale = WORLDS * PICO_PER_NANO
-    return Expectation(untouched / scale, planned / scale, cheaper / WORLDS)
+    return Expectation(untouched / scale, planned / scale, cheaper / WORLDS, each / scale)
 
 
-def worlds(beliefs: Beliefs) -> list[World]:
-    """Every world of these beliefs."""
+def worlds(beliefs: Beliefs, terms: Terms, learnt: Learnt = UNLEARNT) -> list[World]:
+    """Every world of these beliefs. What is learnt of a quantity varies with what is believed of its chief cause."""
     intervals = (
         beliefs.tokens,
         beliefs.code_probability,
@@ -145,32 +169,55 @@ def worlds(beliefs: Beliefs) -> list[World]:
         _one_or_more(beliefs.conversations),
     )
     columns = [draws(interval, column) for column, interval in enumerate(intervals)]
-    return [World(*values) for values in zip(*columns, strict=True)]
+    errors = [normals(column) for column in range(len(intervals))]
+    return [_world(values, z, terms, learnt) for values, z in zip(zip(*columns), zip(*errors), strict=True)]
+
+
+def _world(values: tuple[float, ...], z: tuple[float, ...], terms: Terms, learnt: Learnt) -> World:
+    tokens, chance, seconds, pause, iterations, growth, asked, begun = values
+    requests = max(learnt.turns.at(asked, z[6]), 1.0)
+    conversations = max(learnt.conversations.at(begun, z[7]), 1.0, terms.begun)
+    warm = terms.warm_plain is not None or terms.warm_bundled is not None
+    writes = (0.0 if warm else 1 / conversations) + (requests - 1 if pause >= terms.cache_seconds else 0.0)
+    billed = container_seconds(chance, seconds, pause, requests, terms) / requests
+    return World(
+        tokens=tokens,
+        growth=growth,
+        requests=requests,
+        conversations=conversations,
+        samples=max(learnt.samples.at(1 + chance * (iterations - 1), z[4]), 1.0),
+        billed=learnt.billed.at(billed, z[1]),
+        cold=min(learnt.cold.at(writes / requests, z[3]), 1.0),
+        cached=min(learnt.cached.at(1.0, z[2]), 1.0) if terms.cached else 0.0,
+        output=0.0 if terms.over is None else learnt.output.at(0.0),
+    )
 
 
 def price(world: World, beliefs: Beliefs, terms: Terms) -> tuple[float, float]:
     """Pico-dollars of one world's conversation: untouched, planned."""
-    container = container_seconds(world, terms) / SECONDS_PER_HOUR * terms.hour
-    untouched = _tokens(world, terms, 0.0, warm=not terms.warm_edited) + container
-    planned = _tokens(world, terms, world.tokens, warm=terms.warm_edited) + _futile(world, beliefs, terms)
+    container = world.billed * world.requests / SECONDS_PER_HOUR * terms.hour
+    again = _rewritten(terms.warm_plain, terms.warm_bundled)
+    untouched = _tokens(world, terms, 0.0, again, terms.dear_plain) + container
+    again = _rewritten(terms.warm_bundled, terms.warm_plain)
+    planned = _tokens(world, terms, world.tokens, again, terms.dear_bundled) + _futile(world, beliefs, terms)
     return untouched, planned + container if terms.counts_when_free else planned
 
 
-def container_seconds(world: World, terms: Terms) -> float:
-    """Billed container time of the conversation, were its code not free.
+def container_seconds(chance: float, seconds: float, pause: float, requests: float, terms: Terms) -> float:
+    """Billed container time of a conversation of which nothing is learnt, were its code not free.
 
     A conversation of which one more request may always come has as many as are believed on average; that at least one
     of them runs code then has the probability `n p / (1 + (n - 1) p)`.
     """
-    running = world.requests * world.chance
-    loading = {"none": 0.0, "first": 1.0, "all": world.requests}[terms.preloads]
+    running = requests * chance
+    loading = {"none": 0.0, "first": 1.0, "all": requests}[terms.preloads]
     least = terms.minimum_seconds
-    if terms.per_request or not terms.threaded or (world.requests > 1 and world.pause >= SESSION_SECONDS):
-        return running * max(least, world.seconds) + loading * (1 - world.chance) * least
-    opened = 1.0 if loading else running / (1 + (world.requests - 1) * world.chance)
-    used = world.seconds * running
+    if terms.per_request or not terms.threaded or (requests > 1 and pause >= SESSION_SECONDS):
+        return running * max(least, seconds) + loading * (1 - chance) * least
+    opened = 1.0 if loading else running / (1 + (requests - 1) * chance)
+    used = seconds * running
     if terms.idle_bills:
-        used += world.pause * (world.requests - 1) * opened
+        used += pause * (requests - 1) * opened
     if terms.covered_seconds:
         return max(used - opened * terms.covered_seconds, 0.0)
     return max(used, opened * least)
@@ -192,44 +239,79 @@ def _draws(low: float, likely: float, high: float, column: int) -> tuple[float, 
     return tuple(_quantile(low, likely, high, (place + 0.5) / WORLDS) for place in places)
 
 
+def normals(column: int) -> tuple[float, ...]:
+    """Standard normal draws in all worlds, in step with the belief of that column."""
+    return _normals(column)
+
+
+@lru_cache(maxsize=16)
+def _normals(column: int) -> tuple[float, ...]:
+    step, standard = GENERATOR**column, NormalDist()
+    return tuple(standard.inv_cdf(((row * step + WORLDS // 2) % WORLDS + 0.5) / WORLDS) for row in range(WORLDS))
+
+
 def _quantile(low: float, likely: float, high: float, share: float) -> float:
     if share < _MIDDLE:
         return low + (likely - low) * max(share - _LOW, 0.0) / (_MIDDLE - _LOW)
     return likely + (high - likely) * min((share - _MIDDLE) / (_HIGH - _MIDDLE), 1.0)
 
 
-def _tokens(world: World, terms: Terms, added: float, *, warm: bool) -> float:
+def _rewritten(here: int | None, there: int | None) -> int | None:
+    """Tokens that are warm on the other side alone, and so must be written on this one; None where nothing must."""
+    return there if here is None else None
+
+
+def _tokens(world: World, terms: Terms, added: float, rewritten: int | None, dearer: Estimate) -> float:
     """Pico-dollars of every prompt of the conversation, with `added` tokens in each.
 
-    The definitions and what came first are written to the cache once by the first conversation that shares them, again
-    after each pause that outlives it, and read by all other iterations. `warm` says that a cache is there for this
-    side; the other side then writes it again.
+    The definitions and what came first are written to the cache by the share of requests that find it cold, and read by
+    all other iterations. What must be rewritten because only the other side is warm is written once, and shared by the
+    conversations to come. A longer prompt's tier prices the share of tokens that requests have shown (`dearer`), or that
+    lie beyond it by the length of the conversation; of output, only what the tier makes dearer differs between the sides.
     """
-    samples = world.requests * (1 + world.chance * (world.iterations - 1))
+    samples = world.requests * world.samples
     prompt, grown = terms.prompt_tokens + added, world.growth * (samples - 1)
     total = samples * (prompt + grown / 2)
-    written = 0.0
-    if terms.cached:
-        if not terms.warm_tokens:
-            written = prompt / world.conversations
-        elif not warm:
-            written = (terms.warm_tokens + added) / world.conversations
-        if world.pause >= terms.cache_seconds:
-            written += prompt * (world.requests - 1)
-    usual = _at(terms.rates, terms, written, total)
+    held = written = 0.0
+    if world.cached:
+        front = prompt if terms.cached_tokens is None else terms.cached_tokens + added
+        held = total if terms.cached_tokens is None else min(samples * front, total)
+        written = world.cold * world.requests * front
+        if rewritten is not None:
+            written += (rewritten + added) / world.conversations
+    usual = _at(terms.rates, terms, world.cached, (written, held, total))
     if terms.over is None:
         return usual
     dear = _long_share(terms.over.prompt_tokens, prompt, grown, samples / world.requests if terms.summed else 1.0)
-    return usual if dear == 0 else (1 - dear) * usual + dear * _at(terms.over.rates, terms, written, total)
+    dear = min(dearer.at(dear), 1.0)
+    if dear == 0:
+        return usual
+    wrote = world.output * world.requests * (terms.over.rates.output - terms.rates.output) * terms.factor
+    return (1 - dear) * usual + dear * (_at(terms.over.rates, terms, world.cached, (written, held, total)) + wrote)
 
 
-def _at(rates: Rates, terms: Terms, written: float, total: float) -> float:
-    """Pico-dollars of so many prompt tokens, of which some are written to the cache."""
-    if not terms.cached:
-        return total * rates.input * terms.factor
+def _each_token(world: World, terms: Terms) -> float:
+    """Pico-dollars of one more token in the definitions of the planned side, at the usual rates."""
+    samples = world.requests * world.samples
+    written = world.cold * world.requests
+    if _rewritten(terms.warm_bundled, terms.warm_plain) is not None:
+        written += 1 / world.conversations
+    return _at(terms.rates, terms, world.cached, (written, samples, samples))
+
+
+def _at(rates: Rates, terms: Terms, share: float, tokens: tuple[float, float, float]) -> float:
+    """Pico-dollars of prompt tokens: those written to a cache, those in front of the breakpoint, and all of them.
+
+    `share` is the share of requests that are cached at all; the rest pays for plain input.
+    """
+    written, held, total = tokens
+    plain = total * rates.input
+    if not share:
+        return plain * terms.factor
     write = rates.cache_write_1h if terms.long_cache else rates.cache_write_5m
-    read = total - written if total > written else 0.0
-    return (written * write + read * rates.cache_read) * terms.factor
+    read = held - written if held > written else 0.0
+    kept = written * write + read * rates.cache_read + (total - held) * rates.input
+    return (share * kept + (1 - share) * plain) * terms.factor
 
 
 def _long_share(threshold: float, prompt: float, grown: float, iterations: float) -> float:
@@ -250,5 +332,6 @@ def _futile(world: World, beliefs: Beliefs, terms: Terms) -> float:
     """Pico-dollars of calls of the added tool that reach nothing: their output, and one more iteration each."""
     calls = world.requests * beliefs.futile_probability
     rates = terms.rates
-    prompt = (terms.prompt_tokens + world.tokens) * (rates.cache_read if terms.cached else rates.input)
+    each = world.cached * rates.cache_read + (1 - world.cached) * rates.input
+    prompt = (terms.prompt_tokens + world.tokens) * each
     return calls * (beliefs.futile_tokens * rates.output + prompt) * terms.factor

@@ -7,18 +7,33 @@ import msgspec
 from planner.core.allowance import Allowance
 from planner.core.containers import Lease
 from planner.core.conversations import Conversation, Scope
+from planner.core.conversations import begins as request_begins
+from planner.core.epochs import Epoch
+from planner.core.profile import UNLEARNT, Learnt
 from planner.core.reasons import Reason
+from planner.core.sizes import Sizes
+from planner.core.wire import MessagesRequest
 
 
-class Epoch(msgspec.Struct, frozen=True):
-    """What is known of a prefix whose prompt cache may be warm.
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a request's first prompt is, as far as can be told before it is counted, in tokens.
 
-    `edited` says under which of the two it was written, with our edit or without; `cached_tokens` how many it holds.
+    Attributes:
+        tokens: likely.
+        fewest, most: bounds, by which a request is kept from an edge.
+        marked: whether a cache breakpoint lies behind `tools`, so that a tool put last is cached as well.
+        long: whether the cache is of the kind that lives an hour.
+        cached: tokens in front of the last breakpoint; None where nobody counted them.
+        files: whether files are loaded into its container.
     """
 
-    edited: bool
-    cached_tokens: int
-    last_seen: datetime
+    tokens: float
+    fewest: float
+    most: float
+    marked: bool = False
+    long: bool = False
+    cached: float | None = None
+    files: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +50,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         conversation: what is remembered of this conversation.
         lease: the turn that this request goes on from, and the state of its container.
         by_session: whether that turn was found by the caller's `planner-session`, not by what the request continues.
+        begins: whether a conversation begins; None for what the request itself tells.
+        prompt: how long the first prompt is; None for what the request itself tells.
         epoch: the warm prefix that this request falls on.
+        learnt: what the agent's own requests have shown.
+        sizes: what is known of the tokens that edits add; None for what the rule book says.
+        trying: whether an edit is being tried on this model already, to learn its size.
         allowance: the organization's free hours.
         input_tokens_left: what the API last said of the caller's input rate limit; None when it has not.
         root, prefix: digests of this request.
@@ -55,8 +75,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     off: bool = False
     conversation: Conversation | None = None
     lease: Lease | None = None
+    begins: bool | None = None
+    prompt: Prompt | None = None
     epoch: Epoch | None = None
+    learnt: Learnt = UNLEARNT
+    sizes: Sizes | None = None
+    trying: bool = False
     allowance: Allowance
     input_tokens_left: int | None = None
     root: str = ""
     prefix: str = ""
+
+
+def begins(request: MessagesRequest, facts: Facts) -> bool:
+    """Whether a conversation begins with this request, as far as is known."""
+    return request_begins(request) if facts.begins is None else facts.begins

@@ -11,8 +11,9 @@ from typing import Final
 import msgspec
 
 from planner.core import bundle, threading, version
-from planner.core.conversations import Conversation, ToolEdit, begins, continues_thread, repeat, tools_under
-from planner.core.facts import Facts
+from planner.core.conversations import Conversation, ToolEdit, continues_thread, repeat, tools_under
+from planner.core.conversations import begins as request_begins
+from planner.core.facts import Facts, begins
 from planner.core.ledger import Expected
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
@@ -74,7 +75,7 @@ def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
         edits=tuple(draft.edits),
         decisions=(*decided, draft.container, *draft.shadows),
         tool_edit=draft.tool_edit,
-        conversation=known if known is not None and _is(known, request, draft) else _new(request, facts, draft, free),
+        conversation=known if known is not None and _is(known, request, facts, draft) else _new(request, facts, draft, free),
         expected=draft.expected,
         free=free,
     )
@@ -82,7 +83,7 @@ def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
 
 def unedited(request: MessagesRequest, root: str, prefix: str, principal: str, plan: Plan) -> Plan:
     """A plan that leaves a request alone, with the conversation that begins so: no edit is to come in its middle."""
-    if not begins(request):
+    if not request_begins(request):
         return plan
     why = plan.decisions[0].reason
     known = Conversation(
@@ -96,9 +97,9 @@ def unedited(request: MessagesRequest, root: str, prefix: str, principal: str, p
     return msgspec.structs.replace(plan, conversation=known)
 
 
-def _is(known: Conversation, request: MessagesRequest, draft: Draft) -> bool:
+def _is(known: Conversation, request: MessagesRequest, facts: Facts, draft: Draft) -> bool:
     """Whether this is the known conversation; one that begins like it and is left alone is another."""
-    return not begins(request) or known.edit == draft.tool_edit
+    return not begins(request, facts) or known.edit == draft.tool_edit
 
 
 def _new(request: MessagesRequest, facts: Facts, draft: Draft, free: bool) -> Conversation:  # noqa: FBT001 - private
@@ -134,7 +135,7 @@ def plan_tools(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: 
         _leave(draft, Reason.OFF)
     elif facts.conversation is not None:
         _repeat(request, facts, facts.conversation, book, draft)
-    elif not begins(request):
+    elif not begins(request, facts):
         _leave(draft, Reason.THREAD_CONTINUATION if continues_thread(request) else Reason.MID_CONVERSATION)
     else:
         _decide(request, facts, book, rulings, draft)

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     SUBSCRIPTION = "subscription", "Traffic that is not billed by the token is never edited."
     THREAD_CONTINUATION = "thread-continuation", "A message thread goes on; nothing may be added to it."
     TIME_BUDGET = "time-budget", "Deciding took longer than its budget."
+    TRIAL = "trial", "Edited once to learn how many tokens the tool adds on this model, since the gain turns on it."
     UNCERTAIN = "uncertain", "The gain is not likely enough."
     UNKNOWN_MODEL = "unknown-model", "The catalog does not know the model."
     UNKNOWN_SCOPE = "unknown-scope", "The organization and workspace of the caller are not known yet."

@@ -4,7 +4,8 @@ import msgspec
 
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
-from planner.core.sizes import Learnt
+from planner.core.profile import LearntParent, LearntProfile
+from planner.core.sizes import LearntScale, LearntSize
 
 
 class EntryRecord(msgspec.Struct, frozen=True, tag_field="record", tag="entry"):
@@ -35,14 +36,18 @@ class ScopeRecord(msgspec.Struct, frozen=True, tag_field="record", tag="scope"):
     scope: Scope
 
 
-class SizeRecord(msgspec.Struct, frozen=True, tag_field="record", tag="size"):
-    """What is known of the size of an edit, or of the scale of estimates."""
+Learnt = LearntSize | LearntScale | LearntProfile | LearntParent
+"""What is learnt bit by bit: of the size of an edit, of the scale of estimates, of an agent, of all agents of a kind."""
+
+
+class LearntRecord(msgspec.Struct, frozen=True, tag_field="record", tag="learnt"):
+    """What is known by now of one of them."""
 
     at: str
     learnt: Learnt
 
 
-Record = EntryRecord | TurnRecord | ConversationRecord | ScopeRecord | SizeRecord
+Record = EntryRecord | TurnRecord | ConversationRecord | ScopeRecord | LearntRecord
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Record)

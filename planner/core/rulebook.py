@@ -51,9 +51,10 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How sure a decision must be."""
+    """How sure a decision must be, and whether a conversation may be edited to learn what an edit adds."""
 
     confidence: Share = 0.8
+    trials: bool = True
 
 
 class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import msgspec
 
 from planner.core.catalog import Catalog
 from planner.core.containers import LIFE, Lease, State
-from planner.core.conversations import begins, continues_thread
-from planner.core.facts import Facts
+from planner.core.conversations import continues_thread
+from planner.core.facts import Facts, begins
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import ContainerRule, Ruling
@@ -67,7 +67,7 @@ def _theirs(request: MessagesRequest, lease: Lease, facts: Facts, rule: Rule) ->
     find the files of another conversation there.
     """
     turn = lease.turn
-    begun = not begins(request) or (facts.by_session and rule.value == "session")
+    begun = not begins(request, facts) or (facts.by_session and rule.value == "session")
     return turn.container is not None and turn.conversation.principal == facts.principal and begun
 
 

@@ -5,9 +5,11 @@ from typing import Final, Literal
 import msgspec
 
 from planner.core.catalog import Interval
+from planner.core.epochs import cache_seconds
 from planner.core.expectation import SESSION_SECONDS, Beliefs, Expectation, Terms, expect
-from planner.core.facts import Facts
+from planner.core.facts import Facts, Prompt
 from planner.core.prices import PriceRow
+from planner.core.profile import UNKNOWN, UNLEARNT, Estimate, Learnt, dear_share
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import Rulings
@@ -18,8 +20,6 @@ FEWEST_BYTES, USUAL_BYTES, MOST_BYTES = 2.5, 4.0, 6.0
 an image or a document in the body has far fewer tokens, so bounds from above only ever make us decline."""
 
 SERVER_TOOLS: Final = frozenset({"code_execution", "web_search", "web_fetch"})
-SHORT_CACHE, LONG_CACHE = 300.0, 3_600.0
-"""Seconds that the two kinds of prompt cache live [A]."""
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -37,13 +37,30 @@ class Added(msgspec.Struct, frozen=True):
 def weigh(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, added: Added) -> Expectation | None:
     """What the conversation is expected to cost without an edit, and with it and free code; None without a price."""
     terms = _terms(request, facts, book, rulings, added)
-    return None if terms is None else expect(beliefs(request, book, added), terms)
+    if terms is None:
+        return None
+    files = facts.prompt is not None and facts.prompt.files
+    return expect(beliefs(request, book, added, facts.learnt, files=files), terms, facts.learnt)
+
+
+def see(request: MessagesRequest) -> Prompt:
+    """How long a request's first prompt is, by its bytes."""
+    size = len(request.body)
+    return Prompt(
+        tokens=size / USUAL_BYTES,
+        fewest=size / MOST_BYTES,
+        most=size / FEWEST_BYTES,
+        marked=request.breakpoints.after_tools,
+        long=b'"1h"' in request.body,
+        files=bool(request.uploads),
+    )
 
 
 def risk(request: MessagesRequest, facts: Facts, book: RuleBook, tokens: Interval) -> Reason | None:
     """Whether the added tokens could take the request over an edge: a price tier, the window, a rate limit."""
     priors = book.catalog.priors
-    fewest, most = len(request.body) / MOST_BYTES, len(request.body) / FEWEST_BYTES
+    prompt = facts.prompt or see(request)
+    fewest, most = prompt.fewest, prompt.most
     row = book.prices.lookup(request.model or "", facts.now)
     if row is not None and row.over is not None:
         rounds = priors.iterations.likely if _summed(book) else 1.0
@@ -60,7 +77,9 @@ def risk(request: MessagesRequest, facts: Facts, book: RuleBook, tokens: Interva
     return None
 
 
-def beliefs(request: MessagesRequest, book: RuleBook, added: Added) -> Beliefs:
+def beliefs(
+    request: MessagesRequest, book: RuleBook, added: Added, learnt: Learnt = UNLEARNT, *, files: bool = False
+) -> Beliefs:
     """The catalog's priors, sharpened by what the request says.
 
     Whoever uploads a file wants code to read it, where no tool may be chosen none runs, and without client tools there
@@ -68,7 +87,7 @@ def beliefs(request: MessagesRequest, book: RuleBook, added: Added) -> Beliefs:
     """
     priors = book.catalog.priors
     chance = priors.code_probability.interval
-    if request.uploads:
+    if files or request.uploads:
         chance = Interval(chance.high, chance.high, chance.high)
     if request.tool_choice is not None and request.tool_choice.type == "none":
         chance = Interval(0.0, 0.0, 0.0)
@@ -85,7 +104,7 @@ def beliefs(request: MessagesRequest, book: RuleBook, added: Added) -> Beliefs:
         growth_tokens=priors.iteration_growth_tokens.interval,
         requests=turns.interval,
         conversations=priors.conversations_per_epoch.interval,
-        futile_probability=_mean(futile.interval) if added.inert else 0.0,
+        futile_probability=learnt.futile.at(_mean(futile.interval)) if added.inert else 0.0,
         futile_tokens=_mean(spent.interval),
     )
 
@@ -98,13 +117,12 @@ def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Ruli
     if row is None or factor is None or tool is None or tool.pico_per_hour is None:
         return None
     settings, own = book.settings.code, _open_container(request, facts, rulings)
-    prompt = len(request.body) / USUAL_BYTES
+    prompt = facts.prompt or see(request)
+    tokens = prompt.tokens * facts.learnt.scale.at(1.0)
     model = book.catalog.model(request.model or "")
-    long = b'"1h"' in request.body
-    lives = LONG_CACHE if long else SHORT_CACHE
-    warm = facts.epoch
-    if warm is not None and (added.keeps_cache or (facts.now - warm.last_seen).total_seconds() >= lives):
-        warm = None
+    least = 0 if model is None else model.min_cache_prefix
+    front = tokens if prompt.cached is None else prompt.cached
+    epoch = None if added.keeps_cache else facts.epoch
     return Terms(
         rates=row.rates,
         over=row.over,
@@ -116,16 +134,33 @@ def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Ruli
         threaded=own is not None or rulings.container.value != "never",
         idle_bills=settings.idle_bills,
         covered_seconds=_covered(facts, own, tool.minimum_ms) / 1000,
-        preloads=_preloads(request, book),
+        preloads=_preloads(request, prompt, book),
         counts_when_free=settings.free_use_counts and facts.allowance.left > 0,
-        prompt_tokens=prompt,
-        cached=request.breakpoints.after_tools
-        and prompt + added.tokens.likely >= (0 if model is None else model.min_cache_prefix),
-        long_cache=long,
-        cache_seconds=lives,
-        warm_tokens=0 if warm is None else warm.cached_tokens,
-        warm_edited=warm is not None and warm.edited,
+        prompt_tokens=tokens,
+        cached=prompt.marked and front + added.tokens.likely >= least,
+        long_cache=prompt.long,
+        cache_seconds=cache_seconds(long=prompt.long),
+        cached_tokens=_cached(prompt, tokens, facts),
+        warm_plain=None if epoch is None or epoch.plain is None else epoch.plain.tokens,
+        warm_bundled=None if epoch is None or epoch.bundled is None else epoch.bundled.tokens,
+        begun=0 if facts.epoch is None else facts.epoch.conversations,
+        dear_plain=_dear(row, facts, book, 0.0),
+        dear_bundled=_dear(row, facts, book, added.tokens.likely),
     )
+
+
+def _dear(row: PriceRow, facts: Facts, book: RuleBook, added: float) -> Estimate:
+    """How much of the agent's prompts the tier of longer ones would price, by its last requests."""
+    if row.over is None:
+        return UNKNOWN
+    return dear_share(facts.learnt.prompts, row.over.prompt_tokens, added, summed=_summed(book))
+
+
+def _cached(prompt: Prompt, tokens: float, facts: Facts) -> float | None:
+    """Tokens in front of the last breakpoint: as they were counted, or as the agent's requests have shown."""
+    if prompt.cached is not None:
+        return prompt.cached
+    return None if facts.learnt.share is UNKNOWN else tokens * facts.learnt.share.at(1.0)
 
 
 def _open_container(request: MessagesRequest, facts: Facts, rulings: Rulings) -> str | None:
@@ -148,11 +183,11 @@ def _covered(facts: Facts, own: str | None, minimum_ms: int) -> int:
     return 0 if turn.used_ms is None or idle else max(minimum_ms - turn.used_ms, 0)
 
 
-def _preloads(request: MessagesRequest, book: RuleBook) -> Literal["none", "first", "all"]:
+def _preloads(request: MessagesRequest, prompt: Prompt, book: RuleBook) -> Literal["none", "first", "all"]:
     settings = book.settings.code
     if settings.skills_preload_bills and request.container.skills:
         return "all"
-    if not request.uploads:
+    if not prompt.files:
         return "none"
     return "all" if settings.history_uploads_bill else "first"
 

@@ -16,7 +16,7 @@ from planner.clock import Clock
 from planner.core.sizes import Combination
 from planner.metrics import Metrics
 from planner.proxy.memory import Recent
-from planner.proxy.sizing import Sizing
+from planner.proxy.lessons import Lessons
 from planner.upstream import Headers, Upstream, UpstreamError, UpstreamRequest
 
 TARGET: Final = "/v1/messages/count_tokens"
@@ -54,7 +54,7 @@ class Calibration:
     def __init__(  # noqa: PLR0913 - the parts of calibrating, named
         self,
         *,
-        sizing: Sizing,
+        lessons: Lessons,
         upstream: Upstream,
         key: str,
         clock: Clock,
@@ -64,7 +64,7 @@ class Calibration:
         pause: float,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._sizing = sizing
+        self._lessons = lessons
         self._upstream = upstream
         self._headers: Headers = (
             (b"x-api-key", key.encode()),
@@ -88,12 +88,12 @@ class Calibration:
     async def count_once(self) -> bool:
         """Count one combination that is wanted; say whether there was one. What fails is counted, said, and rests."""
         now = self._clock.now()
-        key = next((each for each in self._sizing.sizes.wanted(now - self._every) if self._may(each, now)), None)
+        key = next((each for each in self._lessons.sizes.wanted(now - self._every) if self._may(each, now)), None)
         if key is None:
             return False
         try:
             tokens = await self._difference(key)
-            self._sizing.count(key, tokens, self._clock.now())
+            self._lessons.count(key, tokens, self._clock.now())
         except Exception as error:  # noqa: BLE001 - whatever fails, the next one must be counted
             self._rest(key, now)
             self._metrics.calibrations.add(("error",))

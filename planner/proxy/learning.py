@@ -9,7 +9,6 @@ from planner.core.breaker import Blame
 from planner.core.containers import State
 from planner.core.conversations import Conversation, Scope, Turn, begins
 from planner.core.exchange import Exchange
-from planner.core.facts import Epoch
 from planner.core.ledger import Entry
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
 from planner.core.settlement import Sessions
@@ -18,7 +17,7 @@ from planner.proxy.hours import Hours
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
-from planner.proxy.sizing import Sizing
+from planner.proxy.lessons import Lessons
 
 OK: Final = 200
 SERVER_ERROR: Final = 500
@@ -41,11 +40,11 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 class Learning:
     """Takes note of settled exchanges, in memory and in the journal."""
 
-    def __init__(self, memory: Memory, hours: Hours, recorder: Recorder, sizing: Sizing) -> None:
+    def __init__(self, memory: Memory, hours: Hours, recorder: Recorder, lessons: Lessons) -> None:
         self._memory = memory
         self._hours = hours
         self._recorder = recorder
-        self._sizing = sizing
+        self._lessons = lessons
 
     def sending(self, planned: Planned, now: datetime) -> None:
         """Remember a conversation before its request is sent, and lend its container."""
@@ -58,6 +57,7 @@ class Learning:
                 self._recorder.remember(ConversationRecord(_text(now), conversation))
             if not conversation.edit.empty:
                 self._memory.answering(conversation.root, id(planned))
+        self._lessons.sending(planned)
         if lease is not None:
             lease.apply("offer" if lease.state is State.IDLE and not request.awaited else "claim")
             self._memory.lend(lease)
@@ -68,7 +68,7 @@ class Learning:
 
     def added(self, sent: Planned | None) -> float | None:
         """Tokens that the edit of a request is believed to have added to each prompt; None where that is not known."""
-        return self._sizing.added(sent)
+        return self._lessons.added(sent)
 
     def abandoned(self, planned: Planned | None) -> None:
         """Take back what was lent to a request whose end could not be told."""
@@ -95,9 +95,8 @@ class Learning:
         if answered.blamed is Blame.TOOLS and entry.status == OK:
             self._forget_edit(sent.plan.conversation, now)
         if entry.status == OK:
-            self._learn_prefix(sent, entry, now)
             self._learn_turn(sent, answered.exchange, entry, scope)
-            self._sizing.observe(sent, answered.exchange, entry)
+            self._lessons.observe(sent, answered.exchange, entry)
         self._ended(answered.planned)
 
     def _ended(self, planned: Planned | None) -> None:
@@ -145,14 +144,6 @@ class Learning:
         if lease.state in {State.CONTINUED, State.DEAD}:
             lease.turn = msgspec.structs.replace(lease.turn, continued=True)
             self._recorder.remember(TurnRecord(_text(now), lease.turn))
-
-    def _learn_prefix(self, sent: Planned, entry: Entry, now: datetime) -> None:
-        """Remember what is warm; usage sums over the iterations, and each run of code makes one more."""
-        conversation, tokens = sent.plan.conversation, entry.tokens
-        if conversation is not None and tokens is not None:
-            iterations = 1 + (0 if entry.code is None else entry.code.runs)
-            cached = (tokens.cache_read + tokens.cache_write) // iterations
-            self._memory.learn_prefix(conversation.prefix, Epoch(not sent.plan.tool_edit.empty, cached, now))
 
     def _learn_turn(self, sent: Planned, exchange: Exchange, entry: Entry, scope: Scope | None) -> None:
         """Remember the response by its ids, with the container that it ran in."""

@@ -12,7 +12,6 @@ import msgspec
 
 from planner.core.containers import Lease, State
 from planner.core.conversations import Conversation, Scope, Turn
-from planner.core.facts import Epoch
 from planner.core.settlement import Session, Sessions
 from planner.stores import Store
 
@@ -96,7 +95,6 @@ class Memory:
         self._leases: Recent[str, Lease] = Recent(bound)
         self._lent: dict[str, Lease] = {}
         self._roots: Recent[str, Root] = Recent(bound)
-        self._epochs: Recent[str, Epoch] = Recent(bound)
         self._scopes: Recent[str, Scope] = Recent(bound)
         self._containers: Recent[str, Lease] = Recent(min(bound, CONTAINERS))
         self._sessions: Recent[str, Sessions] = Recent(min(bound, CONTAINERS))
@@ -111,11 +109,6 @@ class Memory:
     def scope(self, account: str) -> Scope | None:
         """Where this account was last answered."""
         return self._scopes.get(account)
-
-    def epoch(self, prefix: str, now: datetime) -> Epoch | None:
-        """What is known of a prefix, as long as its cache can be warm."""
-        epoch = self._epochs.get(prefix)
-        return epoch if epoch is not None and now - epoch.last_seen < LONGEST_CACHE else None
 
     def rest(self, prefix: str, now: datetime) -> None:
         """Let our edits rest on a prefix, since the API refused one."""
@@ -211,10 +204,6 @@ class Memory:
         news = self._scopes.get(account) != scope
         self._scopes.put(account, scope)
         return news
-
-    def learn_prefix(self, prefix: str, epoch: Epoch) -> None:
-        """Remember that a prefix is warm."""
-        self._epochs.put(prefix, epoch)
 
     def learn_turn(self, turn: Turn) -> None:
         """Remember a response by its ids."""

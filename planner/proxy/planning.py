@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from planner.core import splice
 from planner.core.bundle import frees_code
-from planner.core.containers import Lease
+from planner.core.containers import Lease, preloads
 from planner.core.conversations import (
     Conversation,
     Scope,
@@ -21,12 +21,16 @@ from planner.core.conversations import (
     root_key,
     session_key,
 )
+from planner.core.experience import Experience, Sent
 from planner.core.facts import Facts
 from planner.core.plan import Plan, make_plan, unedited
+from planner.core.profile import UNLEARNT, profile_key
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
+from planner.core.sizes import combination
 from planner.core.threading import runs_code
 from planner.core.wire import MessagesRequest, WireError
+from planner.core.worth import see
 from planner.metrics import Metrics
 from planner.proxy.callers import Caller
 from planner.proxy.hours import Hours
@@ -50,6 +54,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None = None
     scope: Scope | None = None
     session: str | None = None
+    sent: Sent | None = None
 
     @property
     def edited(self) -> bool:
@@ -81,6 +86,7 @@ class Planning:
         rules: RuleBook,
         memory: Memory,
         hours: Hours,
+        experience: Experience,
         metrics: Metrics,
         log: FilteringBoundLogger,
         stop: Reason | None,
@@ -90,6 +96,7 @@ class Planning:
         self._budget = budget
         self._memory = memory
         self._hours = hours
+        self._experience = experience
         self._metrics = metrics
         self._log = log
         self._stop = stop
@@ -125,7 +132,15 @@ class Planning:
         plan, sent = _make(request, facts, self._rules)
         own, lease = request.container.id, facts.lease
         lease = lease if lease is not None and own in {None, lease.turn.container} else None
-        return Planned(body=sent, plan=plan, request=request, lease=lease, scope=facts.scope, session=session)
+        return Planned(
+            body=sent,
+            plan=plan,
+            request=request,
+            lease=lease,
+            scope=facts.scope,
+            session=session,
+            sent=_sent(request, facts, plan, self._rules),
+        )
 
     def _concerns(self, request: MessagesRequest) -> bool:
         """Whether anything could be decided or repeated: code may run, or a call may be pending."""
@@ -161,7 +176,11 @@ class Planning:
             off=caller.mode == "off",
             conversation=conversation,
             lease=lease,
-            epoch=self._memory.epoch(prefix, now),
+            prompt=see(request),
+            epoch=self._experience.epochs.find(prefix, now),
+            learnt=self._experience.profiles.learnt(profile_key(request, principal)) if begins(request) else UNLEARNT,
+            sizes=self._experience.sizes,
+            trying=self._experience.trying(request.model or "", now),
             allowance=self._hours[organization].judge(now),
             root=root,
             prefix=prefix,
@@ -233,6 +252,23 @@ def _make(request: MessagesRequest, facts: Facts, rules: RuleBook) -> tuple[Plan
     """The plan, and the body with its edits. Raises SpliceError."""
     plan = make_plan(request, facts, rules)
     return plan, splice.apply(request.body, plan.edits).body
+
+
+def _sent(request: MessagesRequest, facts: Facts, plan: Plan, rules: RuleBook) -> Sent:
+    """What is learnt from, once its answer is there."""
+    bundle = next(each for each in plan.decisions if each.action is Action.BUNDLE)
+    return Sent(
+        at=facts.now,
+        model=request.model or "",
+        prefix=facts.prefix,
+        profile=profile_key(request, facts.principal),
+        prompt=facts.prompt or see(request),
+        opens=begins(request),
+        edit=plan.tool_edit,
+        combination=combination(request.model or "", request.tools, plan.tool_edit),
+        trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
+        preloaded=preloads(request, rules.settings.code),
+    )
 
 
 def _declared_scope(caller: Caller) -> Scope | None:

@@ -5,8 +5,7 @@ from typing import NamedTuple, Protocol
 
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
-from planner.core.records import Record
-from planner.core.sizes import Learnt
+from planner.core.records import Learnt, Record
 
 
 class StoreError(Exception):
@@ -55,8 +54,8 @@ class Store(Protocol):
         """The scope of every principal that was ever answered. Raises StoreError."""
         ...
 
-    async def sizes(self) -> list[Learnt]:
-        """What was learnt of the sizes of edits, what changed last at the end. Raises StoreError."""
+    async def learnt(self) -> list[Learnt]:
+        """What was learnt of edits and agents, what changed last at the end. Raises StoreError."""
         ...
 
     async def hours(self, since: str) -> list[Metered]:
@@ -64,7 +63,7 @@ class Store(Protocol):
         ...
 
     async def forget(self, before: str) -> None:
-        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes and sizes. Raises StoreError."""
+        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes and what was learnt. Raises StoreError."""
         ...
 
     async def close(self) -> None:

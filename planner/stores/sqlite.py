@@ -12,20 +12,27 @@ import msgspec
 
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
-from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, SizeRecord, TurnRecord
-from planner.core.sizes import Learnt
+from planner.core.records import (
+    ConversationRecord,
+    EntryRecord,
+    Learnt,
+    LearntRecord,
+    Record,
+    ScopeRecord,
+    TurnRecord,
+)
 from planner.stores import Metered, RefusedError, StoreError
 from planner.stores.statements import migrations, question_marks, statements
 
 PAGE = 1_000
 Row = tuple[str | int | None, ...]
-_STATEMENTS = statements("ledger") | statements("conversations") | statements("sizes")
+_STATEMENTS = statements("ledger") | statements("conversations") | statements("learnt")
 _SQL = {name: question_marks(text) for name, text in _STATEMENTS.items()}
 _encoder = msgspec.json.Encoder()
 _entries = msgspec.json.Decoder(Entry)
 _turns = msgspec.json.Decoder(Turn)
 _conversations = msgspec.json.Decoder(Conversation)
-_sizes = msgspec.json.Decoder(Learnt)
+_learnt: msgspec.json.Decoder[Learnt] = msgspec.json.Decoder(Learnt)
 
 
 class SqliteStore:
@@ -120,18 +127,18 @@ class SqliteStore:
         rows = await self._fetch("scopes")
         return {principal: Scope(organization, workspace) for principal, organization, workspace in rows}
 
-    async def sizes(self) -> list[Learnt]:
-        """What was learnt of the sizes of edits, what changed last at the end. Raises StoreError."""
-        return [_sizes.decode(text) for (text,) in await self._fetch("sizes")]
+    async def learnt(self) -> list[Learnt]:
+        """What was learnt of edits and agents, what changed last at the end. Raises StoreError."""
+        return [_learnt.decode(text) for (text,) in await self._fetch("learnt")]
 
     async def hours(self, since: str) -> list[Metered]:
         """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
         return [Metered(*row) for row in await self._fetch("hours", since)]
 
     async def forget(self, before: str) -> None:
-        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes and sizes. Raises StoreError."""
+        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes and what was learnt. Raises StoreError."""
         try:
-            for name in ("forget_turns", "forget_turn_keys", "forget_conversations", "forget_scopes", "forget_sizes"):
+            for name in ("forget_turns", "forget_turn_keys", "forget_conversations", "forget_scopes", "forget_learnt"):
                 await self._connection.execute(_SQL[name], (before,))
         except (aiosqlite.Error, ValueError) as error:
             raise StoreError(str(error)) from error
@@ -202,8 +209,8 @@ def _rows(records: Sequence[Record]) -> dict[str, list[Row]]:
                 rows.setdefault("put_conversation", []).append((conversation.root, at, text))
             case ScopeRecord(at=at, principal=principal, scope=scope):
                 rows.setdefault("put_scope", []).append((principal, at, scope.organization, scope.workspace))
-            case SizeRecord(at=at, learnt=learnt):
-                rows.setdefault("put_size", []).append((learnt.name, at, _encoder.encode(learnt).decode()))
+            case LearntRecord(at=at, learnt=learnt):
+                rows.setdefault("put_learnt", []).append((learnt.name, at, _encoder.encode(learnt).decode()))
     return rows
 
 

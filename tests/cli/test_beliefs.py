@@ -13,7 +13,7 @@ import pytest
 from planner.cli.beliefs import Believed, beliefs, dated, learnt_in
 from planner.clock import SystemClock
 from planner.core.conversations import Retype, ToolEdit
-from planner.core.records import SizeRecord
+from planner.core.records import LearntRecord
 from planner.core.sizes import Combination, Declared, Sizes, combination
 from planner.stores.sqlite import SqliteStore
 from tests.cli.test_plan import BEYOND, REQUEST, plan, told
@@ -34,7 +34,7 @@ def ledger(directory: Path, sizes: Sizes) -> str:
 
     async def write() -> None:
         store = await SqliteStore.open(directory / "l.db")
-        await store.apply([SizeRecord("2026-11-22", learnt) for learnt in sizes.snapshot()])
+        await store.apply([LearntRecord("2026-11-22", learnt) for learnt in sizes.snapshot()])
         await store.close()
 
     asyncio.run(write())

@@ -10,7 +10,7 @@ import pytest
 from planner.core.allowance import Allowance
 from planner.core.bundle import frees_code
 from planner.core.conversations import Retype, ToolEdit
-from planner.core.facts import Epoch
+from planner.core.epochs import LONG_CACHE, Epoch, Warmth
 from planner.core.plan import Plan, make_plan
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
@@ -88,7 +88,7 @@ def test_short_runs_on_a_cached_prompt_of_a_small_model_are_bundled() -> None:
 def test_files_on_a_cached_prompt_are_bundled() -> None:
     """They bill even if no code runs."""
     assert bundle(planned(messages=UPLOAD)) == (Outcome.APPLIED, None)
-    warm = {"epoch": Epoch(edited=True, cached_tokens=3_000, last_seen=NOW)}
+    warm = {"epoch": Epoch(edited=True, bundled=Warmth(3_000, NOW))}
     assert bundle(planned(known=warm, model="claude-sonnet-5-5", messages=UPLOAD)) == (Outcome.APPLIED, None)
 
 
@@ -105,7 +105,7 @@ def test_a_warm_prefix_is_not_rewritten() -> None:
     """50,000 tokens on Opus 5.5, and sticky the other way round."""
     one: dict[str, Any] = {"model": "claude-opus-5-5", "messages": UPLOAD}
     cold = planned(**one).expected
-    warm = planned(known={"epoch": Epoch(edited=False, cached_tokens=50_000, last_seen=NOW)}, **one)
+    warm = planned(known={"epoch": Epoch(plain=Warmth(50_000, NOW))}, **one)
     assert bundle(warm) == declined(Reason.NOT_WORTH_IT)
     assert cold is not None
     assert warm.expected is not None
@@ -114,10 +114,11 @@ def test_a_warm_prefix_is_not_rewritten() -> None:
 
 def test_a_cache_that_went_cold_is_no_obstacle() -> None:
     """Five minutes after its last use, or an hour for the long kind."""
-    seen = Epoch(edited=False, cached_tokens=500_000, last_seen=NOW - timedelta(minutes=6))
+    seen = Epoch(plain=Warmth(500_000, NOW - timedelta(minutes=6))).at(NOW)
     assert bundle(planned(known={"epoch": seen})) == (Outcome.APPLIED, None)
     hour = [cached()[0] | {"cache_control": {"type": "ephemeral", "ttl": "1h"}}]
-    assert bundle(planned(known={"epoch": seen}, system=hour))[0] is Outcome.DECLINED
+    lives = Epoch(plain=Warmth(500_000, NOW - timedelta(minutes=6), LONG_CACHE)).at(NOW)
+    assert bundle(planned(known={"epoch": lives}, system=hour))[0] is Outcome.DECLINED
 
 
 def test_below_the_allowance_nothing_is_bundled() -> None:
@@ -290,7 +291,7 @@ def test_nested_calls_have_the_whole_size_of_the_newer_tool() -> None:
 def test_a_lift_breaks_a_cache_that_a_web_tool_would_keep() -> None:
     """The setting speaks of web tools only."""
     keeping = book(settings=settings(cache={"web_tool_change_keeps_tools": True}))
-    warm = {"epoch": Epoch(edited=False, cached_tokens=500_000, last_seen=NOW)}
+    warm = {"epoch": Epoch(plain=Warmth(500_000, NOW))}
     assert bundle(planned(keeping, warm, tools=[NEWER_CODE])) == (Outcome.APPLIED, None)
     assert bundle(planned(keeping, warm, tools=[CODE])) == declined(Reason.NOT_WORTH_IT)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.catalog import Interval
-from planner.core.expectation import WORLDS, Beliefs, Expectation, Terms, container_seconds, draws, expect, worlds
+from planner.core.expectation import WORLDS, Beliefs, Expectation, Terms, draws, expect, worlds
 from planner.core.prices import Rates
 from tests.doubles.deciding import BOOK, NOW
 
@@ -96,7 +96,7 @@ def test_a_short_uncached_run_wins_on_haiku_alone() -> None:
 )
 def test_a_warm_cache_makes_the_bundle_cheap(model: str, nano: int) -> None:
     """Reading 5,535 tokens costs less than the minimum on each of them."""
-    warm = priced(model, cached=True, warm_tokens=20_000, warm_edited=True)
+    warm = priced(model, cached=True, warm_bundled=20_000)
     assert warm.planned == pytest.approx(nano)
     assert warm.untouched > MINIMUM  # it would also have to write the prefix anew
     assert nano < MINIMUM
@@ -104,7 +104,7 @@ def test_a_warm_cache_makes_the_bundle_cheap(model: str, nano: int) -> None:
 
 def test_rewriting_a_warm_prefix_loses_badly() -> None:
     """50,000 tokens on Opus 5.5: $0.24 more than reading them, 58 minimums."""
-    warm = priced("claude-opus-5-5", cached=True, prompt_tokens=50_000, warm_tokens=50_000)
+    warm = priced("claude-opus-5-5", cached=True, prompt_tokens=50_000, warm_plain=50_000)
     tool = TOKENS * 5_000_000 / 1000  # written with the prefix
     assert warm.planned - (warm.untouched - MINIMUM) == pytest.approx(240_000_000 + tool)
     assert 57 < 240_000_000 / MINIMUM < 58
@@ -113,7 +113,7 @@ def test_rewriting_a_warm_prefix_loses_badly() -> None:
 def test_a_rewrite_is_shared_by_the_conversations_of_the_epoch() -> None:
     """Ten of them bear a tenth each."""
     one, ten = (
-        priced("claude-opus-5-5", certain(conversations=number), cached=True, prompt_tokens=50_000, warm_tokens=50_000)
+        priced("claude-opus-5-5", certain(conversations=number), cached=True, prompt_tokens=50_000, warm_plain=50_000)
         for number in (1, 10)
     )
     reads = (50_000 + TOKENS) * 200_000 / 1000
@@ -232,8 +232,8 @@ def test_a_growing_conversation_enters_the_tier_late() -> None:
 )
 def test_billed_container_time(beliefs: dict[str, float], changes: dict[str, Any], seconds: float) -> None:
     """The minimum once a session, and what counts as a session."""
-    world = worlds(certain(**beliefs))[0]
-    assert container_seconds(world, terms(**changes)) == pytest.approx(seconds)
+    world = worlds(certain(**beliefs), terms(**changes))[0]
+    assert world.billed * world.requests == pytest.approx(seconds)
 
 
 def test_free_code_that_counts_saves_nothing_while_hours_are_left() -> None:
@@ -275,8 +275,8 @@ TERMS = st.builds(
     threaded=st.booleans(),
     per_request=st.booleans(),
     preloads=st.sampled_from(["none", "first", "all"]),
-    warm_tokens=st.integers(0, 100_000),
-    warm_edited=st.booleans(),
+    warm_plain=st.none() | st.integers(0, 100_000),
+    warm_bundled=st.none() | st.integers(0, 100_000),
     prompt_tokens=st.floats(0, 200_000),
 )
 

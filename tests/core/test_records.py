@@ -12,7 +12,7 @@ from planner.core.records import (
     EntryRecord,
     Record,
     ScopeRecord,
-    SizeRecord,
+    LearntRecord,
     TurnRecord,
     decode,
     encode,
@@ -44,8 +44,8 @@ RECORDS: list[Record] = [
     TurnRecord(AT, turn(conversation=KNOWN, used_ms=5, threaded=True)),
     ConversationRecord(AT, KNOWN),
     ScopeRecord(AT, "key-1", HERE),
-    SizeRecord(AT, LearntScale("0123456789abcdef", Scale(weight=2.0, inverse=0.1, ratio=1.25))),
-    SizeRecord(
+    LearntRecord(AT, LearntScale("0123456789abcdef", Scale(weight=2.0, inverse=0.1, ratio=1.25))),
+    LearntRecord(
         AT,
         LearntSize(
             Combination("m", (Declared("code_execution_20250825"),), '{"type":"web\n"}', KNOWN.edit.retypes),

@@ -7,8 +7,8 @@ import pytest
 
 from planner.core.allowance import Allowance
 from planner.core.catalog import Interval
+from planner.core.epochs import Epoch, Warmth
 from planner.core.expectation import Expectation
-from planner.core.facts import Epoch
 from planner.core.plan import subject
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook, Settings
@@ -182,7 +182,7 @@ def test_skills_follow_their_setting() -> None:
 
 def test_a_change_of_web_tools_may_keep_the_cache() -> None:
     """Then nothing is written again."""
-    warm = {"epoch": Epoch(edited=False, cached_tokens=50_000, last_seen=NOW - timedelta(seconds=5))}
+    warm = {"epoch": Epoch(plain=Warmth(50_000, NOW - timedelta(seconds=5)))}
     breaks = weighed(known=warm, system=cached())
     keeps = weighed(known=warm, system=cached(), added=Added(ADDED.tokens, inert=True, keeps_cache=True))
     assert keeps.planned < breaks.planned / 2

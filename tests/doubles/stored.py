@@ -9,18 +9,27 @@ from pathlib import Path
 from planner import log as logs
 from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.experience import Experience
 from planner.core.ledger import Entry
 from planner.core.reasons import Reason
-from planner.core.records import ConversationRecord, EntryRecord, Record, ScopeRecord, SizeRecord, TurnRecord
+from planner.core.records import (
+    ConversationRecord,
+    EntryRecord,
+    Learnt,
+    LearntRecord,
+    Record,
+    ScopeRecord,
+    TurnRecord,
+)
 from planner.core.rulebook import RuleBook
-from planner.core.sizes import Learnt, Sizes
+from planner.core.sizes import Sizes
 from planner.metrics import Metrics
 from planner.proxy.hours import Hours
 from planner.proxy.learning import Learning
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.recorder import Recorder
-from planner.proxy.sizing import Sizing
+from planner.proxy.lessons import Lessons
 from planner.stores import Metered, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
@@ -36,7 +45,7 @@ class MemoryStore:
         self.conversations: dict[str, tuple[Conversation, str]] = {}
         self.known_scopes: dict[str, Scope] = {}
         self.settled: dict[str, Entry] = {}
-        self.learnt: dict[str, Learnt] = {}
+        self.kept: dict[str, Learnt] = {}
         self.broken = False
         self.hanging = False
         self.reads = 0
@@ -60,8 +69,8 @@ class MemoryStore:
                     self.conversations[conversation.root] = conversation, at
                 case ScopeRecord(principal=principal, scope=scope):
                     self.known_scopes[principal] = scope
-                case SizeRecord(learnt=learnt):
-                    self.learnt[learnt.name] = learnt
+                case LearntRecord(learnt=learnt):
+                    self.kept[learnt.name] = learnt
 
     async def entries(self) -> AsyncIterator[Entry]:
         """Every entry."""
@@ -83,10 +92,10 @@ class MemoryStore:
         await self._read()
         return dict(self.known_scopes)
 
-    async def sizes(self) -> list[Learnt]:
-        """All that was learnt of sizes."""
+    async def learnt(self) -> list[Learnt]:
+        """All that was learnt."""
         await self._read()
-        return list(self.learnt.values())
+        return list(self.kept.values())
 
     async def hours(self, since: str) -> list[Metered]:
         """No hours."""
@@ -123,10 +132,17 @@ class Mind:
             on_refused=lambda: None,
         )
         recorder = Recorder(self.journal, self.writer, self.metrics, log)
-        self.sizing = Sizing(Sizes(), book, recorder)
-        self.learning = Learning(self.memory, self.hours, recorder, self.sizing)
+        self.experience = Experience(Sizes())
+        self.lessons = Lessons(self.experience, book, recorder)
+        self.learning = Learning(self.memory, self.hours, recorder, self.lessons)
         self.planning = Planning(
-            rules=book, memory=self.memory, hours=self.hours, metrics=self.metrics, log=log, stop=stop
+            rules=book,
+            memory=self.memory,
+            hours=self.hours,
+            experience=self.experience,
+            metrics=self.metrics,
+            log=log,
+            stop=stop,
         )
 
     async def flush(self) -> None:

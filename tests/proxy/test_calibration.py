@@ -90,7 +90,7 @@ class Counted(msgspec.Struct):
     @property
     def sizes(self) -> Sizes:
         """What is known."""
-        return self.mind.sizing.sizes
+        return self.mind.lessons.sizes
 
 
 def counted(directory: Path) -> Counted:
@@ -104,7 +104,7 @@ def counted(directory: Path) -> Counted:
             raise asyncio.CancelledError
 
     work = Calibration(
-        sizing=mind.sizing,
+        lessons=mind.lessons,
         upstream=upstream,
         key=OWN,
         clock=clock,
@@ -257,7 +257,7 @@ def counts(planner: Simulated) -> list[Heard]:
 async def learnt(store: Path) -> Sizes:
     """What a ledger knows of sizes."""
     sizes, reader = Sizes(), await SqliteStore.read(store)
-    sizes.restore(await reader.sizes())
+    sizes.restore(each for each in await reader.learnt() if isinstance(each, LearntSize | LearntScale))
     await reader.close()
     return sizes
 

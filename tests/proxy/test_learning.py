@@ -313,9 +313,10 @@ def test_a_prefix_is_as_warm_as_one_iteration_of_it(tmp_path: Path) -> None:
         }
         here.answer(planned, content=RUNS, usage=used)
         assert planned.plan.conversation is not None
-        epoch = here.mind.memory.epoch(planned.plan.conversation.prefix, here.at)
+        epoch = here.mind.experience.epochs.find(planned.plan.conversation.prefix, here.at)
         assert epoch is not None
-        assert (epoch.cached_tokens, epoch.edited) == (500, True)
+        assert epoch.bundled is not None
+        assert (epoch.bundled.tokens, epoch.edited, epoch.plain) == (500, True, None)
 
     run(scenario())
 

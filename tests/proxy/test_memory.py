@@ -7,7 +7,6 @@ import pytest
 
 from planner.core.containers import State
 from planner.core.conversations import Scope, ToolEdit, Turn, turn_key
-from planner.core.facts import Epoch
 from planner.core.records import TurnRecord
 from planner.core.settlement import Session, Sessions
 from planner.proxy.memory import AGAIN, LONGEST_CACHE, REST, Memory, Recent
@@ -222,15 +221,6 @@ def test_a_rule_rests_for_an_hour() -> None:
     assert not memory.rests("q", NOW)
 
 
-def test_an_epoch_ends_with_the_longest_cache() -> None:
-    """A prefix that may be cold says nothing."""
-    memory = Memory(MemoryStore())
-    epoch = Epoch(edited=True, cached_tokens=5, last_seen=NOW)
-    memory.learn_prefix("p", epoch)
-    assert memory.epoch("p", NOW + timedelta(minutes=59)) == epoch
-    assert memory.epoch("p", NOW + LONGEST_CACHE) is None
-
-
 def test_scopes_are_loaded_before_the_first_request() -> None:
     """And news only when they change."""
 
@@ -265,8 +255,7 @@ def test_memory_is_bounded() -> None:
         memory.learn_sessions(name, Sessions())
         memory.begin(conversation(root=name, edit=EDIT), NOW)
         memory.learn_scope(name, Scope("o", "w"))
-        memory.learn_prefix(name, Epoch(edited=True, cached_tokens=5, last_seen=NOW))
         memory.rest(name, NOW)
     kept = {name: len(each) for name, each in vars(memory).items() if isinstance(each, Recent)}
-    assert len(kept) == 8
+    assert len(kept) == 7
     assert set(kept.values()) == {3}

@@ -11,7 +11,7 @@ import pytest
 
 from planner.core.conversations import Scope
 from planner.core.ledger import Code, Digests, Ending, Entry, Seconds
-from planner.core.records import EntryRecord, ScopeRecord, SizeRecord, TurnRecord
+from planner.core.records import EntryRecord, LearntRecord, ScopeRecord, TurnRecord
 from planner.core.scale import Scale
 from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
 from planner.stores import RefusedError, StoreError
@@ -244,11 +244,11 @@ def test_what_was_learnt_of_sizes(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([SizeRecord("2026-11-02", late), SizeRecord("2026-11-03", scale)])
-        await store.apply([SizeRecord("2026-11-01", early), SizeRecord("2026-11-01", LearntSize(other))])
-        assert await store.sizes() == [LearntSize(other), late, scale]
+        await store.apply([LearntRecord("2026-11-02", late), LearntRecord("2026-11-03", scale)])
+        await store.apply([LearntRecord("2026-11-01", early), LearntRecord("2026-11-01", LearntSize(other))])
+        assert await store.learnt() == [LearntSize(other), late, scale]
         await store.forget("2026-11-02")
-        assert await store.sizes() == [late, scale]
+        assert await store.learnt() == [late, scale]
         await store.close()
 
     run(scenario())

@@ -10,8 +10,7 @@ import pytest
 from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Digests, Entry
-from planner.core.records import EntryRecord, Record, encode
-from planner.core.sizes import Learnt
+from planner.core.records import EntryRecord, Learnt, Record, encode
 from planner.stores import Metered, RefusedError, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
@@ -73,8 +72,8 @@ class Shelf:
         """No scopes."""
         return {}
 
-    async def sizes(self) -> list[Learnt]:
-        """No sizes."""
+    async def learnt(self) -> list[Learnt]:
+        """Nothing learnt."""
         return []
 
     async def hours(self, since: str) -> list[Metered]:

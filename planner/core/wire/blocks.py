@@ -94,6 +94,20 @@ def carries_breakpoint(content: Maybe) -> bool:
     return any(_cached(fields) for fields in _all_fields(content))
 
 
+def stable_part(content: Raw) -> bytes:
+    """The blocks of a content array up to and with the first that carries a `cache_control`; all of it if none does."""
+    blocks = elements(content)
+    if blocks is None:
+        return bytes(content)
+    kept = []
+    for raw in blocks:
+        kept.append(bytes(raw))
+        fields = shaped(_FIELDS, raw)
+        if fields is not None and _cached(fields):
+            break
+    return b"\0".join(kept)
+
+
 def _all_fields(content: Maybe) -> list[_Fields]:
     many = shaped(_MANY, content)
     if many is not None:

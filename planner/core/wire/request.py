@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from planner.core.wire import history
-from planner.core.wire.blocks import Block, carries_breakpoint
+from planner.core.wire.blocks import Block, carries_breakpoint, stable_part
 from planner.core.wire.canonical import spelled
 from planner.core.wire.history import Upload
 from planner.core.wire.reading import (
@@ -174,6 +174,11 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
             hashed.update(len(part).to_bytes(8))
             hashed.update(part)
         return hashed.digest()
+
+    @cached_property
+    def stable_system(self) -> bytes:
+        """A digest of the system prompt up to and with its first breakpoint; of all of it where it has none."""
+        return sha256(b"" if self.system is None else stable_part(Raw(self.system))).digest()
 
     @property
     def first_message(self) -> Raw | None:

@@ -1,15 +1,18 @@
-"""What edits add to prompts, as this process knows it: learnt from settled requests, and kept at a bounded rate."""
+"""What this process has learnt of agents and of its own edits: from settled requests, kept at a bounded rate."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+import msgspec
+
 from planner.core.exchange import Exchange
+from planner.core.experience import Answer, Experience
 from planner.core.ledger import Entry
-from planner.core.records import SizeRecord
+from planner.core.records import Learnt, LearntRecord
 from planner.core.rulebook import RuleBook
-from planner.core.sizes import BOUND, Combination, Learnt, Sizes, combination, estimated_prompt
+from planner.core.sizes import BOUND, Combination, LearntScale, LearntSize, combination, estimated_prompt
 from planner.core.wire import MessagesRequest
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
@@ -21,20 +24,31 @@ LARGEST: Final = 2 * 1024 * 1024
 """Bytes of body beyond which one request tells too little of a tool to be worth looking through."""
 GROUP_DIGITS: Final = 16
 OK: Final = 200
+OK_ENDING: Final = "ok"
 
 
-class Sizing:
-    """Feeds the sizes of edits from settled requests, and writes them down."""
+class Lessons:
+    """Feeds habits and sizes from what was sent and settled, and writes them down."""
 
-    def __init__(self, sizes: Sizes, rules: RuleBook, recorder: Recorder) -> None:
-        self.sizes = sizes
+    def __init__(self, experience: Experience, rules: RuleBook, recorder: Recorder) -> None:
+        self.experience = experience
+        self.sizes = experience.sizes
         self._rules = rules
         self._recorder = recorder
         self._kept_at: datetime | None = None
 
     def restore(self, learnt: Iterable[Learnt]) -> None:
         """Begin with what an earlier process knew."""
-        self.sizes.restore(learnt)
+        for each in learnt:
+            if isinstance(each, LearntSize | LearntScale):
+                self.sizes.restore((each,))
+            else:
+                self.experience.profiles.restore(each)
+
+    def sending(self, planned: Planned) -> None:
+        """Note what goes out."""
+        if planned.sent is not None:
+            self.experience.sent(planned.sent)
 
     def added(self, sent: Planned | None) -> float | None:
         """Tokens that the edit of a request is believed to have added to each prompt; None where that is not known."""
@@ -44,6 +58,37 @@ class Sizing:
         return self.sizes.of(key, sent.plan.tool_edit, self._rules).interval.likely
 
     def observe(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
+        """Learn from a request that was answered, and write down now and then what was learnt."""
+        self._observe_size(sent, exchange, entry)
+        self._observe_habit(sent, exchange, entry)
+        now = datetime.fromisoformat(entry.at)
+        if self._kept_at is None or now - self._kept_at >= KEEP_EVERY:
+            self._kept_at = now
+            self.keep(now, KEPT_AT_ONCE)
+
+    def _observe_habit(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
+        """Learn how the agent works; an answer that was cut, or whose usage is estimated, tells too little."""
+        metered, known = exchange.metered, sent.sent
+        if known is None or metered is None or metered.estimated or entry.outcome != OK_ENDING:
+            return
+        runs = 0 if entry.code is None else entry.code.runs
+        container = exchange.told.container
+        self.experience.answered(
+            msgspec.structs.replace(known, edit=sent.plan.tool_edit),
+            Answer(
+                first=metered.first,
+                whole=metered.classes,
+                iterations=metered.iterations or runs + 1,
+                runs=runs,
+                code_ms=0 if entry.code is None else round(entry.code.seconds.likely * 1000),
+                elapsed_ms=0 if entry.latency is None else round(entry.latency.total * 1000),
+                container=sent.container if container is None else container.id,
+                futile=metered.web_fetches if sent.plan.tool_edit.append is not None else 0,
+            ),
+            self._rules,
+        )
+
+    def _observe_size(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
         """Learn from a request and its first prompt; what tells nothing of sizes is left out."""
         key, request, metered = self._key(sent), sent.request, exchange.metered
         first = None if metered is None else metered.first
@@ -55,9 +100,6 @@ class Sizing:
         now, edited = datetime.fromisoformat(entry.at), not sent.plan.tool_edit.empty
         group = group_of(request, entry.principal)
         self.sizes.observe(key, estimate, first.prompt, now, edited=edited, group=group)
-        if self._kept_at is None or now - self._kept_at >= KEEP_EVERY:
-            self._kept_at = now
-            self.keep(now, KEPT_AT_ONCE)
 
     def count(self, key: Combination, tokens: int, now: datetime) -> None:
         """Learn what the API counted, and write it down."""
@@ -67,8 +109,8 @@ class Sizing:
     def keep(self, now: datetime, most: int = 2 * BOUND) -> None:
         """Write down what changed since the last time, at most so much; all there is where nothing is said."""
         at = now.isoformat(timespec="microseconds")
-        for learnt in self.sizes.changes(most):
-            self._recorder.remember(SizeRecord(at, learnt))
+        for learnt in (*self.sizes.changes(most), *self.experience.profiles.changes(most)):
+            self._recorder.remember(LearntRecord(at, learnt))
 
     def _key(self, sent: Planned) -> Combination | None:
         """The combination of a request; None for one that has none: no code, or a model that the catalog lacks."""

@@ -10,7 +10,7 @@ import pytest
 
 from planner.core.conversations import ToolEdit
 from planner.core.sizes import Combination, LearntSize, Sizes
-from planner.proxy.sizing import KEEP_EVERY, group_of
+from planner.proxy.lessons import KEEP_EVERY, group_of
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.deciding import CLIENT_TOOL, NEWER_CODE, USER, ask, body
 from tests.doubles.messages import usage
@@ -50,7 +50,7 @@ def test_untouched_and_edited_requests_teach(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here = await told(tmp_path)
-        sizes = here.mind.sizing.sizes
+        sizes = here.mind.lessons.sizes
         planned = await here.send(FRESH)
         assert not planned.plan.tool_edit.empty
         here.answer(planned)
@@ -79,7 +79,7 @@ def test_what_tells_nothing_of_sizes(tmp_path: Path, sent: bytes, members: dict[
     async def scenario() -> None:
         here = await told(tmp_path)
         await answered(here, sent, **members)
-        assert here.mind.sizing.sizes.snapshot() == ()
+        assert here.mind.lessons.sizes.snapshot() == ()
 
     run(scenario())
 
@@ -89,11 +89,11 @@ def test_it_is_written_down_at_a_bounded_rate(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here = await told(tmp_path)
-        store, sizing = here.mind.store, here.mind.sizing
+        store, lessons = here.mind.store, here.mind.lessons
 
         async def kept() -> list[Any]:
             await here.mind.flush()
-            return list(store.learnt.values())
+            return list(store.kept.values())
 
         await answered(here, FRESH)
         first = await kept()
@@ -107,10 +107,10 @@ def test_it_is_written_down_at_a_bounded_rate(tmp_path: Path) -> None:
         assert later != first
         here.at += timedelta(seconds=5)
         await answered(here, FRESH)
-        sizing.keep(here.at)
+        lessons.keep(here.at)
         again = Sizes()
         again.restore(await kept())
-        assert sorted(map(repr, again.snapshot())) == sorted(map(repr, sizing.sizes.snapshot()))
+        assert sorted(map(repr, again.snapshot())) == sorted(map(repr, lessons.sizes.snapshot()))
 
     run(scenario())
 
@@ -120,8 +120,8 @@ def test_nothing_is_believed_of_what_has_no_combination(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here = await told(tmp_path)
-        assert here.mind.sizing.added(None) is None
-        assert here.mind.sizing.added(await here.send(body(tools=[CLIENT_TOOL]))) is None
+        assert here.mind.lessons.added(None) is None
+        assert here.mind.lessons.added(await here.send(body(tools=[CLIENT_TOOL]))) is None
         assert here.mind.learning.added(await here.send(FRESH)) == 40  # as a setting of these rules says
 
     run(scenario())
@@ -152,7 +152,7 @@ def test_traffic_alone_teaches_the_size(tmp_path: Path) -> None:
                 await planner.entries(12)
             reader = await SqliteStore.read(planner.store)
             sizes = Sizes()
-            sizes.restore(await reader.sizes())
+            sizes.restore(await reader.learnt())
             await reader.close()
             (key,) = [each.key for each in sizes.snapshot() if isinstance(each, LearntSize)]
             size = sizes.of(key, ToolEdit(append=key.append), book)

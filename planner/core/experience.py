@@ -1,0 +1,185 @@
+"""All that a planner has learnt of those who call: their habits, their warm prefixes, and what its edits weigh.
+
+The proxy and `planner replay` both keep one, and feed it in the same two steps: a request goes out, its answer comes
+back. Nothing in here is ever told of a request that has not been answered, but that it was sent.
+"""
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from planner.core.conversations import ToolEdit
+from planner.core.epochs import Epochs, Warmth, cache_seconds
+from planner.core.facts import Prompt
+from planner.core.profile import Observation, ProfileKey, Profiles
+from planner.core.rulebook import RuleBook
+from planner.core.sizes import Combination, Sizes
+from planner.core.usage import TokenClasses
+
+TRIAL_LASTS: Final = timedelta(minutes=15)
+"""After so long a trial whose answer never came is forgotten: longer than the API holds a connection open. Ours."""
+
+SESSION_IDLE_MS: Final = 300_000
+"""A container that was idle for longer was checkpointed, and its next use opens a session anew [A]:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool, checked 2026-11-22."""
+
+CONTAINERS: Final = 10_000
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it went out.
+
+    Attributes:
+        at: when, aware.
+        model: as requested.
+        prefix, profile: what it shares with others.
+        prompt: how long it was taken to be.
+        opens: whether a conversation began with it.
+        edit: of its tools; `combination` is what the size of that edit depends on.
+        trial: whether it was edited to learn a size.
+        preloaded: whether files or skills are loaded into its container.
+    """
+
+    at: datetime
+    model: str
+    prefix: str
+    profile: ProfileKey
+    prompt: Prompt
+    opens: bool
+    edit: ToolEdit
+    combination: Combination
+    trial: bool = False
+    preloaded: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back, as far as anything is learnt from it.
+
+    `first` is the prompt of the first sampling iteration, None where it was not told apart; `code_ms` is how long code
+    ran, likely; `elapsed_ms` how long the answer took; `futile` counts calls of the added tool.
+    """
+
+    first: TokenClasses | None
+    whole: TokenClasses
+    iterations: int
+    runs: int
+    code_ms: int
+    elapsed_ms: int
+    container: str | None
+    futile: int = 0
+
+
+class Session(msgspec.Struct, frozen=True):
+    """The time of one container session as it bills, or would: milliseconds used, and when the last use ended."""
+
+    used_ms: int
+    ended: datetime
+
+
+class Experience:
+    """What was learnt, in memory; bounded in every part. What edits weigh is learnt by `Sizes` itself, and read here."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self.profiles = Profiles()
+        self.epochs = Epochs()
+        self.sizes = sizes
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._trials: dict[str, datetime] = {}
+
+    def trying(self, model: str, now: datetime) -> bool:
+        """Whether an edit is being tried on a model."""
+        since = self._trials.get(model)
+        return since is not None and now - since < TRIAL_LASTS
+
+    def sent(self, sent: Sent) -> None:
+        """A request goes out."""
+        if sent.trial:
+            self._trials[sent.model] = sent.at
+        if not sent.opens:
+            return
+        lives = cache_seconds(long=sent.prompt.long)
+        ended = self.epochs.begin(sent.prefix, sent.at, edited=not sent.edit.empty, lives=lives)
+        if ended is not None:
+            self.profiles.epoch_ended(sent.profile, ended, sent.at)
+
+    def answered(self, sent: Sent, answer: Answer, book: RuleBook) -> int:
+        """Its answer is there; return the container milliseconds that it bills, or would if its code were not free."""
+        edited = not sent.edit.empty
+        added = self.sizes.of(sent.combination, sent.edit, book).interval.likely if edited else 0.0
+        if sent.trial:
+            self._trials.pop(sent.model, None)
+        per_session, per_request = self._bills(sent, answer, book)
+        strict = book.settings.code.minimum_per == "request"
+        billed, apart = (per_request, per_session) if strict else (per_session, per_request)
+        row = book.prices.lookup(sent.model, sent.at)
+        tiered = row is not None and row.over is not None
+        seen = _observation(sent, answer, added, (billed, apart), tiered=tiered)
+        self.profiles.observe(sent.profile, seen, sent.at)
+        self._warm(sent, answer)
+        return billed
+
+    def _warm(self, sent: Sent, answer: Answer) -> None:
+        """Note what is in the prompt cache now, behind the iteration that wrote it."""
+        first = answer.first
+        kept = answer.whole if first is None else first
+        held = (kept.cache_read + kept.cache_write) // (answer.iterations if first is None else 1)
+        ended = sent.at + timedelta(milliseconds=answer.elapsed_ms)
+        warmth = Warmth(held, ended, cache_seconds(long=sent.prompt.long))
+        self.epochs.answered(sent.prefix, warmth, edited=not sent.edit.empty)
+
+    def _bills(self, sent: Sent, answer: Answer, book: RuleBook) -> tuple[int, int]:
+        """Container milliseconds of one request with a minimum a session, and with a minimum a request."""
+        if answer.runs == 0 and not sent.preloaded:
+            return 0, 0
+        row = book.prices.tool("code_execution", sent.at)
+        minimum = 0 if row is None else row.minimum_ms
+        known = None if answer.container is None else self._sessions.get(answer.container)
+        idle = 0 if known is None else round((sent.at - known.ended).total_seconds() * 1000)
+        if known is not None and idle > SESSION_IDLE_MS:
+            known = None
+        ran = answer.code_ms
+        if book.settings.code.idle_bills:
+            ran = answer.elapsed_ms + (0 if known is None else max(idle, 0))
+        used = 0 if known is None else known.used_ms
+        paid = 0 if known is None else max(used, minimum)
+        if answer.container is not None:
+            ended = sent.at + timedelta(milliseconds=answer.elapsed_ms)
+            self._sessions[answer.container] = Session(used + ran, ended)
+            self._sessions.move_to_end(answer.container)
+            if len(self._sessions) > CONTAINERS:
+                self._sessions.popitem(last=False)
+        return max(used + ran, minimum) - paid, max(ran, minimum)
+
+
+def _observation(
+    sent: Sent, answer: Answer, added: float, billed_ms: tuple[int, int], *, tiered: bool
+) -> Observation:
+    """What one request shows of its agent; the tokens of our own edit are taken out."""
+    first, iterations = answer.first, max(answer.iterations, 1)
+    kept = answer.whole if first is None else first
+    parts = iterations if first is None else 1
+    prompt = max(kept.prompt / parts - added, 0.0)
+    held = (kept.cache_read + kept.cache_write) / parts
+    held = max(held - added, 0.0) if sent.prompt.marked and held > 0 else held
+    if first is None:
+        cold = kept.cache_write > 0 and kept.cache_read <= (iterations - 1) * kept.cache_write
+    else:
+        cold = kept.cache_write > 0 and kept.cache_read == 0
+    return Observation(
+        opens=sent.opens,
+        ran=answer.runs > 0,
+        seconds=answer.code_ms / 1000,
+        billed=billed_ms[0] / 1000,
+        billed_apart=billed_ms[1] / 1000,
+        samples=iterations,
+        prompt=prompt,
+        scale=prompt / sent.prompt.tokens if first is not None and sent.prompt.tokens > 0 else None,
+        cached=min(held / prompt, 1.0) if prompt > 0 else 0.0,
+        marked=sent.prompt.marked,
+        cold=cold,
+        futile=None if sent.edit.append is None else answer.futile,
+        output=answer.whole.output,
+        read=max(answer.whole.prompt - added * iterations, 0.0) if tiered else None,
+    )

@@ -1,0 +1,381 @@
+"""What an agent's own requests have shown: means that shrink toward its principal's, then toward the catalog's priors.
+
+A *profile* is principal, model, sorted tool types and the system prompt up to its first breakpoint. With n requests
+behind it, its own mean weighs n / (n + 20); the rest is what is believed of (principal, tool types), and what that
+leaves is the catalog's prior. Requests fade as newer ones come and as days pass, so that an agent that changes its
+habits is believed after some hundred requests. Nothing here holds text: keys are digests, values are numbers.
+"""
+
+from collections import OrderedDict
+from datetime import datetime
+from hashlib import sha256
+from math import sqrt
+from typing import Final, TypeVar
+
+import msgspec
+
+from planner.core.wire import MessagesRequest, spelled
+
+PSEUDO_REQUESTS: Final = 20.0
+"""How many requests of its own outweigh what is believed of an agent otherwise."""
+
+MEMORY: Final = 1 - 1 / 300
+"""What each new request leaves of the weight of those before it: some 300 are remembered."""
+
+HALF_LIFE_DAYS: Final = 14.0
+"""Days after which what was seen weighs half."""
+
+PROMPTS: Final = 300
+"""The last requests of a profile whose prompts are remembered each, where its model has a tier for longer ones: what the
+few requests beyond its threshold cost is several times what all others do."""
+
+BOUND: Final = 10_000
+VOLATILE: Final = 64
+"""So many profiles of one parent that hardly repeat say that its system text is never the same: they are folded."""
+
+DIGITS: Final = 32
+SECONDS_PER_DAY: Final = 86_400.0
+
+V = TypeVar("V")
+
+
+class ProfileKey(msgspec.Struct, frozen=True):
+    """The digests of a profile and of its parent, (principal, tool types)."""
+
+    own: str
+    parent: str
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One answered request, as far as it tells how its agent works.
+
+    Attributes:
+        opens: whether it began a conversation.
+        ran: whether it ran code.
+        seconds: of code, in all its runs.
+        billed: container seconds that it bills, or would bill if its code were not free.
+        billed_apart: the same under the other reading of `code.minimum_per`.
+        samples: sampling iterations.
+        prompt: tokens of its first iteration's prompt, without what an edit of ours added.
+        scale: that prompt divided by what its body was taken for.
+        cached: share of that prompt that was read from a cache or written to one.
+        marked: whether a breakpoint lies behind `tools`, so that it could be cached at all.
+        cold: whether the definitions were written to a cache, not read.
+        futile: calls of a tool that we added and that can reach nothing; None where none was added.
+        output: tokens written.
+        read: prompt tokens of all its iterations, without our edit; None where its model has no tier for longer prompts.
+    """
+
+    opens: bool
+    ran: bool
+    seconds: float
+    billed: float
+    billed_apart: float
+    samples: float
+    prompt: float
+    scale: float | None = None
+    cached: float
+    marked: bool
+    cold: bool
+    futile: int | None = None
+    output: float = 0.0
+    read: float | None = None
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """What is believed of a quantity after learning: `own + spread * z + rest * prior`, with z a standard normal draw."""
+
+    own: float = 0.0
+    spread: float = 0.0
+    rest: float = 1.0
+
+    def at(self, prior: float, z: float = 0.0) -> float:
+        """The quantity in one world, never negative."""
+        value = self.own + self.spread * z + self.rest * prior
+        return value if value > 0.0 else 0.0
+
+    def under(self, mean: float, error: float, weight: float) -> "Estimate":
+        """What is believed with a nearer observation of such a weight."""
+        far = 1 - weight
+        return Estimate(self.own * far + mean * weight, self.spread * far + error * weight, self.rest * far)
+
+
+UNKNOWN: Final = Estimate()
+
+
+class Learnt(msgspec.Struct, frozen=True, kw_only=True):
+    """What is believed of an agent beside the catalog's priors; `requests` is how many are behind it, faded.
+
+    Shares are of requests: `code` run code, `cold` wrote their definitions to the cache, `cached` could be cached and
+    were. `share` is the part of a prompt that lies in the cache; `conversations` begin in an epoch; `turns` are requests
+    of a conversation; `billed` are container seconds of a request, `billed_apart` those under the other reading of the
+    minimum; `futile` are calls of an added tool in a request that has one; `output` are tokens of a request. `prompts` are the prompt tokens
+    and iterations of its own last requests, by which a tier is told.
+    """
+
+    requests: float = 0.0
+    begun: float = 0.0
+    code: Estimate = UNKNOWN
+    seconds: Estimate = UNKNOWN
+    billed: Estimate = UNKNOWN
+    billed_apart: Estimate = UNKNOWN
+    samples: Estimate = UNKNOWN
+    scale: Estimate = UNKNOWN
+    cached: Estimate = UNKNOWN
+    share: Estimate = UNKNOWN
+    cold: Estimate = UNKNOWN
+    turns: Estimate = UNKNOWN
+    conversations: Estimate = UNKNOWN
+    futile: Estimate = UNKNOWN
+    output: Estimate = UNKNOWN
+    prompts: tuple[tuple[float, float], ...] = ()
+
+
+UNLEARNT: Final = Learnt()
+
+class Moments(msgspec.Struct):
+    """A faded sample: its weight, sum and sum of squares."""
+
+    weight: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def add(self, value: float) -> None:
+        """Take in one more."""
+        self.weight += 1
+        self.total += value
+        self.squares += value * value
+
+    def fade(self, keep: float) -> None:
+        """Let all that is in it weigh less."""
+        self.weight *= keep
+        self.total *= keep
+        self.squares *= keep
+
+    @property
+    def mean(self) -> float:
+        """The mean; 0 of nothing."""
+        return self.total / self.weight if self.weight else 0.0
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        if self.weight <= 1:
+            return abs(self.mean)
+        variance = max(self.squares / self.weight - self.mean**2, 0.0)
+        return sqrt(variance / (self.weight - 1))
+
+
+class Profile(msgspec.Struct):
+    """What was seen of one agent, or of all agents of a parent."""
+
+    seen: datetime
+    requests: float = 0.0
+    begun: float = 0.0
+    moments: dict[str, Moments] = {}
+    prompts: list[tuple[float, float]] = []
+
+    def add(self, seen: Observation, at: datetime) -> None:
+        """Take in one answered request."""
+        self._age(at)
+        self._fade(MEMORY)
+        self.requests += 1
+        self.begun += seen.opens
+        self._put("code", seen.ran)
+        if seen.ran:
+            self._put("seconds", seen.seconds)
+        self._put("billed", seen.billed)
+        self._put("billed_apart", seen.billed_apart)
+        self._put("samples", seen.samples)
+        self._put("output", seen.output)
+        if seen.read is not None:
+            self.prompts.append((seen.read, seen.samples))
+            del self.prompts[:-PROMPTS]
+        if seen.futile is not None:
+            self._put("futile", seen.futile)
+        if seen.scale is not None:
+            self._put("scale", seen.scale)
+        if seen.marked:
+            self._put("cached", seen.cached > 0)
+            if seen.cached > 0:
+                self._put("share", seen.cached)
+                self._put("cold", seen.cold)
+
+    def epoch_ended(self, conversations: float, at: datetime) -> None:
+        """A warm prefix went cold after so many conversations began on it."""
+        self._age(at)
+        self._put("conversations", conversations)
+
+    def over(self, below: Learnt) -> Learnt:
+        """What is believed with these observations on top of what is believed without them."""
+        changes = {name: self._over(name, getattr(below, name)) for name in self.moments}
+        if self.begun > 0:
+            turns = self.requests / self.begun
+            weight = self.begun / (self.begun + PSEUDO_REQUESTS)
+            changes["turns"] = below.turns.under(turns, turns / sqrt(self.begun + 1), weight)
+        return msgspec.structs.replace(below, requests=self.requests, begun=self.begun, prompts=tuple(self.prompts), **changes)
+
+    def _over(self, name: str, below: Estimate) -> Estimate:
+        moments = self.moments[name]
+        return below.under(moments.mean, moments.error, moments.weight / (moments.weight + PSEUDO_REQUESTS))
+
+    def _put(self, name: str, value: float) -> None:
+        self.moments.setdefault(name, Moments()).add(value)
+
+    def _fade(self, keep: float) -> None:
+        self.requests *= keep
+        self.begun *= keep
+        for moments in self.moments.values():
+            moments.fade(keep)
+
+    def _age(self, at: datetime) -> None:
+        days = (at - self.seen).total_seconds() / SECONDS_PER_DAY
+        if days > 0:
+            if days > 0.01:
+                self._fade(0.5 ** (days / HALF_LIFE_DAYS))
+            self.seen = at
+
+
+class Parent(msgspec.Struct):
+    """All that one principal does with the same tools; `children` are its profiles, `folded` says they are not kept."""
+
+    profile: Profile
+    children: int = 0
+    requests: int = 0
+
+    @property
+    def folded(self) -> bool:
+        """Whether its profiles hardly ever repeat, so that none of them learns anything."""
+        return self.children >= VOLATILE and self.children * 2 > self.requests
+
+
+class LearntProfile(msgspec.Struct, frozen=True, tag="profile"):
+    """What is known of one profile, to be kept."""
+
+    name: str
+    profile: Profile
+
+
+class LearntParent(msgspec.Struct, frozen=True, tag="parent"):
+    """What is known of one parent, to be kept."""
+
+    name: str
+    parent: Parent
+
+
+class Profiles:
+    """Every profile that is remembered, bounded: the one that was seen longest ago goes first."""
+
+    def __init__(self, bound: int = BOUND) -> None:
+        self._bound = bound
+        self._own: OrderedDict[str, Profile] = OrderedDict()
+        self._parents: OrderedDict[str, Parent] = OrderedDict()
+        self._changed: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+    def learnt(self, key: ProfileKey) -> Learnt:
+        """What is believed of an agent now."""
+        parent = self._parents.get(key.parent)
+        if parent is None:
+            return UNLEARNT
+        below = parent.profile.over(UNLEARNT)
+        own = self._own.get(key.own)
+        return below if own is None else own.over(below)
+
+    def observe(self, key: ProfileKey, seen: Observation, at: datetime) -> None:
+        """Learn from one answered request."""
+        parent = self._parent(key, at)
+        parent.requests += 1
+        parent.profile.add(seen, at)
+        own = self._profile(key, parent, at)
+        if own is not None:
+            own.add(seen, at)
+
+    def epoch_ended(self, key: ProfileKey, conversations: float, at: datetime) -> None:
+        """Learn how many conversations a warm prefix of an agent has served."""
+        parent = self._parent(key, at)
+        parent.profile.epoch_ended(conversations, at)
+        own = self._own.get(key.own)
+        if own is not None:
+            own.epoch_ended(conversations, at)
+
+    def changes(self, most: int) -> tuple["LearntProfile | LearntParent", ...]:
+        """What changed since it was last asked, at most so much; what is left comes the next time."""
+        names = list(self._changed)[:most]
+        for name in names:
+            del self._changed[name]
+        return tuple(filter(None, map(self._kept, names)))
+
+    def restore(self, kept: "LearntProfile | LearntParent") -> None:
+        """Take up again what a store kept."""
+        if isinstance(kept, LearntProfile):
+            _put(self._own, kept.name, kept.profile, self._bound)
+        else:
+            _put(self._parents, kept.name, kept.parent, self._bound)
+
+    def _kept(self, name: str) -> "LearntProfile | LearntParent | None":
+        if (own := self._own.get(name)) is not None:
+            return LearntProfile(name, own)
+        parent = self._parents.get(name)
+        return None if parent is None else LearntParent(name, parent)
+
+    def _parent(self, key: ProfileKey, at: datetime) -> Parent:
+        parent = self._parents.get(key.parent) or Parent(Profile(at))
+        _put(self._parents, key.parent, parent, self._bound)
+        self._note(key.parent)
+        return parent
+
+    def _profile(self, key: ProfileKey, parent: Parent, at: datetime) -> Profile | None:
+        own = self._own.get(key.own)
+        if own is None:
+            parent.children += 1
+            if parent.folded:
+                return None
+            own = Profile(at)
+        _put(self._own, key.own, own, self._bound)
+        self._note(key.own)
+        return own
+
+    def _note(self, name: str) -> None:
+        self._changed[name] = None
+        if len(self._changed) > 2 * self._bound:
+            del self._changed[next(iter(self._changed))]
+
+
+def _put(kept: OrderedDict[str, V], name: str, value: V, bound: int) -> None:
+    """Put a value in as the newest; the oldest goes."""
+    kept[name] = value
+    kept.move_to_end(name)
+    if len(kept) > bound:
+        kept.popitem(last=False)
+
+
+def dear_share(prompts: tuple[tuple[float, float], ...], edge: float, added: float, *, summed: bool) -> Estimate:
+    """The share of prompt tokens that lie in requests beyond a tier's threshold, were so many added to each iteration."""
+    everything = sum(read for read, _ in prompts)
+    if not everything:
+        return UNKNOWN
+    dear = sum(
+        read for read, samples in prompts if read + added * samples > (edge if summed else edge * samples)
+    )
+    share, number = dear / everything, len(prompts)
+    weight = number / (number + PSEUDO_REQUESTS)
+    return UNKNOWN.under(share, sqrt(share * (1 - share) / number), weight)
+
+
+def profile_key(request: MessagesRequest, principal: str) -> ProfileKey:
+    """The profile that a request belongs to."""
+    types = "\0".join(sorted(tool.type or "custom" for tool in request.tools))
+    parent = _digest("parent", principal, types)
+    return ProfileKey(_digest("own", parent, request.model or "", request.stable_system.hex()), parent)
+
+
+def _digest(kind: str, *parts: str) -> str:
+    hashed = sha256(f"planner-profile-{kind}".encode())
+    for part in parts:
+        encoded = part.encode()
+        hashed.update(len(encoded).to_bytes(8))
+        hashed.update(encoded)
+    return hashed.hexdigest()[:DIGITS]

@@ -1,0 +1,283 @@
+"""Plays a trace under a rule book in virtual time: the same plan as in the proxy, by what had been seen by then.
+
+    line ──► facts, by what was answered before ──► plan ──► world ──► answer, learnt from when its time has come
+
+A decision knows the requests before it as far as they were answered; it knows nothing of those behind it. What a live
+planner sees of a body is how long it is and where its breakpoints lie: here `work` tells both.
+"""
+
+import heapq
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from planner.core.allowance import Pool
+from planner.core.bundle import frees_code
+from planner.core.containers import Lease, State, preloads
+from planner.core.conversations import Conversation, Scope, ToolEdit, Turn, prefix_key, tools_under
+from planner.core.experience import Answer, Experience, Sent
+from planner.core.facts import Facts, Prompt
+from planner.core.plan import Plan, make_plan
+from planner.core.profile import UNLEARNT, profile_key
+from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.replay.trace import TraceLine
+from planner.core.replay.world import Call, Counts, Declared, Response, World
+from planner.core.rulebook import CallerRow, RuleBook
+from planner.core.sizes import Sizes, combination
+from planner.core.splice import SetContainer
+from planner.core.usage import TokenClasses
+from planner.core.wire import MessagesRequest, Tool
+from planner.core.worth import FEWEST_BYTES, MOST_BYTES, USUAL_BYTES
+
+Key = tuple[str, str]
+"""A principal and the name of a conversation of its."""
+
+LONGEST_PAUSE: Final = timedelta(days=30)
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done with one line, and what came of it."""
+
+    line: TraceLine
+    plan: Plan
+    prefix: str
+    response: Response
+
+
+class Known(msgspec.Struct):
+    """A conversation in play: what was decided on its first request, and the container of its last answered turn."""
+
+    conversation: Conversation
+    lease: Lease | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A request whose answer is on its way."""
+
+    key: Key
+    played: Played
+    sent: Sent
+    taken: Lease | None
+
+
+class Player:
+    """One planner in one world. Lines must come in time order."""
+
+    def __init__(self, book: RuleBook, world: World) -> None:
+        self._book = book
+        self._world = world
+        self._experience = Experience(Sizes())
+        self._pools: dict[str, Pool] = {}
+        self._known: dict[Key, Known] = {}
+        self._due: list[tuple[datetime, int]] = []
+        self._waiting: dict[int, Waiting] = {}
+        self._last: dict[Key, int] = {}
+
+    def play(self, line: TraceLine) -> Played:
+        """Decide on one line, and let the world answer it."""
+        key = (line.principal, line.conversation)
+        self._catch_up(line.at, key)
+        known, caller = self._known.get(key), self._book.callers.find(line.principal)
+        scope = Scope(line.organization, line.workspace)
+        prefix = prefix_key(line.request, scope)
+        profile = profile_key(line.request, line.principal)
+        begins = line.turn == 1 and known is None
+        learning = self._experience
+        facts = Facts(
+            now=line.at,
+            principal=line.principal,
+            team=(caller and caller.team) or line.team,
+            project=(caller and caller.project) or line.project,
+            flags=() if caller is None else caller.flags,
+            subscription=_subscribed(caller),
+            scope=scope,
+            conversation=None if known is None else known.conversation,
+            lease=None if known is None else known.lease,
+            begins=begins,
+            prompt=_prompt(line),
+            epoch=learning.epochs.find(prefix, line.at) if begins else None,
+            learnt=learning.profiles.learnt(profile) if begins else UNLEARNT,
+            sizes=learning.sizes,
+            trying=begins and learning.trying(line.request.model or "", line.at),
+            allowance=self._pool(line).judge(line.at),
+            root=f"{line.principal}\0{line.conversation}",
+            prefix=prefix,
+        )
+        plan = self.plan(line, facts)
+        played = Played(line=line, plan=plan, prefix=prefix, response=self._world.call(called(line, plan)))
+        self._send(key, played, facts, profile)
+        return played
+
+    def plan(self, line: TraceLine, facts: Facts) -> Plan:
+        """The plan for one line, the same as in the proxy."""
+        return make_plan(line.request, facts, self._book)
+
+    def finish(self) -> None:
+        """Learn from all that is still on its way."""
+        while self._due:
+            self._take(heapq.heappop(self._due)[1])
+
+    def pools(self) -> Iterator[tuple[str, Pool]]:
+        """The free hours of every organization, as the planner believes them."""
+        yield from self._pools.items()
+
+    def _send(self, key: Key, played: Played, facts: Facts, profile: "object") -> None:
+        """Remember what was sent, and when its answer will be there."""
+        line, plan = played.line, played.plan
+        known = self._known.get(key)
+        if known is None and plan.conversation is not None:
+            known = self._known[key] = Known(plan.conversation)
+        lease = facts.lease if plan.threaded else None
+        if lease is not None:
+            lease.apply("offer" if lease.state is State.IDLE and not line.request.awaited else "claim")
+        bundle = plan.decisions[1]
+        sent = Sent(
+            at=line.at,
+            model=line.request.model or "",
+            prefix=played.prefix,
+            profile=profile_key(line.request, line.principal),
+            prompt=facts.prompt or _prompt(line),
+            opens=line.turn == 1,
+            edit=plan.tool_edit,
+            combination=combination(line.request.model or "", line.request.tools, plan.tool_edit),
+            trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
+            preloaded=line.work.files > 0 or preloads(line.request, self._book.settings.code),
+        )
+        self._experience.sent(sent)
+        self._waiting[line.number] = Waiting(key, played, sent, lease)
+        self._last[key] = line.number
+        heapq.heappush(self._due, (line.at + timedelta(seconds=played.response.elapsed), line.number))
+
+    def _catch_up(self, now: datetime, key: Key) -> None:
+        """Take in every answer that is there by now; a client that goes on has had the answer before."""
+        while self._due and self._due[0][0] <= now:
+            self._take(heapq.heappop(self._due)[1])
+        if (number := self._last.pop(key, None)) is not None:
+            self._take(number)
+
+    def _take(self, number: int) -> None:
+        waiting = self._waiting.pop(number, None)
+        if waiting is None:
+            return
+        line, plan, response = waiting.played.line, waiting.played.plan, waiting.played.response
+        sent = waiting.sent
+        self._experience.sizes.observe(
+            sent.combination,
+            sent.prompt.tokens,
+            response.first.prompt,
+            line.at,
+            edited=not sent.edit.empty,
+            group=sent.profile.parent,
+        )
+        billed = self._experience.answered(sent, _answer(waiting.played), self._book)
+        untouched = 0 if frees_code(line.request.tools, ToolEdit(), self._book) else billed
+        if not _subscribed(self._book.callers.find(line.principal)):
+            self._pool(line).add(line.at, 0 if plan.free else billed, untouched)
+        if waiting.taken is not None:
+            waiting.taken.apply("answered")
+        known = self._known.get(waiting.key)
+        if known is not None:
+            known.lease = Lease(_turn(waiting.played, known.lease, Scope(line.organization, line.workspace)))
+
+    def _pool(self, line: TraceLine) -> Pool:
+        pool = self._pools.get(line.organization)
+        if pool is None:
+            pool = self._pools[line.organization] = Pool(self._book.settings.free_hours, line.at)
+        return pool
+
+
+def called(line: TraceLine, plan: Plan | None) -> Call:
+    """A line as it reaches the world: by its plan, or as it came where there is none."""
+    request = line.request
+    own = tuple(map(_declared, request.tools))
+    container = request.container.id
+    tools = own
+    if plan is not None:
+        container = next((edit.id for edit in plan.edits if isinstance(edit, SetContainer)), container)
+        if not plan.tool_edit.empty:
+            tools = tuple(map(_declared, tools_under(plan.tool_edit, request.tools)))
+    return Call(
+        at=line.at,
+        organization=line.organization,
+        workspace=line.workspace,
+        principal=line.principal,
+        conversation=line.conversation,
+        turn=line.turn,
+        model=request.model or "",
+        system=request.system or b"",
+        own=own,
+        tools=tools,
+        container=container,
+        skills=request.container.skills,
+        fast=request.speed == "fast",
+        us=request.inference_geo == "us",
+        work=line.work,
+    )
+
+
+def _declared(tool: Tool) -> Declared:
+    return Declared(tool.type or "custom", tool.allowed_callers == ("direct",), tool.defer_loading, tool.raw + (tool.type or "").encode())
+
+
+def _prompt(line: TraceLine) -> Prompt:
+    """What a live planner would see of a body of so many tokens."""
+    tokens, work = float(line.work.prompt_tokens), line.work
+    return Prompt(
+        tokens=tokens,
+        fewest=tokens * USUAL_BYTES / MOST_BYTES,
+        most=tokens * USUAL_BYTES / FEWEST_BYTES,
+        marked=work.cached_prefix_tokens > 0,
+        long=work.cache_ttl == "1h",
+        cached=float(work.cached_prefix_tokens),
+        files=work.files > 0,
+    )
+
+
+def _answer(played: Played) -> Answer:
+    response, work = played.response, played.line.work
+    return Answer(
+        first=_classes(response.first),
+        whole=_classes(response.whole),
+        iterations=response.iterations,
+        runs=work.code_runs,
+        code_ms=round(work.code_seconds * 1000) if work.code_runs else 0,
+        elapsed_ms=round(response.elapsed * 1000),
+        container=response.container,
+        futile=response.futile,
+    )
+
+
+def _classes(counts: Counts) -> TokenClasses:
+    return TokenClasses(
+        input=counts.input,
+        cache_write_5m=counts.cache_write_5m,
+        cache_write_1h=counts.cache_write_1h,
+        cache_read=counts.cache_read,
+        output=counts.output,
+    )
+
+
+def _turn(played: Played, before: Lease | None, scope: Scope) -> Turn:
+    """The turn that a later request goes on from; one that ran in no container leaves the one before in sight."""
+    response, conversation = played.response, played.plan.conversation
+    if conversation is None:
+        raise TypeError("a conversation in play has a plan that names it")
+    if response.container is None and before is not None:
+        return before.turn
+    opened = played.line.at
+    if before is not None and before.turn.container == response.container and before.turn.opened_at is not None:
+        opened = before.turn.opened_at
+    return Turn(
+        conversation=conversation,
+        scope=scope,
+        container=response.container,
+        expires_at=response.expires_at,
+        opened_at=opened,
+        threaded=played.plan.threaded or (before is not None and before.turn.threaded),
+    )
+
+
+def _subscribed(caller: CallerRow | None) -> bool:
+    return caller is not None and caller.billing == "subscription"

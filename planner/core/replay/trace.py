@@ -1,0 +1,103 @@
+"""A trace is JSON Lines, one request a line in time order: what was asked, and the work that it needs in any case.
+
+Every line that cannot be used is told with its number; none is guessed at.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw
+
+from planner.core.replay.world import Work
+from planner.core.wire import MessagesRequest, WireError
+
+
+class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    at: datetime
+    principal: str
+    organization: str | None = None
+    workspace: str | None = None
+    team: str = ""
+    project: str = ""
+    conversation: str
+    turn: int
+    request: Raw
+    work: Work
+
+
+class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One request of a trace; `number` counts lines from 0, blank ones left out."""
+
+    number: int
+    at: datetime
+    principal: str
+    organization: str
+    workspace: str
+    team: str
+    project: str
+    conversation: str
+    turn: int
+    request: MessagesRequest
+    work: Work
+
+
+class TraceError(ValueError):
+    """A line that cannot be used: `line` counts lines of the file from 1."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        self.line = line
+        super().__init__(problem)
+
+
+_LINE = msgspec.json.Decoder(_Fields)
+
+
+def read_trace(lines: Iterable[bytes]) -> Iterator[TraceLine | TraceError]:
+    """Read a trace as it comes; a line that cannot be used comes as its error, and reading goes on behind it."""
+    number, last = 0, None
+    for index, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            found = _read(number, line)
+            if last is not None and found.at < last:
+                raise ValueError(f"`at` is {found.at.isoformat()}, before the line above: a trace is in time order")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WireError, ValueError) as error:
+            yield TraceError(index, " ".join(str(error).split()))
+        else:
+            last = found.at
+            yield found
+        number += 1
+
+
+def _read(number: int, line: bytes) -> TraceLine:
+    fields = _LINE.decode(line)
+    if fields.at.tzinfo is None:
+        raise ValueError("`at` has no time zone: write it in UTC, as 2026-11-03T09:00:00Z")
+    if fields.turn < 1:
+        raise ValueError(f"`turn` is {fields.turn}: the first request of a conversation is turn 1")
+    work = fields.work
+    for name in Work.__struct_fields__:
+        value = getattr(work, name)
+        if isinstance(value, int | float) and not 0 <= value <= 10**12:
+            raise ValueError(f"`work.{name}` is {value}: it is a count, 0 or more")
+    if work.cached_prefix_tokens > work.prompt_tokens:
+        raise ValueError(
+            f"`work.cached_prefix_tokens` is {work.cached_prefix_tokens}, more than the {work.prompt_tokens} of the prompt"
+        )
+    if work.iterations < 1:
+        raise ValueError("`work.iterations` is 0: a request has one iteration at least")
+    return TraceLine(
+        number=number,
+        at=fields.at,
+        principal=fields.principal,
+        organization=fields.organization or fields.principal,
+        workspace=fields.workspace or fields.principal,
+        team=fields.team,
+        project=fields.project,
+        conversation=fields.conversation,
+        turn=fields.turn,
+        request=MessagesRequest.parse(bytes(fields.request)),
+        work=work,
+    )
