@@ -27,6 +27,8 @@ from planner.core.wire import MessagesRequest, WireError
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
 ABOUT: Final = Context(prec=4)
 WORKFLOWS: Final = frozenset({".yaml", ".yml"})
+PLANNED: Final = ("forecast", "low", "high")
+UNTOUCHED: Final = ("untouched", "untouched_low", "untouched_high")
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +161,7 @@ def assume(
         flags=row.flags if row else (),
         subscription=row is not None and row.billing == "subscription",
         scope=where,
-        allowance=Pool(book.settings.free_hours, since=_month(now)).judge(now),
+        allowance=Pool(book.settings.free_hours, since=now.replace(day=1)).judge(now),
         root=root_key(request, name),
         prefix=prefix_key(request, where),
     )
@@ -208,12 +210,7 @@ def _assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
         "flags": facts.flags,
         "free_hours": {
             "limit": book.settings.free_hours.limit,
-            "forecast": round(hours.forecast, 3),
-            "low": round(hours.low, 3),
-            "high": round(hours.high, 3),
-            "untouched_forecast": round(hours.untouched, 3),
-            "untouched_low": round(hours.untouched_low, 3),
-            "untouched_high": round(hours.untouched_high, 3),
+            **{name: round(getattr(hours, name), 3) for name in (*PLANNED, *UNTOUCHED)},
             "known": hours.known,
             "probability_of_exceeding": round(hours.probability, 3),
         },
@@ -310,26 +307,10 @@ def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
     team = f", team {assumed['team']}" if assumed["team"] else ""
     yield "Assumed: the first request of its conversation that the planner sees,"
     yield f"  from {assumed['principal']}{team}, scope {where}, at {assumed['at']};"
-    chance = (
-        f"chance of exceeding them {100 * hours['probability_of_exceeding']:g} %"
-        if hours["known"]
-        else "no forecast yet"
-    )
-    planned = _interval(hours, "forecast", "low", "high")
-    untouched = _interval(hours, "untouched_forecast", "untouched_low", "untouched_high")
-    yield f"  free hours {hours['limit']:g}, forecast {planned} hours this month, {untouched} untouched, {chance}."
-
-
-def _interval(numbers: dict[str, Any], likely: str, low: str, high: str) -> str:
-    """A number, with what it lies between where it is not certain."""
-    if numbers[low] == numbers[high]:
-        return f"{numbers[likely]:g}"
-    return f"{numbers[likely]:g} ({numbers[low]:g} to {numbers[high]:g})"
-
-
-def _month(now: datetime) -> datetime:
-    """When the month began."""
-    return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    chance = 100 * hours["probability_of_exceeding"]
+    odds = f"chance of exceeding them {chance:g} %" if hours["known"] else "no forecast yet"
+    planned, untouched = ("{:g} ({:g} to {:g})".format(*map(hours.get, names)) for names in (PLANNED, UNTOUCHED))
+    yield f"  free hours {hours['limit']:g}, forecast {planned} hours this month, {untouched} untouched, {odds}."
 
 
 def _expectations(expected: Expected | None) -> Iterator[str]:

@@ -164,13 +164,13 @@ def test_the_text_is_rounded_and_stands_in_columns(tmp_path: Path) -> None:
 
 
 def test_both_forecasts_of_the_free_hours_are_shown(tmp_path: Path) -> None:
-    """Under the decisions in force and untouched, with the interval where there is one."""
+    """Under the decisions in force and untouched, each with its interval."""
     baseline = ("--set", "free_hours.used_elsewhere=10")
     free = told(tmp_path, REQUEST, *baseline)["assumed"]["free_hours"]
     assert [free[name] for name in ("low", "forecast", "high")] == [10, 10, 10]
-    assert [free[name] for name in ("untouched_low", "untouched_forecast", "untouched_high")] == [10, 10, 10]
+    assert [free[name] for name in ("untouched_low", "untouched", "untouched_high")] == [10, 10, 10]
     text = plan(tmp_path, REQUEST, *baseline).stdout
-    assert "free hours 1550, forecast 10 hours this month, 10 untouched, chance of exceeding them 0 %." in text
+    assert "forecast 10 (10 to 10) hours this month, 10 (10 to 10) untouched, chance of exceeding them 0 %." in text
 
 
 def test_a_request_without_a_model_is_refused_by_the_api(tmp_path: Path) -> None:

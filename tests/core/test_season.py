@@ -98,7 +98,7 @@ def test_days_that_differ_scatter_more() -> None:
     assert calm.variance(200) > 2 * calm.variance(100)
 
 
-@given(st.lists(st.floats(0, 1_000), min_size=1, max_size=35), st.floats(0.01, 100))
+@given(st.lists(st.just(0.0) | st.floats(1e-6, 1_000), min_size=1, max_size=35), st.floats(0.01, 100))
 def test_twice_the_hours_are_twice_the_season(totals: list[float], factor: float) -> None:
     """Expectations scale, standard deviations with them; shares of a day stay and end at 1."""
     today = MONDAY.toordinal() + len(totals)
