@@ -144,9 +144,10 @@ def charge(
     if hours == 0:
         return Charge(Code(work.runs, seconds, "covered"), (), used)
     credited = min(hours, max(free_ms, 0))
-    lines = [_line(_CODE, hours, _nano(prices, reached, at) - _nano(prices, paid, at))]
+    begun = _session(prices, paid, at)
+    lines = [_line(_CODE, hours, begun, _session(prices, reached, at))]
     if credited:
-        lines.append(_line("allowance_credit", credited, _nano(prices, paid, at) - _nano(prices, paid + credited, at)))
+        lines.append(_line("allowance_credit", credited, _session(prices, paid + credited, at), begun))
     return Charge(Code(work.runs, seconds, "billed"), tuple(lines), used, hours)
 
 
@@ -158,11 +159,14 @@ def _time(work: Work, code: CodeSettings) -> tuple[Seconds, int]:
     return Seconds(0.0, likely / 1000, longest / 1000), ran
 
 
-def _nano(prices: PriceBook, milliseconds: int, at: datetime) -> int:
-    """What a session that ran so long costs at list price."""
+def _session(prices: PriceBook, milliseconds: int, at: datetime) -> tuple[int, int]:
+    """What a session that ran so long costs, at contracted and at list price."""
     line = prices.time_line(_CODE, milliseconds, at)
-    return 0 if line is None or isinstance(line, Unpriced) else line.nano
+    return (0, 0) if line is None or isinstance(line, Unpriced) else (line.nano, line.listed)
 
 
-def _line(kind: str, milliseconds: int, nano: int) -> Line:
-    return Line(kind, format_nano(milliseconds * _NANO_PER_MS), "second", nano, "estimated")
+def _line(kind: str, milliseconds: int, before: tuple[int, int], after: tuple[int, int]) -> Line:
+    """The line of what a session costs more after than before, a credit where that is less."""
+    nano, listed = (later - earlier for later, earlier in zip(after, before, strict=True))
+    seconds = format_nano(milliseconds * _NANO_PER_MS)
+    return Line(kind, seconds, "second", nano, "estimated", None if listed == nano else listed)

@@ -179,7 +179,7 @@ class Exchange:
     def __init__(self, intent: Entry, terms: Terms, book: RuleBook, *, billing: Billing) -> None:
         self.intent = intent
         self.phase = Phase.PLANNED
-        self.settlement = Settlement(cost=0, untouched=0)
+        self.settlement = Settlement(cost=0, listed=0, untouched=0)
         self._terms = terms
         self._book = book
         self._billing = billing
@@ -273,6 +273,7 @@ class Exchange:
             terms = msgspec.structs.replace(
                 terms or self._terms,
                 model=told.model or self.intent.model or "",
+                organization=self.organization,
                 runs=told.code_runs,
                 elapsed_ms=round(latency.total * 1000),
             )
@@ -289,6 +290,7 @@ class Exchange:
             outcome=ending,
             status=self._status,
             cost_nano=money.cost,
+            list_nano=money.listed,
             untouched_nano=money.untouched,
             unpriced=money.unpriced,
             lines=money.lines,

@@ -59,7 +59,10 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that went upstream. `outcome` is `unknown` until it is settled; `cost_nano` None means unknown."""
+    """One request that went upstream. `outcome` is `unknown` until it is settled; `cost_nano` None means unknown.
+
+    `cost_nano` is at contracted price, `list_nano` the same lines at list price.
+    """
 
     request_id: str
     at: str
@@ -79,6 +82,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     upstream_request_id: str | None = None
     attempts: int = 1
     cost_nano: int | None = None
+    list_nano: int | None = None
     unpriced: str | None = None
     lines: tuple[Line, ...] = ()
     untouched_nano: int | None = None

@@ -81,6 +81,18 @@ def format_nano(nano: int) -> str:
     return f"{'-' if nano < 0 else ''}{whole}{'.' + decimals if decimals else ''}"
 
 
+def parse_nano(text: str) -> int:
+    """Return a decimal string with at most nine decimals as a count of billionths, as `format_nano` wrote it.
+
+    Errors: ValueError for anything else.
+    """
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    whole, _, decimals = digits.partition(".")
+    if not (whole + decimals).isascii() or not (whole + decimals).isdigit() or not whole or len(decimals) > 9:
+        raise ValueError(f'"{text}" is no decimal number with at most nine decimals')
+    return sign * int(whole + decimals.ljust(9, "0"))
+
+
 def _divide_half_even(over: int, under: int) -> int:
     quotient, rest = divmod(over, under)
     twice = 2 * rest

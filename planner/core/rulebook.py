@@ -142,7 +142,7 @@ class RuleBook:
     def __post_init__(self) -> None:
         catalog = self.catalog
         content = (
-            (self.prices.rows, self.prices.tools),
+            (self.prices.rows, self.prices.tools, self.prices.discounts),
             (catalog.tools, catalog.models, catalog.templates, catalog.priors, catalog.deny),
             self.policies,
             self.callers.rows,

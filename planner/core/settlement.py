@@ -13,7 +13,8 @@ from planner.core.containers import Charge, Work, charge
 from planner.core.conversations import ToolEdit
 from planner.core.ledger import Code
 from planner.core.money import checked
-from planner.core.prices import Basis, Line, Unpriced
+from planner.core.prices import Basis, Line, PriceBook, Unpriced
+from planner.core.pricing import lightened, usage_lines
 from planner.core.rulebook import RuleBook
 from planner.core.usage import Metered, TokenClasses
 
@@ -48,6 +49,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at: when it arrived, aware; it picks the prices.
         model: that served.
+        organization: that is billed, by which contracted prices are found.
         edit: what was done to `tools`.
         added: input tokens that the edit is believed to add to each iteration; None for what the rules say alone.
         free: whether code execution was free in it.
@@ -65,6 +67,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     model: str
+    organization: str | None = None
     edit: ToolEdit = ToolEdit()
     added: float | None = None
     free: bool = False
@@ -83,12 +86,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """The money of one request in nano-dollars; `cost` None means unknown, and `unpriced` says why.
 
+    `cost` and `untouched` are at contracted prices, `listed` is what the same lines cost at list price.
     `hours_ms` is the container time that counts toward the organization's free hours, `untouched_hours_ms` what would
     without our edits; both are 0 for what is not billed by the token.
     """
 
     lines: tuple[Line, ...] = ()
     cost: int | None = None
+    listed: int | None = None
     untouched: int | None = None
     unpriced: str | None = None
     code: Code | None = None
@@ -128,7 +133,11 @@ def _settle(metered: Metered, terms: Terms, book: RuleBook) -> Settlement:
     cost = _sum(all_lines)
     ours = not terms.edit.empty or terms.threaded or terms.sessions.billed != terms.sessions.untouched
     return msgspec.structs.replace(
-        settled, lines=all_lines, cost=cost, untouched=_untouched(metered, terms, book, alone) if ours else cost
+        settled,
+        lines=all_lines,
+        cost=cost,
+        listed=checked(sum(line.listed for line in all_lines)),
+        untouched=_untouched(metered, terms, book, alone) if ours else cost,
     )
 
 
@@ -150,7 +159,7 @@ def _container(
         idle_ms=idle,
     )
     used_ms = None if now is None else now.used_ms
-    charged = charge(work, used_ms, book.prices, terms.at, free_ms=free_ms, code=book.settings.code)
+    charged = charge(work, used_ms, _prices(terms, book), terms.at, free_ms=free_ms, code=book.settings.code)
     if charged.code is None or charged.code.charge == "free" or charged.used_ms is None:
         return charged, before
     return charged, Session(charged.used_ms, terms.at + timedelta(milliseconds=terms.elapsed_ms))
@@ -164,26 +173,20 @@ def _sum(lines: tuple[Line, ...]) -> int:
     return checked(sum(line.nano for line in lines))
 
 
+def _prices(terms: Terms, book: RuleBook) -> PriceBook:
+    return book.prices.contracted(terms.organization)
+
+
 def _measured_lines(metered: Metered, terms: Terms, book: RuleBook) -> tuple[Line, ...] | Unpriced:
     """The lines of all tokens and searches."""
-    basis: Basis = "estimated" if metered.estimated else "measured"
-    lines: list[Line] = []
-    parts = [(metered.model or terms.model, metered.classes)]
-    parts += [(extra.model or terms.model, extra.classes) for extra in metered.extras]
-    for model, classes in parts:
-        priced = book.prices.request_lines(model, terms.at, classes, metered.modifiers, basis)
-        if isinstance(priced, Unpriced):
-            return priced
-        lines += priced
-    search = book.prices.tool_line("web_search", metered.web_searches, terms.at, basis)
-    if isinstance(search, Unpriced):
-        return search
-    return tuple(lines) if search is None else (*lines, search)
+    per_iteration = book.settings.haiku55_tier_on == "iteration_prompt"
+    prices = _prices(terms, book)
+    return usage_lines(metered, terms.model, terms.at, prices, runs=terms.runs, per_iteration=per_iteration)
 
 
 def _untouched(metered: Metered, terms: Terms, book: RuleBook, alone: Charge) -> int | None:
     """The realised work re-priced without our edits; None where that has no price."""
-    lighter = msgspec.structs.replace(metered, classes=_without(metered, terms, book))
+    lighter = lightened(metered, _without(metered, terms, book))
     lines = _measured_lines(lighter, terms, book)
     if isinstance(lines, Unpriced) or _unmetered(alone):
         return None

@@ -73,11 +73,15 @@ class Modifiers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Extra(msgspec.Struct, frozen=True):
-    """Tokens of another model or call under the same response, priced apart; no `model` means the response's own."""
+    """Tokens of another model or call under the same response, priced apart; no `model` means the response's own.
+
+    `each` are its sampling iterations where there are several.
+    """
 
     kind: str
     model: str | None
     classes: TokenClasses
+    each: tuple[TokenClasses, ...] = ()
 
 
 class Metered(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,7 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
         web_fetches: fetches, which cost nothing of their own.
         modifiers: batch, fast, us as served.
         iterations: how many sampling iterations usage lists; 0 when it lists none.
+        each: those of the model that answered, as listed, where there are several; else empty.
         first: the prompt of the first sampling iteration, its output left at 0; None where the response tells only
             sums over several.
         estimated: whether any number is not as reported.
@@ -104,6 +109,7 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
     web_fetches: int = 0
     modifiers: Modifiers = Modifiers()
     iterations: int = 0
+    each: tuple[TokenClasses, ...] = ()
     first: TokenClasses | None = None
     estimated: bool = False
     raw: bytes = b""
@@ -235,6 +241,7 @@ class _Shares(msgspec.Struct, frozen=True, kw_only=True):
     classes: TokenClasses
     model: str | None = None
     extras: tuple[Extra, ...] = ()
+    each: tuple[TokenClasses, ...] = ()
     guessed: bool = False
 
 
@@ -253,6 +260,7 @@ def _meter(members: dict[str, Raw], raw: bytes, *, final: bool) -> Metered:
         web_fetches=count_of(served, "web_fetch_requests", "usage.server_tool_use") or 0,
         modifiers=_modifiers(members),
         iterations=len(together),
+        each=shares.each,
         first=next((_prompt(each.counted.classes) for each in iterations if each.kind == "message"), None),
         estimated=counted.guessed
         or shares.guessed
@@ -302,21 +310,29 @@ def _share(top: TokenClasses, iterations: Sequence[_Iteration]) -> _Shares:
     the last model used. Either way the iterations tell each model's part; where they explain the top-level numbers in
     neither way, these stand, at the price of the model that answered, and count as estimated.
     """
-    by_model: dict[str | None, TokenClasses] = {}
+    parts: dict[str | None, list[TokenClasses]] = {}
     for each in iterations:
-        by_model[each.model] = by_model.get(each.model, TokenClasses()) + each.counted.classes
+        parts.setdefault(each.model, []).append(each.counted.classes)
+    by_model = {model: sum(listed, TokenClasses()) for model, listed in parts.items()}
     fallbacks = [each.model for each in iterations if each.kind == "fallback_message"]
     if len(by_model) < 2:
-        return _Shares(classes=top, model=fallbacks[-1] if fallbacks else None)
+        own = [] if not iterations else parts[iterations[0].model]
+        return _Shares(classes=top, model=fallbacks[-1] if fallbacks else None, each=_several(own))
     answered = fallbacks[-1] if fallbacks else iterations[-1].model
     whole = sum(by_model.values(), TokenClasses())
     if _outline(whole) != _outline(top):
         if _outline(by_model[answered]) != _outline(top):
             return _Shares(classes=top, model=answered, guessed=True)
         by_model[answered] = top
-    others = tuple(Extra("message", model, classes) for model, classes in by_model.items() if model != answered)
+    rest = {model: classes for model, classes in by_model.items() if model != answered}
+    others = tuple(Extra("message", model, classes, _several(parts[model])) for model, classes in rest.items())
     guessed = any(each.counted.guessed for each in iterations)
-    return _Shares(classes=by_model[answered], model=answered, extras=others, guessed=guessed)
+    each_ = _several(parts[answered])
+    return _Shares(classes=by_model[answered], model=answered, extras=others, each=each_, guessed=guessed)
+
+
+def _several(listed: Sequence[TokenClasses]) -> tuple[TokenClasses, ...]:
+    return tuple(listed) if len(listed) > 1 else ()
 
 
 def _outline(classes: TokenClasses) -> tuple[int, int, int, int]:

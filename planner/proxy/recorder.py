@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 from planner.core.ledger import Entry
 from planner.core.records import EntryRecord, Record, encode
 from planner.metrics import Metrics
+from planner.proxy.unpriced import UnpricedAlarm
 from planner.stores.journal import Journal, JournalError
 from planner.stores.writer import Writer
 
@@ -24,6 +25,7 @@ class Recorder:
         self._log = log
         self._kept: deque[bytes] = deque(maxlen=KEPT_WHILE_UNWRITABLE)
         self._lost = 0
+        self._unpriced = UnpricedAlarm(log)
 
     def intend(self, entry: Entry) -> None:
         """Write down, before it is sent, that a request goes upstream."""
@@ -34,7 +36,10 @@ class Recorder:
         self._append(encode(record))
 
     def settle(self, entry: Entry) -> None:
-        """Write down how a request ended, count it, and say it in one log line; each even where another fails."""
+        """Write down how a request ended, count it, and say it in one log line; each even where another fails.
+
+        A cost that should be known and is not gets a warning besides.
+        """
         try:
             self.remember(EntryRecord(entry))
         finally:
@@ -55,6 +60,7 @@ class Recorder:
             cost_nano=entry.cost_nano,
             seconds=None if entry.latency is None else round(entry.latency.total, 6),
         )
+        self._unpriced.watch(entry)
 
     def close(self) -> None:
         """Give the journal what it did not take before; what it still does not take is lost, and said."""

@@ -10,7 +10,7 @@ import msgspec
 
 from planner.simulator.config import Switches
 from planner.simulator.hours import Hours, Use
-from planner.simulator.prices import ModelPrice, PriceRows
+from planner.simulator.prices import ModelPrice, PriceRows, Tier
 
 KINDS = (
     "input",
@@ -133,8 +133,12 @@ class Bill:
             samples = [sample for sample in work.samples if sample.model == model]
             row = self._prices.model(model, work.at)
             per_iteration = self._switches.haiku55_tier_on == "iteration_prompt" and model.startswith(HAIKU_55)
-            for group in [[sample] for sample in samples] if per_iteration else [samples]:
-                yield from _token_lines(work, model, group, row)
+            if row is None or not per_iteration:
+                yield from _token_lines(work, model, samples, row)
+                continue
+            for tier in (row.base, row.over):  # iterations of one tier are one line a class
+                group = [sample for sample in samples if row.tier(sample.prompt) is tier]
+                yield from _token_lines(work, model, group, row, tier)
 
     def _searches(self, work: Work) -> Iterable[Line]:
         if work.searches:
@@ -164,15 +168,18 @@ class Bill:
         }
 
 
-def _token_lines(work: Work, model: str, samples: Sequence[Sample], row: ModelPrice | None) -> Iterable[Line]:
-    """The lines of iterations that are priced together: the tier is that of their whole prompt."""
-    prompt = sum(sample.prompt for sample in samples)
+def _token_lines(
+    work: Work, model: str, samples: Sequence[Sample], row: ModelPrice | None, tier: Tier | None = None
+) -> Iterable[Line]:
+    """The lines of iterations that are priced together: at `tier`, or at that of their whole prompt."""
+    prompts = [sample.prompt for sample in samples]
+    prompt = sum(prompts) if tier is None else max(prompts, default=0)
     window = "0-200k" if prompt <= LONG_CONTEXT else "200k-1M"
     factor = _factor(row, work)
     for kind in TOKEN_KINDS:
         tokens = sum(int(getattr(sample, kind)) for sample in samples)
         if tokens:
-            exact = None if row is None or factor is None else row.tier(prompt).nano[kind] * tokens * factor
+            exact = None if row is None or factor is None else (tier or row.tier(prompt)).nano[kind] * tokens * factor
             quantity = Fraction(tokens)
             yield Line(kind=kind, quantity=quantity, unit="tokens", model=model, exact=exact, context_window=window)
 

@@ -142,6 +142,8 @@ class Traffic:
                     await self.ask("Hello again.", model, system=[text], stream=stream)
         for words in (10, 90_000):
             await self.ask("word " * words, HAIKU)
+        long = "word " * 60_000  # as a sum above the tier of Haiku 5.5, each iteration below it
+        await self.ask(f"[research] {long}", HAIKU, tools=[BASIC_SEARCH], beta="context-management-2025-06-27")
         await self.ask("Faster.", speed="fast")
         await self.ask("Nearer.", inference_geo="us", stream=True)
         await self.ask("[advisor]", SONNET, beta="advisor-tool-2026-03-01")

@@ -90,6 +90,7 @@ MUTATIONS = {
         {"code__minimum_per": "request", "code__free_use_counts": True, "free_hours__limit": 1},
         {"free_hours__limit": 1550},
         {"code__history_uploads_bill": False, "code__direct_web_tool_frees": False},
+        {"haiku55_tier_on": "iteration_prompt"},
     ],
     ids=lambda each: ",".join(each) or "shipped",
 )
@@ -102,6 +103,12 @@ def test_ledger_and_bill_agree(tmp_path: Path, settings: dict[str, Any]) -> None
     assert (spent == 0) == (settings.get("free_hours__limit") == 1550)
     kinds = {"input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "web_search", "code_execution"}
     assert kinds <= {kind for _, kind in run.bill} <= kinds | {"allowance_credit"}
+
+
+def test_the_two_readings_of_a_tier_differ(tmp_path: Path) -> None:
+    """The mix holds a request whose iterations are a long prompt only as a sum; else agreeing on both said nothing."""
+    summed, apart = mixed(tmp_path / "summed"), mixed(tmp_path / "apart", haiku55_tier_on="iteration_prompt")
+    assert sum(apart.bill.values()) < sum(summed.bill.values())
 
 
 @pytest.mark.parametrize("side", ["ledger", "bill"])

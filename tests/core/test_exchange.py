@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import UTC, datetime
+from fractions import Fraction
 from itertools import pairwise
 
 import msgspec
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.conversations import Scope
+from planner.core.discounts import Discount
 from planner.core.endpoints import Billing
 from planner.core.exchange import LARGEST_RESPONSE, MOST_IDS, Exchange, Phase, container_digest
 from planner.core.ledger import Digests, Ending, Entry, Latency
+from planner.core.prices import PriceBook
+from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms
 from planner.core.usage import TokenClasses
 from planner.core.wire import MessagesRequest
@@ -56,6 +60,24 @@ def answered(
     for chunk in chunks:
         one.feed(chunk)
     return one.settle(ending, TOOK)
+
+
+def test_who_is_billed_by_the_answer_pays_what_it_agreed() -> None:
+    """The organization that the answer names has the discount, not the one that was declared."""
+    shipped = shipped_rules()
+    off = Discount(
+        name="d", why="w", off=Fraction(1, 2), organizations=("org",), source="s", checked=AT.date(), mark="A"
+    )
+    prices = PriceBook(shipped.prices.rows, shipped.prices.tools, (off,))
+    rules = RuleBook(prices=prices, catalog=shipped.catalog, policies=shipped.policies, settings=shipped.settings)
+    costs = []
+    for name in (b"org", b"declared"):
+        one = Exchange(exchange().intent, Terms(at=AT, model=MODEL), rules, billing="message")
+        one.begin(200, [*JSON, (b"anthropic-organization-id", name)])
+        one.feed(message())
+        entry = one.settle("ok", TOOK)
+        costs.append((entry.cost_nano, entry.list_nano))
+    assert costs == [(COST_NANO // 2, COST_NANO), (COST_NANO, COST_NANO)]
 
 
 @pytest.mark.parametrize("kind", ["thinking", "redacted_thinking"])

@@ -87,6 +87,14 @@ def test_amounts_are_written_exactly(nano: int, text: str) -> None:
 def test_a_written_amount_is_exact(nano: int) -> None:
     """Reading the string as a fraction gives the amount back."""
     assert Fraction(money.format_nano(nano)) * money.NANO_PER_USD == nano
+    assert money.parse_nano(money.format_nano(nano)) == nano
+
+
+@pytest.mark.parametrize("text", ["", "-", ".5", "1e3", "1_0", "+1", "0.0000000001", "\u0661", "--1"])
+def test_what_was_not_written_by_us_is_no_amount(text: str) -> None:
+    """Signs, exponents, other digits and a tenth decimal are refused."""
+    with pytest.raises(ValueError, match="no decimal number"):
+        money.parse_nano(text)
 
 
 def test_units_of_use_and_of_time() -> None:

@@ -1,6 +1,8 @@
 """Rule files: each malformed fixture gives exactly the findings beside it, and nothing malformed gives a book."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from planner.core.catalog import Interval
 from planner.core.findings import RulesError, errors, render_text
 from planner.core.rulefile import SHAPES, kind_of, load, read, tree
+from planner.rulesource import load_rules
 
 FILES = Path(__file__).parent.parent / "rulefiles"
 GOOD: Mapping[str, bytes] = {
@@ -149,6 +152,86 @@ def test_overrides_beat_the_file_and_say_so() -> None:
         "tool_tokens.web_fetch_20260318",
     ]
     assert book.digest != load(GOOD).digest
+
+
+DISCOUNTS = b"""
+discounts:
+  - name: enterprise
+    why: "Framework agreement 2026, annex B."
+    percent_off: "12.5"
+    organizations: [org-1]
+    models: ["claude-sonnet-5-5*"]
+    from: 2026-07-01
+    until: 2027-07-01
+    source: contract 4711
+    checked: 2026-11-22
+    mark: A
+  - name: enterprise
+    why: "Framework agreement 2027, annex B."
+    percent_off: "15"
+    organizations: [org-1]
+    models: ["claude-sonnet-5-5*"]
+    from: 2027-07-01
+    source: contract 4711
+    checked: 2026-11-22
+    mark: A
+  - name: others
+    why: "Another subsidiary, another agreement."
+    percent_off: "80"
+    unusual: It is a research programme.
+    organizations: [org-2]
+    source: contract 4712
+    checked: 2026-11-22
+    mark: A
+  - name: hours
+    why: "Container time is half."
+    percent_off: "50"
+    organizations: [org-1]
+    components: [code_execution]
+    source: contract 4711
+    checked: 2026-11-22
+    mark: A
+  - name: mistaken
+    why: "It was entered for the wrong customer."
+    percent_off: "99"
+    revoked: true
+    source: contract 4713
+    checked: 2026-11-22
+    mark: A
+"""
+
+
+def test_discounts_are_a_layer_above_the_list() -> None:
+    """They part by date, organization and component; a revoked one meets nobody; without any, nothing is discounted."""
+    path = place_of("prices")
+    book = load({**GOOD, path: GOOD[path] + DISCOUNTS})
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    kinds = ("input", "web_search", "code_execution")
+    factors = {
+        org: [book.prices.contracted(org).factor(kind, "claude-sonnet-5-5", at) for kind in kinds]
+        for org in ("org-1", "org-2", None)
+    }
+    assert factors == {
+        "org-1": [Fraction(7, 8), 1, Fraction(1, 2)],
+        "org-2": [Fraction(1, 5)] * 3,
+        None: [1, 1, 1],
+    }
+    assert book.digest != load(GOOD).digest
+    assert load(GOOD).prices.discounts == load_rules(None).required().prices.discounts == ()
+
+
+@pytest.mark.parametrize("name", ["jump", "implausible", "cheaper-tier", "multiplier", "free-of-charge"])
+def test_what_looks_wrong_may_be_explained_or_revoked(name: str) -> None:
+    """The same rows with a reason, or taken back, are no finding of that kind."""
+    text = (FILES / "bad" / f"prices.{name}.yaml").read_bytes()
+    codes = {finding.code for finding in read({**GOOD, place_of("prices"): text}).findings}
+    assert {code.split("-")[0] for code in codes} == {"implausible"}
+    for line in (b"    unusual: It was announced.\n", b"    revoked: true\n"):
+        changed = text.replace(b"    source: https", line + b"    source: https")
+        assert not read({**GOOD, place_of("prices"): changed.split(b"tools:")[0] + TOOLS}).findings
+
+
+TOOLS = GOOD[place_of("prices")][GOOD[place_of("prices")].index(b"tools:") :]
 
 
 def test_comments_and_layout_are_not_content() -> None:

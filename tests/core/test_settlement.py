@@ -1,6 +1,7 @@
 """What a request cost, and what the same work would have cost without our edits, by hand."""
 
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from planner.core.catalog import Interval
 from planner.core.conversations import Retype, ToolEdit
+from planner.core.discounts import Discount
 from planner.core.prices import PriceBook
 from planner.core.settlement import IDLE, Session, Sessions, Settlement, Terms, settle
 from planner.core.usage import Extra, Metered, Modifiers, TokenClasses
@@ -248,6 +250,57 @@ def test_tools_without_a_price() -> None:
     assert (freed.cost, freed.untouched, freed.unpriced) == (42_000_000, None, None)
 
 
+QUARTER = Discount(name="q", why="w", off=Fraction(1, 4), source="s", checked=AT.date(), mark="A")
+DISCOUNTED = book(settings=RULES.settings, prices=PriceBook(BOOK.prices.rows, BOOK.prices.tools, (QUARTER,)))
+
+
+def test_contracted_and_list_prices_are_both_kept() -> None:
+    """Cost and untouched cost are what is paid, the sum at list price stands beside them."""
+    one = settled(runs=1, rules=DISCOUNTED)
+    assert amounts(one) == {"input": 30_000_000, "output": 1_500_000, "code_execution": 3_125_000}
+    assert one.cost == one.untouched == 34_625_000
+    assert one.listed == 42_000_000 + MINIMUM
+    edited = settled(runs=1, rules=DISCOUNTED, free=True, edit=ADDED, tool_cached=False)
+    assert edited.untouched == 31_500_000 - 2 * TOOL_TOKENS * 3_000 + 3_125_000
+    assert settled(runs=1).listed == settled(runs=1).cost
+
+
+def test_an_organization_pays_what_it_has_agreed() -> None:
+    """And nobody else does."""
+    ours = msgspec.structs.replace(QUARTER, organizations=("org-1",))
+    rules = book(prices=PriceBook(BOOK.prices.rows, BOOK.prices.tools, (ours,)))
+    paid = {name: settled(rules=rules, organization=name) for name in ("org-1", "org-2", None)}
+    assert {name: one.cost for name, one in paid.items()} == {
+        "org-1": 31_500_000,
+        "org-2": 42_000_000,
+        None: 42_000_000,
+    }
+    assert {one.listed for one in paid.values()} == {42_000_000}
+
+
+@pytest.mark.parametrize("reading", ["summed_prompt", "iteration_prompt"])
+def test_the_prompt_that_a_tier_looks_at(reading: str) -> None:
+    """A setting: two iterations of 60,000 tokens are a long prompt or two short ones."""
+    rules = book(settings=msgspec.structs.replace(RULES.settings, haiku55_tier_on=reading))
+    each = (TokenClasses(input=60_000, output=10), TokenClasses(input=60_000, output=20))
+    used = Metered(classes=TokenClasses(input=120_000, output=30), iterations=2, each=each)
+    one = settled(used=used, rules=rules, model=HAIKU, free=True, edit=ADDED, tool_cached=False)
+    dear = reading == "summed_prompt"
+    assert one.cost == (120_000 * 500 + 30 * 2_500 if dear else 120_000 * 100 + 30 * 500)
+    left = 120_000 - 2 * TOOL_TOKENS
+    assert one.untouched == (left * 500 + 30 * 2_500 if dear else left * 100 + 30 * 500)
+
+
+def test_an_edit_that_crossed_the_tier_of_one_iteration() -> None:
+    """Untouched, that iteration would have stayed below it, and the other one has nothing to do with it."""
+    rules = book(settings=msgspec.structs.replace(RULES.settings, haiku55_tier_on="iteration_prompt"))
+    each = (TokenClasses(input=90_000), TokenClasses(input=100_500))
+    used = Metered(classes=TokenClasses(input=190_500), iterations=2, each=each)
+    one = settled(used=used, rules=rules, model=HAIKU, free=True, edit=ADDED, tool_cached=False)
+    assert one.cost == 90_000 * 100 + 100_500 * 500
+    assert one.untouched == (190_500 - 2 * TOOL_TOKENS) * 100
+
+
 COUNTS = st.builds(
     TokenClasses,
     **{name: st.integers(0, 300_000) for name in ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output")},
@@ -281,6 +334,18 @@ def test_nothing_is_negative(classes: TokenClasses, iterations: int, terms: dict
     assert one.untouched is not None
     assert min(one.cost, one.untouched, one.hours_ms, one.untouched_hours_ms) >= 0
     assert one.cost == sum(line.nano for line in one.lines)
+
+
+@given(COUNTS, TERMS)
+def test_credits_cancel_contracted_time(classes: TokenClasses, terms: dict[str, Any]) -> None:
+    """Enough free hours leave nothing of container time to pay, at either price; contracted is never above list."""
+    one = settled(used=Metered(classes=classes), rules=DISCOUNTED, **(terms | {"free_ms": 10 * HOUR_MS}))
+    assert sum(line.nano for line in one.lines if line.unit == "second") == 0
+    assert sum(line.listed for line in one.lines if line.unit == "second") == 0
+    partly = settled(used=Metered(classes=classes), rules=DISCOUNTED, **terms)
+    assert partly.cost is not None
+    assert partly.listed is not None
+    assert 0 <= partly.cost <= partly.listed == sum(line.listed for line in partly.lines)
 
 
 @given(COUNTS, SESSION, TERMS)

@@ -130,6 +130,19 @@ def test_iterations_of_other_models_are_priced_apart() -> None:
     assert (found.iterations, found.model, found.estimated) == (2, None, False)
 
 
+def test_several_iterations_are_kept() -> None:
+    """Of each model as they are listed; a single one is what the totals tell anyway."""
+    both = [iteration("message", None, 1), iteration("message", None, 2, 2)]
+    found = metered(input_tokens=3, output_tokens=3, iterations=both)
+    assert found.each == (TokenClasses(input=1, output=1), TokenClasses(input=2, output=2))
+    assert metered(input_tokens=1, output_tokens=2, iterations=[iteration("message", None, 1, 2)]).each == ()
+    hops = [iteration("message", "fable", each) for each in (3, 4)] + [iteration("fallback_message", "opus", 6)]
+    fallen = metered(input_tokens=13, output_tokens=3, iterations=hops)
+    assert [extra.each for extra in fallen.extras] == [
+        (TokenClasses(input=3, output=1), TokenClasses(input=4, output=1))
+    ]
+
+
 @pytest.mark.parametrize(("tokens", "output"), [(15, 3), (10, 2)], ids=["totals-are-sums", "totals-are-the-last"])
 def test_a_fallback_bills_each_model_its_own_tokens(tokens: int, output: int) -> None:
     """Whether the totals tell of all hops or of the one that answered, no token is billed twice or lost."""

@@ -6,6 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from planner import log as logs
@@ -65,6 +66,16 @@ def test_full_disk_is_counted_and_caught_up(bench: Bench) -> None:
     assert batch is not None
     for line, number in zip(batch.lines, (1, 2, 3, 4, 1, 5), strict=True):
         assert b"%024x" % number in line
+
+
+def test_an_unknown_cost_is_an_alarm(bench: Bench) -> None:
+    """It is a warning of its own beside the request's line, and counted."""
+    unknown = msgspec.structs.replace(entry(1, "ok"), model="claude-new", unpriced="unknown-model", cost_nano=None)
+    bench.recorder.settle(unknown)
+    lines = [msgspec.json.decode(line) for line in bench.log.getvalue().splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [("request", "info"), ("cost unknown", "warning")]
+    assert (lines[1]["reason"], lines[1]["model"]) == ("unknown-model", "claude-new")
+    assert bench.metrics.unpriced.values == {("unknown-model",): 1}
 
 
 def test_memory_is_bounded(bench: Bench) -> None:
