@@ -60,12 +60,12 @@ def read_rules(directory: Path | None, overrides: tuple[str, ...]) -> RuleBook:
     return rules.book
 
 
-def pairs(overrides: tuple[str, ...]) -> dict[str, str]:
+def pairs(overrides: tuple[str, ...], flag: str = "--set") -> dict[str, str]:
     """`KEY=VALUE` words as a dict; a word without `=` ends the command."""
     split = [word.partition("=") for word in overrides]
     for (key, equals, _), word in zip(split, overrides, strict=True):
         if not equals or not key:
-            fail(f"--set takes KEY=VALUE, not {word!r}", USAGE)
+            fail(f"{flag} takes KEY=VALUE, not {word!r}", USAGE)
     return {key: value for key, _, value in split}
 
 

@@ -97,6 +97,11 @@ class Epochs:
             self._all.popitem(last=False)
 
 
+def warm(epoch: Epoch | None, *, edited: bool) -> bool:
+    """Whether a prefix is warm as it is sent."""
+    return epoch is not None and (epoch.bundled if edited else epoch.plain) is not None
+
+
 def cache_seconds(*, long: bool) -> float:
     """How long a prompt cache lives."""
     return LONG_CACHE if long else SHORT_CACHE

@@ -80,7 +80,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         preloads: requests that load files, which bills even if no code runs: none, the first, or all.
         counts_when_free: whether free code uses up free hours that are still left.
         prompt_tokens: of the first iteration, without what the edit adds.
-        cached: whether a breakpoint lies behind `tools`, so that an added tool is cached; for `cache_seconds`.
+        cached: whether a breakpoint lies behind `tools`, and the planned prompt is long enough for a cache, so that an
+            added tool is cached; for `cache_seconds`. `plain_too` says that the untouched one is long enough as well.
         long_cache: whether that cache is of the kind that lives an hour.
         cached_tokens: of the prompt, those that lie in front of the breakpoint; None for all of them.
         warm_plain, warm_bundled: tokens of the prefix that are in the cache now, without and with the edit; None where
@@ -103,6 +104,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     counts_when_free: bool = False
     prompt_tokens: float = 0.0
     cached: bool = False
+    plain_too: bool = True
     long_cache: bool = False
     cache_seconds: float = 300.0
     cached_tokens: float | None = None
@@ -128,7 +130,7 @@ class Expectation(msgspec.Struct, frozen=True):
 class World(msgspec.Struct, frozen=True):
     """One draw of every belief; `samples`, `billed` and `cold` are of one request, the last two without the edit.
 
-    `cached` is the share of requests whose prompt finds a cache or makes one.
+    `cached` is the share of requests whose prompt finds a cache or makes one, of those that can.
     """
 
     tokens: float
@@ -197,9 +199,10 @@ def price(world: World, beliefs: Beliefs, terms: Terms) -> tuple[float, float]:
     """Pico-dollars of one world's conversation: untouched, planned."""
     container = world.billed * world.requests / SECONDS_PER_HOUR * terms.hour
     again = _rewritten(terms.warm_plain, terms.warm_bundled)
-    untouched = _tokens(world, terms, 0.0, again, terms.dear_plain) + container
+    cached = world.cached if terms.plain_too else 0.0
+    untouched = _tokens(world, terms, cached, 0.0, again, terms.dear_plain) + container
     again = _rewritten(terms.warm_bundled, terms.warm_plain)
-    planned = _tokens(world, terms, world.tokens, again, terms.dear_bundled) + _futile(world, beliefs, terms)
+    planned = _tokens(world, terms, world.cached, world.tokens, again, terms.dear_bundled) + _futile(world, beliefs, terms)
     return untouched, planned + container if terms.counts_when_free else planned
 
 
@@ -261,7 +264,9 @@ def _rewritten(here: int | None, there: int | None) -> int | None:
     return there if here is None else None
 
 
-def _tokens(world: World, terms: Terms, added: float, rewritten: int | None, dearer: Estimate) -> float:
+def _tokens(  # noqa: PLR0913 - one side of a world
+    world: World, terms: Terms, cached: float, added: float, rewritten: int | None, dearer: Estimate
+) -> float:
     """Pico-dollars of every prompt of the conversation, with `added` tokens in each.
 
     The definitions and what came first are written to the cache by the share of requests that find it cold, and read by
@@ -273,13 +278,13 @@ def _tokens(world: World, terms: Terms, added: float, rewritten: int | None, dea
     prompt, grown = terms.prompt_tokens + added, world.growth * (samples - 1)
     total = samples * (prompt + grown / 2)
     held = written = 0.0
-    if world.cached:
+    if cached:
         front = prompt if terms.cached_tokens is None else terms.cached_tokens + added
         held = total if terms.cached_tokens is None else min(samples * front, total)
         written = world.cold * world.requests * front
         if rewritten is not None:
             written += (rewritten + added) / world.conversations
-    usual = _at(terms.rates, terms, world.cached, (written, held, total))
+    usual = _at(terms.rates, terms, cached, (written, held, total))
     if terms.over is None:
         return usual
     dear = _long_share(terms.over.prompt_tokens, prompt, grown, samples / world.requests if terms.summed else 1.0)
@@ -287,7 +292,7 @@ def _tokens(world: World, terms: Terms, added: float, rewritten: int | None, dea
     if dear == 0:
         return usual
     wrote = world.output * world.requests * (terms.over.rates.output - terms.rates.output) * terms.factor
-    return (1 - dear) * usual + dear * (_at(terms.over.rates, terms, world.cached, (written, held, total)) + wrote)
+    return (1 - dear) * usual + dear * (_at(terms.over.rates, terms, cached, (written, held, total)) + wrote)
 
 
 def _each_token(world: World, terms: Terms) -> float:

@@ -40,6 +40,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
         edit: of its tools; `combination` is what the size of that edit depends on.
         trial: whether it was edited to learn a size.
         preloaded: whether files or skills are loaded into its container.
+        warm: whether its prefix, as it was sent, had been used within the life of its cache.
     """
 
     at: datetime
@@ -52,6 +53,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     combination: Combination
     trial: bool = False
     preloaded: bool = False
+    warm: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +117,10 @@ class Experience:
         billed, apart = (per_request, per_session) if strict else (per_session, per_request)
         row = book.prices.lookup(sent.model, sent.at)
         tiered = row is not None and row.over is not None
-        seen = _observation(sent, answer, added, (billed, apart), tiered=tiered)
+        model = book.catalog.model(sent.model)
+        front = (sent.prompt.tokens if sent.prompt.cached is None else sent.prompt.cached) + added
+        could = sent.prompt.marked and front >= (0 if model is None else model.min_cache_prefix)
+        seen = _observation(sent, answer, added, (billed, apart), tiered=tiered, could=could)
         self.profiles.observe(sent.profile, seen, sent.at)
         self._warm(sent, answer)
         return billed
@@ -154,7 +159,7 @@ class Experience:
 
 
 def _observation(
-    sent: Sent, answer: Answer, added: float, billed_ms: tuple[int, int], *, tiered: bool
+    sent: Sent, answer: Answer, added: float, billed_ms: tuple[int, int], *, tiered: bool, could: bool
 ) -> Observation:
     """What one request shows of its agent; the tokens of our own edit are taken out."""
     first, iterations = answer.first, max(answer.iterations, 1)
@@ -162,8 +167,10 @@ def _observation(
     parts = iterations if first is None else 1
     prompt = max(kept.prompt / parts - added, 0.0)
     held = (kept.cache_read + kept.cache_write) / parts
-    held = max(held - added, 0.0) if sent.prompt.marked and held > 0 else held
-    if first is None:
+    held = max(held - added, 0.0) if could and held > 0 else held
+    if not held:
+        cold = not sent.warm
+    elif first is None:
         cold = kept.cache_write > 0 and kept.cache_read <= (iterations - 1) * kept.cache_write
     else:
         cold = kept.cache_write > 0 and kept.cache_read == 0
@@ -177,7 +184,7 @@ def _observation(
         prompt=prompt,
         scale=prompt / sent.prompt.tokens if first is not None and sent.prompt.tokens > 0 else None,
         cached=min(held / prompt, 1.0) if prompt > 0 else 0.0,
-        marked=sent.prompt.marked,
+        marked=could,
         cold=cold,
         futile=None if sent.edit.append is None else answer.futile,
         output=answer.whole.output,

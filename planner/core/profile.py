@@ -59,8 +59,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         prompt: tokens of its first iteration's prompt, without what an edit of ours added.
         scale: that prompt divided by what its body was taken for.
         cached: share of that prompt that was read from a cache or written to one.
-        marked: whether a breakpoint lies behind `tools`, so that it could be cached at all.
-        cold: whether the definitions were written to a cache, not read.
+        marked: whether a breakpoint lies behind `tools` and the prompt is long enough, so that it could be cached at all.
+        cold: whether the definitions were written to a cache, not read; of what is not cached, whether they would be.
         futile: calls of a tool that we added and that can reach nothing; None where none was added.
         output: tokens written.
         read: prompt tokens of all its iterations, without our edit; None where its model has no tier for longer prompts.
@@ -195,11 +195,11 @@ class Profile(msgspec.Struct):
             self._put("futile", seen.futile)
         if seen.scale is not None:
             self._put("scale", seen.scale)
+        self._put("cold", seen.cold)
         if seen.marked:
             self._put("cached", seen.cached > 0)
-            if seen.cached > 0:
-                self._put("share", seen.cached)
-                self._put("cold", seen.cold)
+        if seen.cached > 0:
+            self._put("share", seen.cached)
 
     def epoch_ended(self, conversations: float, at: datetime) -> None:
         """A warm prefix went cold after so many conversations began on it."""

@@ -138,6 +138,7 @@ def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Ruli
         counts_when_free=settings.free_use_counts and facts.allowance.left > 0,
         prompt_tokens=tokens,
         cached=prompt.marked and front + added.tokens.likely >= least,
+        plain_too=front >= least,
         long_cache=prompt.long,
         cache_seconds=cache_seconds(long=prompt.long),
         cached_tokens=_cached(prompt, tokens, facts),

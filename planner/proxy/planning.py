@@ -21,6 +21,7 @@ from planner.core.conversations import (
     root_key,
     session_key,
 )
+from planner.core.epochs import warm
 from planner.core.experience import Experience, Sent
 from planner.core.facts import Facts
 from planner.core.plan import Plan, make_plan, unedited
@@ -268,6 +269,7 @@ def _sent(request: MessagesRequest, facts: Facts, plan: Plan, rules: RuleBook) -
         combination=combination(request.model or "", request.tools, plan.tool_edit),
         trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
         preloaded=preloads(request, rules.settings.code),
+        warm=warm(facts.epoch, edited=not plan.tool_edit.empty),
     )
 
 

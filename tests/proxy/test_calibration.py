@@ -14,7 +14,7 @@ import pytest
 from planner import log as logs
 from planner.clock import VirtualClock
 from planner.core.conversations import Retype, ToolEdit
-from planner.core.sizes import Combination, Declared, Sizes
+from planner.core.sizes import Combination, Declared, LearntScale, LearntSize, Sizes
 from planner.proxy.calibration import FIRST_REST, LONGEST_ANSWER, LONGEST_REST, WORD, Calibration, question
 from planner.stores.sqlite import SqliteStore
 from planner.upstream import Headers, UpstreamError, UpstreamFault, UpstreamRequest
@@ -164,7 +164,7 @@ def test_what_was_asked_for_is_counted_and_kept(tmp_path: Path) -> None:
         size = here.sizes.of(KEY, ADDED, BOOK)
         assert (size.source, size.interval.likely) == ("count_tokens", len(json.dumps(json.loads(TEXT))) + 2)
         await here.mind.flush()
-        assert [learnt.name for learnt in here.mind.store.learnt.values()] != []
+        assert [learnt.name for learnt in here.mind.store.kept.values()] != []
         here.clock.advance(WEEK.total_seconds())
         assert not await here.work.count_once()
         here.clock.advance(1)

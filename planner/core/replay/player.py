@@ -17,6 +17,7 @@ from planner.core.allowance import Pool
 from planner.core.bundle import frees_code
 from planner.core.containers import Lease, State, preloads
 from planner.core.conversations import Conversation, Scope, ToolEdit, Turn, prefix_key, tools_under
+from planner.core.epochs import warm
 from planner.core.experience import Answer, Experience, Sent
 from planner.core.facts import Facts, Prompt
 from planner.core.plan import Plan, make_plan
@@ -97,7 +98,7 @@ class Player:
             lease=None if known is None else known.lease,
             begins=begins,
             prompt=_prompt(line),
-            epoch=learning.epochs.find(prefix, line.at) if begins else None,
+            epoch=learning.epochs.find(prefix, line.at),
             learnt=learning.profiles.learnt(profile) if begins else UNLEARNT,
             sizes=learning.sizes,
             trying=begins and learning.trying(line.request.model or "", line.at),
@@ -144,6 +145,7 @@ class Player:
             combination=combination(line.request.model or "", line.request.tools, plan.tool_edit),
             trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
             preloaded=line.work.files > 0 or preloads(line.request, self._book.settings.code),
+            warm=warm(facts.epoch, edited=not plan.tool_edit.empty),
         )
         self._experience.sent(sent)
         self._waiting[line.number] = Waiting(key, played, sent, lease)
