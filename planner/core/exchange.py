@@ -22,10 +22,12 @@ from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Settlement, Terms, settle
 from planner.core.sse import Splitter
+from planner.core.stopwatch import Stopwatch
 from planner.core.usage import Metered, StreamUsage, meter
 from planner.core.wire import (
     ContentBlockDelta,
     ContentBlockStart,
+    ContentBlockStop,
     Message,
     MessageDelta,
     MessageStart,
@@ -48,13 +50,16 @@ OK: Final = 200
 CLIENT_ERROR: Final = 400
 
 DELTA: Final = b"content_block_delta"
-CODE_CALLS: Final = frozenset({"code_execution", "bash_code_execution", "text_editor_code_execution"})
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Told(msgspec.Struct):
-    """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking."""
+    """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking.
+
+    `code_resumed` says that code of an earlier response ran on in it, `code_ms` how long code was seen to run, None
+    where nothing was seen.
+    """
 
     message_id: str | None = None
     model: str | None = None
@@ -62,6 +67,8 @@ class Told(msgspec.Struct):
     stop_reason: str | None = None
     ids: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
     code_runs: int = 0
+    code_resumed: bool = False
+    code_ms: int | None = None
     failed: str | None = None
     finished: bool = False
 
@@ -76,8 +83,12 @@ class Reader(Protocol):
 
     told: Told
 
-    def feed(self, data: bytes) -> None:
-        """Take decoded bytes."""
+    def feed(self, data: bytes, at: float) -> None:
+        """Take decoded bytes that came at a moment, in monotonic seconds."""
+        ...
+
+    def end(self, at: float) -> None:
+        """Nothing more comes after this moment."""
         ...
 
     def metered(self) -> Metered | None:
@@ -92,22 +103,30 @@ class WholeReader:
         self.told = Told()
         self._kept = bytearray()
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, at: float) -> None:
         """Keep the bytes. Raises WireError beyond the bound."""
+        del at
         if len(self._kept) + len(data) > LARGEST_RESPONSE:
             raise WireError(f"The response is larger than {LARGEST_RESPONSE} bytes.")
         self._kept += data
 
+    def end(self, at: float) -> None:
+        """A message is whole at once: it tells of no moment."""
+
     def metered(self) -> Metered | None:
         """Read the message."""
         message = Message.parse(bytes(self._kept))
+        watch = Stopwatch()
+        for block in message.content:
+            watch.start(None, block, 0.0)
         self.told = Told(
             message_id=message.id,
             model=message.model,
             container=message.container,
             stop_reason=message.stop_reason,
             ids=deque((each for block in message.content if (each := block.id or block.seal)), MOST_IDS),
-            code_runs=sum(block.server_call and block.name in CODE_CALLS for block in message.content),
+            code_runs=watch.runs,
+            code_resumed=watch.resumed,
             finished=True,
         )
         if message.usage is None:
@@ -122,8 +141,9 @@ class StreamReader:
         self.told = Told()
         self._splitter = Splitter()
         self._usage = StreamUsage()
+        self._watch = Stopwatch()
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, at: float) -> None:
         """Split off the events that are whole by now and take in what they tell."""
         for name, payload in self._splitter.feed(data):
             if name == DELTA:  # most of a stream, and only its size is ever asked for
@@ -133,17 +153,30 @@ class StreamReader:
                 continue
             event = parse_event(payload)
             self._usage.feed(event)
-            self._tell(event)
+            self._tell(event, at)
 
-    def _tell(self, event: object) -> None:
+    def end(self, at: float) -> None:
+        """Code that has not come back by now was seen no longer."""
+        self._watch.end(at)
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        told, watch = self.told, self._watch
+        told.code_runs, told.code_resumed, told.code_ms = watch.runs, watch.resumed, watch.milliseconds
+
+    def _tell(self, event: object, at: float) -> None:
         told = self.told
         match event:
             case MessageStart(message=message):
+                self._watch.begin(at)
                 told.message_id, told.model, told.container = message.id, message.model, message.container
             case ContentBlockStart(block=block):
                 if each := block.id or block.seal:
                     told.ids.append(each)
-                told.code_runs += block.server_call and block.name in CODE_CALLS
+                self._watch.start(event.index, block, at)
+                self._tell_time()
+            case ContentBlockStop(index=index):
+                self._watch.stop(index, at)
             case ContentBlockDelta(seal=str(seal)):
                 told.ids.append(seal)
             case MessageDelta():
@@ -151,6 +184,7 @@ class StreamReader:
                 told.stop_reason = event.stop_reason or told.stop_reason
             case MessageStop():
                 told.finished = True
+                self.end(at)
             case StreamError():
                 told.failed = event.type or "error"
             case _:
@@ -189,6 +223,7 @@ class Exchange:
         self._unreadable: str | None = None
         self._status: int | None = None
         self._headers: dict[bytes, bytes] = {}
+        self._last = 0.0
         self._used: tuple[Metered | None, str | None] | None = None
 
     @property
@@ -242,12 +277,16 @@ class Exchange:
         kind = self._headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         self._reader = StreamReader() if kind == b"text/event-stream" else WholeReader()
 
-    def feed(self, chunk: bytes) -> None:
-        """Read a chunk that was relayed. What cannot be read makes the cost unknown; the caller never feels it."""
+    def feed(self, chunk: bytes, at: float = 0.0) -> None:
+        """Read a chunk that was relayed; `at` is when it came, in monotonic seconds.
+
+        What cannot be read makes the cost unknown; the caller never feels it. Without moments no time is measured.
+        """
+        self._last = at
         if self._reader is None or self._decoder is None or self._unreadable is not None:
             return
         try:
-            self._reader.feed(self._decoder.feed(chunk))
+            self._reader.feed(self._decoder.feed(chunk), at)
         except WireError:
             self._unreadable = "oversized-response"
         except Exception:  # noqa: BLE001 - a bug in reading must not reach the relay; it is counted as unpriced
@@ -255,9 +294,14 @@ class Exchange:
         if self._decoder.broken or self._decoder.overflow:
             self._unreadable = "undecodable-response"
 
-    def ended(self) -> Told:
-        """Nothing more comes: read what came whole, and return all that the response told."""
+    def ended(self, at: float | None = None) -> Told:
+        """Nothing more comes, since a moment or since the last chunk: return all that the response told.
+
+        What came whole is read now.
+        """
         if self._used is None:
+            if self._reader is not None:
+                self._reader.end(self._last if at is None else at)
             self._used = self._meter()
         return self.told
 
@@ -274,6 +318,8 @@ class Exchange:
                 terms or self._terms,
                 model=told.model or self.intent.model or "",
                 runs=told.code_runs,
+                resumed=told.code_resumed,
+                measured_ms=told.code_ms,
                 elapsed_ms=round(latency.total * 1000),
             )
             self.settlement = settle(metered, terms, self._book)

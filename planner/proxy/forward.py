@@ -239,7 +239,7 @@ class Forward:
 
     def _terms(self, arrived: Arrived, sent: Planned | None, exchange: Exchange) -> Terms:
         """What the price of this request depends on besides its usage, once its answer is there."""
-        told, caller = exchange.ended(), arrived.caller
+        told, caller = exchange.ended(self._clock.monotonic()), arrived.caller
         if sent is None:
             return Terms(at=arrived.at, model="", notional=caller.subscription)
         organization = exchange.organization or ""

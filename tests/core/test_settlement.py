@@ -165,6 +165,25 @@ def test_a_bundled_conversation_whose_client_keeps_the_container() -> None:
     assert third.cost == third.untouched == 42_000_000 + MINIMUM
 
 
+@pytest.mark.parametrize(
+    ("known", "seconds"),
+    [
+        ({"measured_ms": 7_000, "likely_ms": 3_000}, 7.0),
+        ({"measured_ms": 900_000}, 600.0),
+        ({"likely_ms": 3_000}, 3.0),
+        ({}, BOOK.catalog.priors.code_seconds.likely),
+    ],
+    ids=["measured", "never longer than the response", "learnt", "a prior"],
+)
+def test_how_long_code_ran(known: dict[str, Any], seconds: float) -> None:
+    """What was measured beats what was learnt of its like, and that the catalog's prior; latency bounds them all."""
+    one = settled(runs=2, elapsed_ms=600_000, **known)
+    assert one.code is not None
+    assert (one.code.seconds.low, one.code.seconds.likely, one.code.seconds.high) == (0.0, seconds, 600.0)
+    assert one.sessions.billed is not None
+    assert one.sessions.billed.used_ms == round(seconds * 1_000)
+
+
 def test_free_use_opens_no_billed_session() -> None:
     """The first chargeable use in a container carries the minimum, however much was free before."""
     before = settled(runs=1, free=True).sessions
@@ -267,6 +286,9 @@ TERMS = st.fixed_dictionaries(
         "free_ms": st.integers(0, 2 * HOUR_MS),
         "untouched_free_ms": st.none() | st.integers(0, 2 * HOUR_MS),
         "runs": st.integers(0, 12),
+        "resumed": st.booleans(),
+        "measured_ms": st.none() | st.integers(0, 900_000),
+        "likely_ms": st.none() | st.integers(0, 900_000),
         "preloaded": st.booleans(),
         "elapsed_ms": st.integers(0, 600_000),
     }
