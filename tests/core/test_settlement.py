@@ -328,3 +328,56 @@ def test_an_amount_that_no_store_holds() -> None:
     assert one.cost < 2**63
     beyond = settled({"input": 10**15, "output": 4 * 10**14})
     assert (beyond.cost, beyond.untouched, beyond.lines, beyond.unpriced) == (None, None, (), "overflow")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900_000), st.integers(0, 290)), min_size=1, max_size=6),
+    st.integers(0, 3_000_000),
+    st.booleans(),
+)
+def test_a_session_costs_the_same_however_it_is_split(
+    parts: list[tuple[int, int]],
+    left: int,
+    files: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """Its requests' lines, credits and hours add up to those of one request that ran as long, to the nano-dollar."""
+
+    def add(used: list[tuple[int, int]]) -> tuple[int, int, int]:
+        sessions, at, line, credit, hours = Sessions(), AT, 0, 0, 0
+        for ms, wait in used:
+            one = settled(
+                runs=0 if files and ms == 0 else 1,
+                preloaded=files,
+                measured_ms=ms,
+                elapsed_ms=900_000 * len(parts),
+                at=at,
+                sessions=sessions,
+                free_ms=left - hours,
+            )
+            sessions, found = one.sessions, amounts(one)
+            assert sessions.billed is not None
+            at = sessions.billed.last + timedelta(seconds=wait)
+            line, hours = line + found.get("code_execution", 0), hours + one.hours_ms
+            credit += found.get("allowance_credit", 0)
+        return line, credit, hours
+
+    assert add(parts) == add([(sum(ms for ms, _ in parts), 0)])
+
+
+@given(st.lists(st.integers(0, 900_000), min_size=1, max_size=6))
+def test_each_request_carries_its_minimum_where_the_setting_says_so(parts: list[int]) -> None:
+    """Whatever its container has paid before."""
+    per_request = msgspec.structs.replace(RULES.settings.code, minimum_per="request")
+    rules = book(settings=msgspec.structs.replace(RULES.settings, code=per_request))
+    sessions = Sessions()
+    for ms in parts:
+        one = settled(runs=1, measured_ms=ms, elapsed_ms=900_000, sessions=sessions, rules=rules)
+        sessions = one.sessions
+        assert one.hours_ms == max(ms, MINIMUM_MS)
+
+
+@given(COUNTS, st.integers(0, 12), TERMS)
+def test_settling_the_same_twice_is_the_same(classes: TokenClasses, iterations: int, terms: dict[str, Any]) -> None:
+    """Nothing is remembered between two settlements but what is passed."""
+    used = Metered(classes=classes, iterations=iterations)
+    assert settled(used=used, **terms) == settled(used=used, **terms)

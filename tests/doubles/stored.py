@@ -68,6 +68,17 @@ class MemoryStore:
         for entry in self.settled.values():
             yield entry
 
+    async def corrections(self, request_id: str) -> tuple[Entry, ...]:
+        """The corrections of an entry."""
+        await self._read()
+        return tuple(entry for entry in self.settled.values() if entry.corrects == request_id)
+
+    async def batch(self, digest: str) -> tuple[Entry, ...]:
+        """The settled entries of a batch."""
+        await self._read()
+        settled = (entry for entry in self.settled.values() if entry.outcome != "unknown")
+        return tuple(entry for entry in settled if entry.batch is not None and entry.batch.id == digest)
+
     async def turn(self, key: str) -> Turn | None:
         """The turn under a key."""
         await self._read()
