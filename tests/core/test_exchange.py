@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from planner.core.conversations import Scope
 from planner.core.endpoints import Billing
-from planner.core.exchange import LARGEST_RESPONSE, MOST_IDS, Exchange, Phase, container_digest
+from planner.core.exchange import Exchange, Phase, container_digest
 from planner.core.ledger import Digests, Ending, Entry, Latency
+from planner.core.readers import LARGEST_RESPONSE, MOST_IDS
 from planner.core.settlement import Terms
 from planner.core.usage import TokenClasses
 from planner.core.wire import MessagesRequest
