@@ -184,10 +184,7 @@ class StreamUsage:
         if self._start is None:
             return None
         try:
-            members = members_of(Raw(self._start))
-            if count_of(members, "input_tokens", "usage") is None:
-                return None
-            return _prompt(_count_classes(members, "usage", final=False).classes)
+            return _prompt(_count_classes(members_of(Raw(self._start)), "usage", final=False).classes)
         except UsageError:  # the delta counts; what the start tells is only learnt from
             return None
 
@@ -268,9 +265,12 @@ def _prompt(classes: TokenClasses) -> TokenClasses:
 
 
 def _count_classes(members: dict[str, Raw], where: str, *, final: bool) -> _Counted:
-    """Sort the wire's counts into classes. What the split of cache writes does not cover is taken for 5 minutes."""
+    """Sort the wire's counts into classes. What the split of cache writes does not cover is taken for 5 minutes.
+
+    Raises UsageError; only output may be missing, before the `final` numbers came.
+    """
     tokens, output = count_of(members, "input_tokens", where), count_of(members, "output_tokens", where)
-    if final and (tokens is None or output is None):
+    if tokens is None or (final and output is None):
         missing = "input_tokens" if tokens is None else "output_tokens"
         raise UsageError(f"{where} lacks {missing}: what was used is unknown.")
     split = object_of(members.get("cache_creation"))
