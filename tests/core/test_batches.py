@@ -236,8 +236,8 @@ def test_amounts_that_no_store_holds() -> None:
     most = result(usage=usage(input_tokens=10**9, output_tokens=10**9))
     reader = BatchReader(BOOK, Terms(at=AT, model=""))
     reader.feed(most, 0.0)
-    for name in [*reader._seen]:  # noqa: SLF001 - as after a million such results
-        reader._seen[name] *= 10**6  # noqa: SLF001
+    seen = reader._seen  # noqa: SLF001 - as after a million such results
+    seen.update({name: count * 10**6 for name, count in seen.items()})
     one = reader.settle("ok", Batch("b"), Terms(at=AT, model=""), tally(()))
     assert (one.money.cost, one.money.unpriced) == (None, "overflow")
 
