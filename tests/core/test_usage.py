@@ -58,11 +58,6 @@ def test_billed_tokens_are_wire_tokens(tokens: int, short: int, long: int, rest:
     [
         ({"input_tokens": -1}, "-1"),
         ({"output_tokens": None}, "lacks output_tokens"),
-        ({"input_tokens": "12"}, '"12"'),
-        ({"input_tokens": 1.5}, "1.5"),
-        ({"input_tokens": True}, "true"),
-        ({"output_tokens": 10**9 + 1}, "1000000001"),
-        ({"cache_creation": 5}, "no JSON object"),
         ({"cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 10}}, "10 tokens.* is 9"),
         ({"iterations": 3}, "iterations is no array"),
         ({"iterations": [{"type": "message", "input_tokens": 1}]}, r"iterations\[0\] lacks output_tokens"),
