@@ -23,6 +23,7 @@ from planner.core.sizes import Sizes
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
 from planner.proxy import errors, own
+from planner.proxy.batches import Batches
 from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
@@ -159,6 +160,7 @@ class App:
                 recorder=recorder,
                 metrics=self.metrics,
                 hours=hours,
+                batches=Batches(store),
                 rules=self._rules,
                 clock=self._clock,
                 ids=self._ids,

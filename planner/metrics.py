@@ -169,7 +169,9 @@ class Metrics:
         self._gauges.append(Gauge(name, text, read, labels))
 
     def observe(self, entry: Entry) -> None:
-        """Count one settled entry."""
+        """Count one settled entry; a correction is no request, and its money may be negative: counters cannot fall."""
+        if entry.corrects is not None:
+            return
         model, team = self._model(entry.served_model or entry.model), self._team(entry.team)
         self.requests.add((entry.endpoint, model, team, str(entry.status or entry.outcome)))
         if entry.latency is not None:

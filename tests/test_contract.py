@@ -42,7 +42,7 @@ METRICS: Final = """
 HEADERS: Final = {
     "planner-session", "planner-tags", "planner-mode", "planner-request-id", "planner-body", "planner-plan",
 }  # fmt: skip
-NOT_HEADERS: Final = {"planner-login", "planner-container"}  # a cookie's name, and what a digest is made with
+NOT_HEADERS: Final = {"planner-login", "planner-container", "planner-batch"}  # a cookie's name; what digests begin with
 
 
 def section(title: str) -> str:

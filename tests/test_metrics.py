@@ -51,6 +51,16 @@ def entry(
     )
 
 
+def test_corrections_are_left_out() -> None:
+    """They are no requests, and what they take back no counter can."""
+    metrics = Metrics()
+    metrics.observe(entry(lines=(Line("input", 1, "token", 5, "measured"),)))
+    before = metrics.text()
+    negative = Line("code_execution", "-300", "second", -4_166_667, "estimated")
+    metrics.observe(msgspec.structs.replace(entry(lines=(negative,)), corrects="r1", endpoint="correction"))
+    assert metrics.text() == before
+
+
 def samples(metrics: Metrics) -> dict[str, list[tuple[dict[str, str], float]]]:
     """Every sample of the exposition by its name."""
     found: dict[str, list[tuple[dict[str, str], float]]] = {}

@@ -52,8 +52,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
-@click.option("--against", type=click.Path(path_type=Path), default=None, help="Another directory of rule files to compare.")
-@click.option("--decisions", type=click.Path(path_type=Path), default=None, help="Write each line's decisions here, as JSON Lines.")
+@click.option(
+    "--against", type=click.Path(path_type=Path), default=None, help="Another directory of rule files to compare."
+)
+@click.option(
+    "--decisions",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Write each line's decisions here, as JSON Lines.",
+)
 @click.option(
     "--world", multiple=True, metavar="KEY=VALUE", help="Let a fact of the world differ from what the rules believe."
 )

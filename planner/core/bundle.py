@@ -20,7 +20,6 @@ from planner.core.version import code_tool, lift, obstacle
 from planner.core.wire import MessagesRequest, Tool
 from planner.core.worth import Added, risk, weigh
 
-
 FEWEST_BEFORE_A_TRIAL: Final = 3.0
 """Conversations of an agent before one is edited to learn a size: what is seen once may never come again. Ours."""
 

@@ -75,8 +75,9 @@ class Lease(msgspec.Struct):
 class Work(msgspec.Struct, frozen=True):
     """What one response says of code execution, and what bounds its time.
 
-    `elapsed_ms` is how long the whole response took: code cannot have run longer. `idle_ms` is how long the container
-    had waited since its last request, which counts only where the settings say that waiting bills.
+    `resumed` says that code of an earlier response ran on in this one. `elapsed_ms` is how long the whole response
+    took: code cannot have run longer. `likely_ms` is how long it was seen to run, or is believed to. `idle_ms` is how
+    long the container had waited since its last request, which counts only where the settings say that waiting bills.
     """
 
     runs: int
@@ -85,6 +86,12 @@ class Work(msgspec.Struct, frozen=True):
     elapsed_ms: int
     likely_ms: int
     idle_ms: int = 0
+    resumed: bool = False
+
+    @property
+    def ran(self) -> bool:
+        """Whether any code ran."""
+        return self.runs > 0 or self.resumed
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -127,7 +134,7 @@ def charge(
     a negative `allowance_credit`. Amounts are differences of what the session costs up to then, so that however a
     session is split into requests, its lines add up to the same.
     """
-    if work.runs == 0 and not work.preloaded:
+    if not work.ran and not work.preloaded:
         return Charge(None, (), opened_used_ms)
     seconds, ran = _time(work, code)
     row = prices.tool(_CODE, at)
@@ -152,8 +159,11 @@ def charge(
 
 
 def _time(work: Work, code: CodeSettings) -> tuple[Seconds, int]:
-    """How long code ran (sure, likely, at most), and the milliseconds that are billed for it."""
-    longest = work.elapsed_ms if work.runs else 0
+    """How long code ran (sure, likely, at most), and the milliseconds that are billed for it.
+
+    Nothing is sure: what lies on the way may hold chunks back, so that a run that took long seems to take no time.
+    """
+    longest = work.elapsed_ms if work.ran else 0
     likely = min(work.likely_ms, longest)
     ran = longest + work.idle_ms if code.idle_bills else likely
     return Seconds(0.0, likely / 1000, longest / 1000), ran

@@ -4,8 +4,8 @@ from typing import Final, Literal
 
 import msgspec
 
-Billing = Literal["message", "free", "elsewhere"]
-"""What an answer's cost is known by: the usage in it, nothing at all, or a bill that it does not show."""
+Billing = Literal["message", "batch", "free", "elsewhere"]
+"""What an answer's cost is known by: its usage, that of each of its lines, nothing at all, or a bill that it hides."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -15,11 +15,13 @@ class Endpoint(msgspec.Struct, frozen=True):
         name: the bounded label of metrics and ledger.
         planned: whether its body is read and decided about.
         billing: what its cost is known by.
+        batch: the id of the batch whose results it asks for.
     """
 
     name: str
     planned: bool = False
     billing: Billing = "free"
+    batch: str | None = None
 
 
 MESSAGES: Final = Endpoint("messages", planned=True, billing="message")
@@ -29,7 +31,7 @@ READ: Final = Endpoint("other")
 _SPENDING: Final = frozenset({"POST", "PUT", "PATCH"})
 
 # First segments behind /v1/ and what they cost: https://platform.claude.com/docs/en/api/overview, checked 2026-11-22.
-# Batches bill when their results are fetched; sessions and agents bill by themselves.
+# Batches are metered when their results pass, not when they are made; sessions and agents bill by themselves.
 _KNOWN: Final[dict[str, Billing]] = {
     "agents": "elsewhere",
     "complete": "elsewhere",
@@ -51,8 +53,8 @@ def endpoint(method: str, path: str) -> Endpoint:
             return MESSAGES
         case ["messages", "count_tokens"]:
             return Endpoint("count_tokens")
-        case ["messages", "batches", _, "results"]:
-            return Endpoint("batch_results", billing="elsewhere")
+        case ["messages", "batches", batch, "results"] if method == "GET":
+            return Endpoint("batch_results", billing="batch", batch=batch)
         case ["messages", "batches", *_]:
             return Endpoint("batches")
         case [first, *_] if first in _KNOWN:

@@ -5,160 +5,30 @@
 What comes back is read beside the relay, bounded in memory; a response that cannot be read costs *unknown*, never 0.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from enum import Enum
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
+from planner.core.batches import BatchReader, Tally
 from planner.core.conversations import Scope
 from planner.core.counts import UsageError
 from planner.core.decoding import Decoder
 from planner.core.endpoints import Billing
 from planner.core.ledger import Ending, Entry, Latency
+from planner.core.readers import Reader, StreamReader, Told, WholeReader
 from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Settlement, Terms, settle
-from planner.core.sse import Splitter
-from planner.core.usage import Metered, StreamUsage, meter
-from planner.core.wire import (
-    ContentBlockDelta,
-    ContentBlockStart,
-    Message,
-    MessageDelta,
-    MessageStart,
-    MessageStop,
-    ResponseContainer,
-    StreamError,
-    WireError,
-    delta_seal,
-    delta_size,
-    parse_event,
-)
-
-LARGEST_RESPONSE: Final = 32 * 1024 * 1024
-"""Bytes of a JSON response kept for metering; a larger one is relayed and its cost is unknown."""
-
-MOST_IDS: Final = 64
-"""The ids kept of one response, the newest: a later request is known by its last ones."""
+from planner.core.usage import Metered
+from planner.core.wire import WireError
 
 OK: Final = 200
 CLIENT_ERROR: Final = 400
 
-DELTA: Final = b"content_block_delta"
-CODE_CALLS: Final = frozenset({"code_execution", "bash_code_execution", "text_editor_code_execution"})
-
 Headers = Iterable[tuple[bytes, bytes]]
-
-
-class Told(msgspec.Struct):
-    """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking."""
-
-    message_id: str | None = None
-    model: str | None = None
-    container: ResponseContainer | None = None
-    stop_reason: str | None = None
-    ids: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
-    code_runs: int = 0
-    failed: str | None = None
-    finished: bool = False
-
-    @property
-    def call_ids(self) -> tuple[str, ...]:
-        """What a later request can be known by, in order."""
-        return tuple(self.ids)
-
-
-class Reader(Protocol):
-    """Reads one kind of body."""
-
-    told: Told
-
-    def feed(self, data: bytes) -> None:
-        """Take decoded bytes."""
-        ...
-
-    def metered(self) -> Metered | None:
-        """What was used; None when nothing was said of it. Raises UsageError, WireError."""
-        ...
-
-
-class WholeReader:
-    """Reads a JSON message, kept until its end."""
-
-    def __init__(self) -> None:
-        self.told = Told()
-        self._kept = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        """Keep the bytes. Raises WireError beyond the bound."""
-        if len(self._kept) + len(data) > LARGEST_RESPONSE:
-            raise WireError(f"The response is larger than {LARGEST_RESPONSE} bytes.")
-        self._kept += data
-
-    def metered(self) -> Metered | None:
-        """Read the message."""
-        message = Message.parse(bytes(self._kept))
-        self.told = Told(
-            message_id=message.id,
-            model=message.model,
-            container=message.container,
-            stop_reason=message.stop_reason,
-            ids=deque((each for block in message.content if (each := block.id or block.seal)), MOST_IDS),
-            code_runs=sum(block.server_call and block.name in CODE_CALLS for block in message.content),
-            finished=True,
-        )
-        if message.usage is None:
-            return None
-        return meter(message.usage, single=not any(block.server_call for block in message.content))
-
-
-class StreamReader:
-    """Reads server-sent events as they pass."""
-
-    def __init__(self) -> None:
-        self.told = Told()
-        self._splitter = Splitter()
-        self._usage = StreamUsage()
-
-    def feed(self, data: bytes) -> None:
-        """Split off the events that are whole by now and take in what they tell."""
-        for name, payload in self._splitter.feed(data):
-            if name == DELTA:  # most of a stream, and only its size is ever asked for
-                self._usage.wrote(delta_size(payload))
-                if seal := delta_seal(payload):
-                    self.told.ids.append(seal)
-                continue
-            event = parse_event(payload)
-            self._usage.feed(event)
-            self._tell(event)
-
-    def _tell(self, event: object) -> None:
-        told = self.told
-        match event:
-            case MessageStart(message=message):
-                told.message_id, told.model, told.container = message.id, message.model, message.container
-            case ContentBlockStart(block=block):
-                if each := block.id or block.seal:
-                    told.ids.append(each)
-                told.code_runs += block.server_call and block.name in CODE_CALLS
-            case ContentBlockDelta(seal=str(seal)):
-                told.ids.append(seal)
-            case MessageDelta():
-                told.container = event.container or told.container
-                told.stop_reason = event.stop_reason or told.stop_reason
-            case MessageStop():
-                told.finished = True
-            case StreamError():
-                told.failed = event.type or "error"
-            case _:
-                pass
-
-    def metered(self) -> Metered | None:
-        """What the stream has said of its usage, or an estimate where it was cut."""
-        return self._usage.metered()
 
 
 class Phase(Enum):
@@ -189,6 +59,7 @@ class Exchange:
         self._unreadable: str | None = None
         self._status: int | None = None
         self._headers: dict[bytes, bytes] = {}
+        self._last = 0.0
         self._used: tuple[Metered | None, str | None] | None = None
 
     @property
@@ -233,21 +104,28 @@ class Exchange:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers}
         self._reader, self._unreadable = None, None
-        if self._billing != "message" or status != OK:
+        if self._billing not in {"message", "batch"} or status != OK:
             return
         self._decoder = Decoder.for_encoding(self._headers.get(b"content-encoding"))
         if self._decoder is None:
             self._unreadable = "unknown-encoding"
             return
+        if self._billing == "batch":
+            self._reader = BatchReader(self._book, self._terms)
+            return
         kind = self._headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         self._reader = StreamReader() if kind == b"text/event-stream" else WholeReader()
 
-    def feed(self, chunk: bytes) -> None:
-        """Read a chunk that was relayed. What cannot be read makes the cost unknown; the caller never feels it."""
+    def feed(self, chunk: bytes, at: float = 0.0) -> None:
+        """Read a chunk that was relayed; `at` is when it came, in monotonic seconds.
+
+        What cannot be read makes the cost unknown; the caller never feels it. Without moments no time is measured.
+        """
+        self._last = at
         if self._reader is None or self._decoder is None or self._unreadable is not None:
             return
         try:
-            self._reader.feed(self._decoder.feed(chunk))
+            self._reader.feed(self._decoder.feed(chunk), at)
         except WireError:
             self._unreadable = "oversized-response"
         except Exception:  # noqa: BLE001 - a bug in reading must not reach the relay; it is counted as unpriced
@@ -255,26 +133,42 @@ class Exchange:
         if self._decoder.broken or self._decoder.overflow:
             self._unreadable = "undecodable-response"
 
-    def ended(self) -> Told:
-        """Nothing more comes: read what came whole, and return all that the response told."""
+    def ended(self, at: float | None = None) -> Told:
+        """Nothing more comes, since a moment or since the last chunk: return all that the response told.
+
+        What came whole is read now.
+        """
         if self._used is None:
+            if self._reader is not None:
+                self._reader.end(self._last if at is None else at)
             self._used = self._meter()
         return self.told
 
-    def settle(self, ending: Ending, latency: Latency, terms: Terms | None = None) -> Entry:
-        """The one settled entry of this request; `terms` beat those that it was sent with."""
+    def settle(
+        self, ending: Ending, latency: Latency, terms: Terms | None = None, counted: Tally | None = None
+    ) -> Entry:
+        """The one settled entry of this request; `terms` beat those that it was sent with.
+
+        Of results of a batch, `counted` is what its earlier entries count; None: nobody knows.
+        """
         if self.phase is Phase.SETTLED:
             raise ValueError(f"request {self.intent.request_id} is settled already")
         self.phase = Phase.SETTLED
         ending = self._ending(ending)
         told = self.ended()
         metered, unpriced = self._used or (None, None)
-        if metered is not None:
+        batch, tokens = self.intent.batch, None if metered is None else metered.classes
+        if isinstance(self._reader, BatchReader) and metered is not None:
+            passed = self._reader.settle(ending, batch, terms or self._terms, counted)
+            self.settlement, batch, tokens = passed.money, passed.batch, passed.tokens
+        elif metered is not None:
             terms = msgspec.structs.replace(
                 terms or self._terms,
                 model=told.model or self.intent.model or "",
                 organization=self.organization,
                 runs=told.code_runs,
+                resumed=told.code_resumed,
+                measured_ms=told.code_ms,
                 elapsed_ms=round(latency.total * 1000),
             )
             self.settlement = settle(metered, terms, self._book)
@@ -296,7 +190,8 @@ class Exchange:
             lines=money.lines,
             code=money.code,
             usage=msgspec.Raw(metered.raw or b"null" if metered is not None else b"null"),
-            tokens=None if metered is None else metered.classes,
+            tokens=tokens,
+            batch=batch,
             container=None if told.container is None else container_digest(told.container.id),
             latency=latency,
         )

@@ -202,7 +202,9 @@ def price(world: World, beliefs: Beliefs, terms: Terms) -> tuple[float, float]:
     cached = world.cached if terms.plain_too else 0.0
     untouched = _tokens(world, terms, cached, 0.0, again, terms.dear_plain) + container
     again = _rewritten(terms.warm_bundled, terms.warm_plain)
-    planned = _tokens(world, terms, world.cached, world.tokens, again, terms.dear_bundled) + _futile(world, beliefs, terms)
+    planned = _tokens(world, terms, world.cached, world.tokens, again, terms.dear_bundled) + _futile(
+        world, beliefs, terms
+    )
     return untouched, planned + container if terms.counts_when_free else planned
 
 
@@ -264,9 +266,7 @@ def _rewritten(here: int | None, there: int | None) -> int | None:
     return there if here is None else None
 
 
-def _tokens(  # noqa: PLR0913 - one side of a world
-    world: World, terms: Terms, cached: float, added: float, rewritten: int | None, dearer: Estimate
-) -> float:
+def _tokens(world: World, terms: Terms, cached: float, added: float, rewritten: int | None, dearer: Estimate) -> float:
     """Pico-dollars of every prompt of the conversation, with `added` tokens in each.
 
     The definitions and what came first are written to the cache by the share of requests that find it cold, and read by

@@ -3,7 +3,8 @@
 It never holds prompt text, tool output or a key. The names are public: `export --format jsonl` writes them as they are.
 """
 
-from typing import Literal
+from hashlib import sha256
+from typing import Final, Literal
 
 import msgspec
 
@@ -13,6 +14,10 @@ from planner.core.usage import TokenClasses
 
 Mode = Literal["plan", "observe", "off"]
 Ending = Literal["ok", "error", "cancelled", "refused", "unknown"]
+
+
+CORRECTION: Final = "correction"
+"""The `endpoint` of entries that amend others."""
 
 
 class Digests(msgspec.Struct, frozen=True):
@@ -50,6 +55,18 @@ class Expected(msgspec.Struct, frozen=True):
     planned: int
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """The message batch whose results passed: `id` is a digest of its id.
+
+    `results` are those that bill, `settled_before` how many of them an earlier entry of the same batch has settled:
+    what they cost stands there and not here.
+    """
+
+    id: str
+    results: int = 0
+    settled_before: int = 0
+
+
 class Latency(msgspec.Struct, frozen=True):
     """Seconds: from arrival to the end, from arrival to the first byte of the answer, and what the planner added."""
 
@@ -62,6 +79,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One request that went upstream. `outcome` is `unknown` until it is settled; `cost_nano` None means unknown.
 
     `cost_nano` is at contracted price, `list_nano` the same lines at list price.
+    An entry that `corrects` another one is no request: its amounts are differences (`planner.core.corrections`).
     """
 
     request_id: str
@@ -92,5 +110,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     tokens: TokenClasses | None = None
     code: Code | None = None
     container: str | None = None
+    batch: Batch | None = None
+    corrects: str | None = None
+    corrected_at: str | None = None
     latency: Latency | None = None
     digests: Digests
+
+
+def batch_digest(batch_id: str) -> str:
+    """What the ledger keeps of a batch's id: 16 hex digits."""
+    return sha256(b"planner-batch\0" + batch_id.encode()).hexdigest()[:16]

@@ -75,7 +75,9 @@ def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
         edits=tuple(draft.edits),
         decisions=(*decided, draft.container, *draft.shadows),
         tool_edit=draft.tool_edit,
-        conversation=known if known is not None and _is(known, request, facts, draft) else _new(request, facts, draft, free),
+        conversation=known
+        if known is not None and _is(known, request, facts, draft)
+        else _new(request, facts, draft, free),
         expected=draft.expected,
         free=free,
     )

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from planner.core.wire import MessagesRequest, spelled
+from planner.core.wire import MessagesRequest
 
 PSEUDO_REQUESTS: Final = 20.0
 """How many requests of its own outweigh what is believed of an agent otherwise."""
@@ -92,7 +92,7 @@ class Estimate(msgspec.Struct, frozen=True):
     def at(self, prior: float, z: float = 0.0) -> float:
         """The quantity in one world, never negative."""
         value = self.own + self.spread * z + self.rest * prior
-        return value if value > 0.0 else 0.0
+        return max(0.0, value)
 
     def under(self, mean: float, error: float, weight: float) -> "Estimate":
         """What is believed with a nearer observation of such a weight."""
@@ -132,6 +132,7 @@ class Learnt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNLEARNT: Final = Learnt()
+
 
 class Moments(msgspec.Struct):
     """A faded sample: its weight, sum and sum of squares."""
@@ -213,7 +214,9 @@ class Profile(msgspec.Struct):
             turns = self.requests / self.begun
             weight = self.begun / (self.begun + PSEUDO_REQUESTS)
             changes["turns"] = below.turns.under(turns, turns / sqrt(self.begun + 1), weight)
-        return msgspec.structs.replace(below, requests=self.requests, begun=self.begun, prompts=tuple(self.prompts), **changes)
+        return msgspec.structs.replace(
+            below, requests=self.requests, begun=self.begun, prompts=tuple(self.prompts), **changes
+        )
 
     def _over(self, name: str, below: Estimate) -> Estimate:
         moments = self.moments[name]
@@ -357,9 +360,7 @@ def dear_share(prompts: tuple[tuple[float, float], ...], edge: float, added: flo
     everything = sum(read for read, _ in prompts)
     if not everything:
         return UNKNOWN
-    dear = sum(
-        read for read, samples in prompts if read + added * samples > (edge if summed else edge * samples)
-    )
+    dear = sum(read for read, samples in prompts if read + added * samples > (edge if summed else edge * samples))
     share, number = dear / everything, len(prompts)
     weight = number / (number + PSEUDO_REQUESTS)
     return UNKNOWN.under(share, sqrt(share * (1 - share) / number), weight)

@@ -60,6 +60,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         free_ms: what is left of the organization's free hours.
         untouched_free_ms: what would be left of them without our edits; None for as much.
         runs: code runs that the response tells of.
+        resumed: whether code of an earlier response ran on in it.
+        measured_ms: how long code was seen to run in its stream; None where nothing was seen.
+        likely_ms: how long code is believed to run in a request that runs any, by what was learnt of its like; None
+            for the catalog's prior. Either counts only where nothing was measured.
         preloaded: whether something was preloaded into the container.
         elapsed_ms: how long the response took.
         notional: whether it is not billed by the token.
@@ -78,6 +82,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     free_ms: int = 0
     untouched_free_ms: int | None = None
     runs: int = 0
+    resumed: bool = False
+    measured_ms: int | None = None
+    likely_ms: int | None = None
     preloaded: bool = False
     elapsed_ms: int = 0
     notional: bool = False
@@ -155,7 +162,8 @@ def _container(
         preloaded=terms.preloaded,
         free=free,
         elapsed_ms=terms.elapsed_ms,
-        likely_ms=round(book.catalog.priors.code_seconds.likely * 1000),
+        likely_ms=_likely_ms(terms, book),
+        resumed=terms.resumed,
         idle_ms=idle,
     )
     used_ms = None if now is None else now.used_ms
@@ -163,6 +171,14 @@ def _container(
     if charged.code is None or charged.code.charge == "free" or charged.used_ms is None:
         return charged, before
     return charged, Session(charged.used_ms, terms.at + timedelta(milliseconds=terms.elapsed_ms))
+
+
+def _likely_ms(terms: Terms, book: RuleBook) -> int:
+    """How long code is likely to have run: as measured, else as learnt, else as everybody's does."""
+    for known in (terms.measured_ms, terms.likely_ms):
+        if known is not None:
+            return known
+    return round(book.catalog.priors.code_seconds.likely * 1000)
 
 
 def _unmetered(charged: Charge) -> bool:

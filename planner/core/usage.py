@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from planner.core.counts import NULL, UsageError, count_of, members_of, object_of, word_of
-from planner.core.wire import ContentBlockDelta, ContentBlockStart, Event, MessageDelta, MessageStart
+from planner.core.wire import Block, ContentBlockDelta, ContentBlockStart, Event, MessageDelta, MessageStart
 
 BYTES_PER_TOKEN: Final = 4
 """What an output token is taken for when a stream is cut before its usage came."""
@@ -132,12 +132,13 @@ class StreamUsage:
 
     `message_start` alone tells the split of cache writes, tier, speed and place; `message_delta` is cumulative and
     beats it in everything it names, in whatever order they come. Members that are null say nothing. A stream that ends
-    without a delta is estimated from what was seen: the start's input side, and as output its placeholder or the bytes
+    without a delta is estimated from what was seen: the start's input side, once more for each time that the model went
+    on behind a server's result, then read from the cache where there is one; and as output its placeholder or the bytes
     of text, thinking and partial JSON at 4 bytes a token, rounded half up, whichever is more; results of web searches
     count as billed searches unless they are errors.
     """
 
-    __slots__ = ("_delta", "_error", "_fetches", "_searches", "_size", "_start")
+    __slots__ = ("_again", "_answered", "_delta", "_error", "_fetches", "_searches", "_size", "_spoken", "_start")
 
     def __init__(self) -> None:
         self._start: bytes | None = None
@@ -146,6 +147,9 @@ class StreamUsage:
         self._size = 0
         self._searches = 0
         self._fetches = 0
+        self._again = 0
+        self._spoken = False
+        self._answered = False
 
     @property
     def final(self) -> bool:
@@ -160,9 +164,20 @@ class StreamUsage:
             self._start = event.message.usage or self._start
         elif isinstance(event, MessageDelta):
             self._overlay(event.usage)
-        elif isinstance(event, ContentBlockStart) and not event.block.failed:
-            self._searches += event.block.type == "web_search_tool_result"
-            self._fetches += event.block.type == "web_fetch_tool_result"
+        elif isinstance(event, ContentBlockStart):
+            self._searches += event.block.type == "web_search_tool_result" and not event.block.failed
+            self._fetches += event.block.type == "web_fetch_tool_result" and not event.block.failed
+            self._iterate(event.block)
+
+    def _iterate(self, block: Block) -> None:
+        """Count the iterations behind the first: the model speaks again once it was answered."""
+        if block.programmatic:  # between code and tools, unseen by the model
+            return
+        if block.type.endswith("_tool_result"):
+            self._answered = self._spoken
+        else:
+            self._again += self._answered
+            self._spoken, self._answered = True, False
 
     def wrote(self, size: int) -> None:
         """Take in the size of one delta, in bytes, as `wire.delta_size` tells it."""
@@ -190,10 +205,7 @@ class StreamUsage:
         if self._start is None:
             return None
         try:
-            members = members_of(Raw(self._start))
-            if count_of(members, "input_tokens", "usage") is None:
-                return None
-            return _prompt(_count_classes(members, "usage", final=False).classes)
+            return _prompt(_count_classes(members_of(Raw(self._start)), "usage", final=False).classes)
         except UsageError:  # the delta counts; what the start tells is only learnt from
             return None
 
@@ -211,10 +223,12 @@ class StreamUsage:
 
     def _estimate(self, start: bytes) -> Metered:
         seen = _meter(members_of(Raw(start)), start, final=False)
-        output = max(seen.classes.output, (self._size + BYTES_PER_TOKEN // 2) // BYTES_PER_TOKEN)
+        told, again = seen.classes, 0 if self._delta is not None else self._again  # a delta tells sums
+        output = max(told.output, (self._size + BYTES_PER_TOKEN // 2) // BYTES_PER_TOKEN)
+        later = TokenClasses(input=told.input * again, cache_read=(told.cache_read + told.cache_write) * again)
         return msgspec.structs.replace(
             seen,
-            classes=msgspec.structs.replace(seen.classes, output=output),
+            classes=msgspec.structs.replace(told, output=output) + later,
             web_searches=max(seen.web_searches, self._searches),
             web_fetches=max(seen.web_fetches, self._fetches),
             first=self._first(),
@@ -276,9 +290,12 @@ def _prompt(classes: TokenClasses) -> TokenClasses:
 
 
 def _count_classes(members: dict[str, Raw], where: str, *, final: bool) -> _Counted:
-    """Sort the wire's counts into classes. What the split of cache writes does not cover is taken for 5 minutes."""
+    """Sort the wire's counts into classes. What the split of cache writes does not cover is taken for 5 minutes.
+
+    Raises UsageError; only output may be missing, before the `final` numbers came.
+    """
     tokens, output = count_of(members, "input_tokens", where), count_of(members, "output_tokens", where)
-    if final and (tokens is None or output is None):
+    if tokens is None or (final and output is None):
         missing = "input_tokens" if tokens is None else "output_tokens"
         raise UsageError(f"{where} lacks {missing}: what was used is unknown.")
     split = object_of(members.get("cache_creation"))

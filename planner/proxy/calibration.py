@@ -15,8 +15,8 @@ from structlog.typing import FilteringBoundLogger
 from planner.clock import Clock
 from planner.core.sizes import Combination
 from planner.metrics import Metrics
-from planner.proxy.memory import Recent
 from planner.proxy.lessons import Lessons
+from planner.proxy.memory import Recent
 from planner.upstream import Headers, Upstream, UpstreamError, UpstreamRequest
 
 TARGET: Final = "/v1/messages/count_tokens"

@@ -16,13 +16,14 @@ from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
 from planner.core.endpoints import OTHER
 from planner.core.exchange import Exchange
-from planner.core.ledger import Digests, Entry, Latency
+from planner.core.ledger import Batch, Digests, Entry, Latency, batch_digest
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms
 from planner.metrics import Metrics
 from planner.proxy import errors
 from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive
+from planner.proxy.batches import Batches
 from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, announced_length, has_body
 from planner.proxy.guard import Guard
 from planner.proxy.headers import upward, value
@@ -49,6 +50,7 @@ class Forward:
         recorder: Recorder,
         metrics: Metrics,
         hours: Hours,
+        batches: Batches,
         rules: RuleBook,
         clock: Clock,
         ids: Ids,
@@ -62,6 +64,7 @@ class Forward:
         self._recorder = recorder
         self._metrics = metrics
         self._hours = hours
+        self._batches = batches
         self._rules = rules
         self._clock = clock
         self._ids = ids
@@ -102,10 +105,14 @@ class Forward:
         """Plan a request, send it, and bring its answer back; whatever happens, it is settled once."""
         received = self._clock.monotonic()
         planned: Planned | None = None
+        if arrived.endpoint.batch is not None:
+            with self._guard("store", arrived):
+                await self._batches.recall(arrived.endpoint.batch)
         with self._guard("bug", arrived) as prepared:
             planned = self._begin(arrived, await self._plan(arrived, body))
             intent = self._intent(arrived, planned)
-            exchange = Exchange(intent, Terms(at=arrived.at, model=""), self._rules, billing=arrived.endpoint.billing)
+            terms = Terms(at=arrived.at, model="", notional=arrived.caller.subscription)
+            exchange = Exchange(intent, terms, self._rules, billing=arrived.endpoint.billing)
         if prepared.failed:  # nothing could be written down of it, and what is not in the ledger is not sent
             self._take_back(arrived, planned)
             await errors.send_error(send, errors.OUR_BUG, "an error of its own", arrived.request_id)
@@ -177,7 +184,9 @@ class Forward:
             if planned is not None and progress.plan is not None:
                 sent = msgspec.structs.replace(planned, plan=progress.plan)
             latency = self._latency(arrived, progress, overhead)
-            entry = exchange.settle(progress.ending, latency, self._terms(arrived, sent, exchange))
+            counted = self._batches.counted(arrived.endpoint.batch)
+            entry = exchange.settle(progress.ending, latency, self._terms(arrived, sent, exchange), counted)
+            self._batches.settled(entry)
             entry = msgspec.structs.replace(entry, attempts=progress.attempts)
         if entry is None:
             self._take_back(arrived, planned)
@@ -234,18 +243,21 @@ class Forward:
             mode=caller.mode,
             expected_nano=None if planned is None else planned.plan.expected,
             decisions=() if planned is None else planned.plan.decisions,
+            batch=None if arrived.endpoint.batch is None else Batch(batch_digest(arrived.endpoint.batch)),
             digests=Digests(self._rules.digest, self._rules.prices.digest),
         )
 
     def _terms(self, arrived: Arrived, sent: Planned | None, exchange: Exchange) -> Terms:
         """What the price of this request depends on besides its usage, once its answer is there."""
-        told, caller = exchange.ended(), arrived.caller
-        if sent is None:
-            return Terms(at=arrived.at, model="", notional=caller.subscription)
+        told, caller = exchange.ended(self._clock.monotonic()), arrived.caller
         organization = exchange.organization or ""
+        left, untouched = (round(hours * MS_PER_HOUR) for hours in self._hours[organization].left(arrived.at))
+        if sent is None:
+            return Terms(
+                at=arrived.at, model="", free_ms=left, untouched_free_ms=untouched, notional=caller.subscription
+            )
         container = None if told.container is None else told.container.id
         request, plan, settings = sent.request, sent.plan, self._rules.settings
-        left, untouched = self._hours[organization].left(arrived.at)
         return Terms(
             at=arrived.at,
             model="",
@@ -256,8 +268,8 @@ class Forward:
             threaded=plan.threaded,
             tool_cached=request is None or continues_thread(request) or request.breakpoints.after_tools,
             sessions=self._learning.sessions(container or sent.container),
-            free_ms=round(left * MS_PER_HOUR),
-            untouched_free_ms=round(untouched * MS_PER_HOUR),
+            free_ms=left,
+            untouched_free_ms=untouched,
             preloaded=request is not None and preloads(request, settings.code),
             notional=caller.subscription,
         )

@@ -14,10 +14,10 @@ from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
 from planner.core.settlement import Sessions
 from planner.core.wire import ResponseContainer
 from planner.proxy.hours import Hours
+from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
-from planner.proxy.lessons import Lessons
 
 OK: Final = 200
 SERVER_ERROR: Final = 500

@@ -75,7 +75,7 @@ async def relay(  # noqa: PLR0913 - the parts of one exchange
             try:
                 response, kept = await _answer(outgoing, exchange, progress, upstream, tasks)
                 progress.first_byte_at = clock.monotonic()
-                await _pass(response, kept, exchange, progress, send)
+                await _pass(response, kept, exchange, progress, send, clock)
             finally:
                 progress.done = True
                 watch.cancel()
@@ -132,15 +132,18 @@ def _readable(response: UpstreamResponse, kept: list[bytes]) -> str:
     return "" if decoder is None else b"".join(map(decoder.feed, kept)).decode("utf-8", "replace")
 
 
-async def _pass(response: UpstreamResponse, kept: list[bytes], exchange: Exchange, progress: Relay, send: Send) -> None:
+async def _pass(
+    response: UpstreamResponse, kept: list[bytes], exchange: Exchange, progress: Relay, send: Send, clock: Clock
+) -> None:
     try:
         exchange.begin(response.status, response.headers)
         headers = downward(response.headers, response.status) + _ours(exchange, progress.plan)
         progress.begun = True
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         async for chunk in _all(kept, response):
+            came = clock.monotonic()
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            exchange.feed(chunk)
+            exchange.feed(chunk, came)
         progress.done = True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     finally:

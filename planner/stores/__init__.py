@@ -42,6 +42,14 @@ class Store(Protocol):
         """Every entry in order of arrival."""
         ...
 
+    async def corrections(self, request_id: str) -> tuple[Entry, ...]:
+        """The corrections of an entry, in the order in which they were made. Raises StoreError."""
+        ...
+
+    async def batch(self, digest: str) -> tuple[Entry, ...]:
+        """The settled entries of a batch, in order of arrival. Raises StoreError."""
+        ...
+
     async def turn(self, key: str) -> Turn | None:
         """The turn that is found under a key. Raises StoreError."""
         ...

@@ -112,6 +112,14 @@ class SqliteStore:
                 return
             at, request_id, _ = rows[-1]
 
+    async def corrections(self, request_id: str) -> tuple[Entry, ...]:
+        """The corrections of an entry, in the order in which they were made. Raises StoreError."""
+        return tuple(_entries.decode(entry) for (entry,) in await self._fetch("corrections", request_id))
+
+    async def batch(self, digest: str) -> tuple[Entry, ...]:
+        """The settled entries of a batch, in order of arrival. Raises StoreError."""
+        return tuple(_entries.decode(entry) for (entry,) in await self._fetch("batch", digest))
+
     async def turn(self, key: str) -> Turn | None:
         """The turn that is found under a key. Raises StoreError."""
         rows = await self._fetch("turn", key)
@@ -150,7 +158,7 @@ class SqliteStore:
             raise StoreError(str(error)) from error
 
     async def count(self) -> dict[str, int]:
-        """How many requests the ledger has, by outcome."""
+        """How many entries the ledger has, by outcome."""
         return dict(await self._fetch("count_entries"))
 
     async def close(self) -> None:
@@ -229,4 +237,6 @@ def _row(entry: Entry) -> Row:
         entry.organization,
         None if entry.code is None else entry.code.hours_ms,
         None if entry.code is None else entry.code.untouched_hours_ms,
+        entry.corrects,
+        None if entry.batch is None else entry.batch.id,
     )

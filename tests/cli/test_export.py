@@ -1,6 +1,7 @@
 """`planner export` writes the ledger as it is, and says plainly when there is none."""
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -8,9 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from planner.cli import main
+from planner.core.corrections import Billed, correct
 from planner.core.ledger import Digests, Entry
 from planner.core.records import EntryRecord
 from planner.stores.sqlite import SqliteStore
+from tests.doubles.deciding import BOOK
 
 
 def entry(number: int) -> Entry:
@@ -47,6 +50,27 @@ def test_every_entry_is_one_line_in_order_of_arrival(tmp_path: Path) -> None:
     assert [msgspec.json.decode(line, type=Entry) for line in lines] == [entry(0), entry(1), entry(2)]
     assert b'"outcome":"unknown"' in lines[0]
     assert b'"new_member":1.50' in lines[0]
+
+
+def test_a_correction_is_a_line_beside_what_it_amends(tmp_path: Path) -> None:
+    """With the same time and signed amounts, so that adding lines up gives what is known."""
+    amended = correct(entry(1), Billed(300_000), BOOK.prices, request_id="c", made_at=datetime(2026, 12, 1, tzinfo=UTC))
+    assert amended is not None
+
+    async def fill_both() -> None:
+        await fill(tmp_path / "planner.db", [1])
+        store = await SqliteStore.open(tmp_path / "planner.db")
+        await store.apply([EntryRecord(amended)])
+        await store.close()
+
+    asyncio.run(fill_both())
+    result = CliRunner().invoke(main, ["export", "--store", f"sqlite:///{tmp_path}/planner.db"])
+    told = [msgspec.json.decode(line) for line in result.stdout_bytes.splitlines()]
+    assert [(each["corrects"], each["at"]) for each in told] == [
+        (None, entry(1).at),
+        (entry(1).request_id, entry(1).at),
+    ]
+    assert [line["nano"] for line in told[1]["lines"]] == [4_166_667]
 
 
 def test_an_empty_ledger_is_no_line(tmp_path: Path) -> None:

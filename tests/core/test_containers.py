@@ -126,6 +126,15 @@ def test_files_bill_without_a_run() -> None:
     assert cost(work(), used=charged.used_ms).lines == ()
 
 
+def test_code_that_goes_on_bills_its_time() -> None:
+    """A response that only has the result of an earlier call ran code, though it made none."""
+    opened = cost(work(runs=0, resumed=True))
+    assert (nano(opened), opened.used_ms) == (MINIMUM_NANO, 10_000)
+    assert opened.code is not None
+    assert (opened.code.runs, opened.code.seconds.likely) == (0, 10.0)
+    assert nano(cost(work(60_000, runs=0, resumed=True), used=290_000)) == 694_444
+
+
 def test_nothing_run_and_nothing_loaded_costs_nothing() -> None:
     """And the session is as it was."""
     assert cost(work(runs=0)) == Charge(None, (), None)

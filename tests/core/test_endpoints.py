@@ -13,7 +13,8 @@ TABLE = [
     ("POST", "/v1/messages/batches", "batches", False, "free"),
     ("GET", "/v1/messages/batches/msgbatch_1", "batches", False, "free"),
     ("POST", "/v1/messages/batches/msgbatch_1/cancel", "batches", False, "free"),
-    ("GET", "/v1/messages/batches/msgbatch_1/results", "batch_results", False, "elsewhere"),
+    ("GET", "/v1/messages/batches/msgbatch_1/results", "batch_results", False, "batch"),
+    ("HEAD", "/v1/messages/batches/msgbatch_1/results", "batches", False, "free"),
     ("POST", "/v1/complete", "complete", False, "elsewhere"),
     ("GET", "/v1/models", "models", False, "free"),
     ("POST", "/v1/files", "files", False, "free"),
@@ -45,3 +46,9 @@ def test_names_are_bounded(method: str, path: str) -> None:
     found = endpoint(method, "/" + path)
     assert found.name in {row[2] for row in TABLE}
     assert not found.planned or (method == "POST" and "messages" in path)
+
+
+def test_results_name_their_batch() -> None:
+    """It is counted by that, once."""
+    assert endpoint("GET", "/v1/messages/batches/msgbatch_1/results").batch == "msgbatch_1"
+    assert endpoint("GET", "/v1/messages/batches/msgbatch_1").batch is None

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from planner.core.conversations import Scope
 from planner.core.discounts import Discount
 from planner.core.endpoints import Billing
-from planner.core.exchange import LARGEST_RESPONSE, MOST_IDS, Exchange, Phase, container_digest
+from planner.core.exchange import Exchange, Phase, container_digest
 from planner.core.ledger import Digests, Ending, Entry, Latency
 from planner.core.prices import PriceBook
+from planner.core.readers import LARGEST_RESPONSE, MOST_IDS
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms
 from planner.core.usage import TokenClasses
@@ -170,6 +171,66 @@ def test_stream_in_any_pieces(cuts: list[int]) -> None:
     bounds = [0, *sorted(cuts), len(STREAM)]
     chunks = [STREAM[start:end] for start, end in pairwise(bounds)]
     assert answered(*chunks, headers=SSE) == answered(STREAM, headers=SSE)
+
+
+def coded(*kinds: str) -> list[bytes]:
+    """The events of a streamed message whose code runs take time."""
+    calls = {
+        "call": {"type": "server_tool_use", "id": "srvtoolu_1", "name": "bash_code_execution", "input": {}},
+        "result": {"type": "bash_code_execution_tool_result", "tool_use_id": "srvtoolu_1", "content": {}},
+    }
+    start, *_, delta, stop = events()
+    made = [start]
+    for index, kind in enumerate(kinds):
+        made.append(event("content_block_start", index=index, content_block=calls[kind]))
+        made.append(event("content_block_stop", index=index))
+    return [*made, delta, stop]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "likely", "runs"),
+    [(("call", "result"), 1.0, 1), (("result",), 1.0, 0), (("call",), 2.0, 1)],
+    ids=["a run", "a result of an earlier call", "a call that waits, seen to the end"],
+)
+def test_code_time_is_seen_in_a_stream(kinds: tuple[str, ...], likely: float, runs: int) -> None:
+    """Between the moments at which its events came, a second apart."""
+    one = exchange()
+    one.begin(200, SSE)
+    for at, each in enumerate(coded(*kinds)):
+        one.feed(each, 100.0 + at)
+    code = one.settle("ok", msgspec.structs.replace(TOOK, total=60.0)).code
+    assert code is not None
+    assert (code.runs, code.seconds.likely, code.seconds.high) == (runs, likely, 60.0)
+
+
+def test_code_time_that_nobody_saw() -> None:
+    """A stream that comes at once tells no more than a message: what is likely of its like."""
+    one = exchange()
+    one.begin(200, SSE)
+    one.feed(b"".join(coded("call", "result")), 100.0)
+    code = one.settle("ok", msgspec.structs.replace(TOOK, total=60.0)).code
+    assert code is not None
+    assert code.seconds.likely == shipped_rules().catalog.priors.code_seconds.likely
+
+
+def test_code_that_still_runs_when_the_stream_is_cut() -> None:
+    """It was seen to run until then."""
+    one = exchange()
+    one.begin(200, SSE)
+    for each in coded("call")[:3]:
+        one.feed(each, 100.0)
+    assert one.ended(140.0).code_ms == 40_000
+    code = one.settle("cancelled", msgspec.structs.replace(TOOK, total=60.0)).code
+    assert code is not None
+    assert code.seconds.likely == 40.0
+
+
+def test_code_that_goes_on_in_a_whole_message() -> None:
+    """Its result stands there without its call."""
+    result = {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_0", "content": {}}
+    code = answered(message(content=[result])).code
+    assert code is not None
+    assert (code.runs, code.charge, code.seconds.high) == (0, "billed", 1.5)
 
 
 def test_stream_costs_what_the_message_does() -> None:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from planner.core.ledger import Code, Digests, Entry, Expected, Latency, Seconds
+from planner.core.ledger import Batch, Code, Digests, Entry, Expected, Latency, Seconds, batch_digest
 from planner.core.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.usage import TokenClasses
@@ -33,6 +33,7 @@ SETTLED = msgspec.structs.replace(
     usage=msgspec.Raw(b'{"input_tokens":7,"new":1.50}'),
     tokens=TokenClasses(input=7),
     code=Code(1, Seconds(0.0, 2.5, 4.0), "billed"),
+    batch=Batch("b", 3, 1),
     latency=Latency(1.5, 0.25, 0.001),
 )
 
@@ -56,3 +57,9 @@ def test_a_word_outside_the_lists_is_refused() -> None:
     text = msgspec.json.encode(INTENT).replace(b'"unknown"', b'"perhaps"')
     with pytest.raises(msgspec.ValidationError, match="perhaps"):
         msgspec.json.decode(text, type=Entry)
+
+
+def test_a_batch_is_kept_as_a_digest() -> None:
+    """Ids of different batches differ in it, and it is none of them."""
+    assert batch_digest("msgbatch_1") != batch_digest("msgbatch_2")
+    assert len(batch_digest("msgbatch_1")) == 16

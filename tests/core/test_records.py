@@ -10,9 +10,9 @@ from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import (
     ConversationRecord,
     EntryRecord,
+    LearntRecord,
     Record,
     ScopeRecord,
-    LearntRecord,
     TurnRecord,
     decode,
     encode,

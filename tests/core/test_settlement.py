@@ -167,6 +167,25 @@ def test_a_bundled_conversation_whose_client_keeps_the_container() -> None:
     assert third.cost == third.untouched == 42_000_000 + MINIMUM
 
 
+@pytest.mark.parametrize(
+    ("known", "seconds"),
+    [
+        ({"measured_ms": 7_000, "likely_ms": 3_000}, 7.0),
+        ({"measured_ms": 900_000}, 600.0),
+        ({"likely_ms": 3_000}, 3.0),
+        ({}, BOOK.catalog.priors.code_seconds.likely),
+    ],
+    ids=["measured", "never longer than the response", "learnt", "a prior"],
+)
+def test_how_long_code_ran(known: dict[str, Any], seconds: float) -> None:
+    """What was measured beats what was learnt of its like, and that the catalog's prior; latency bounds them all."""
+    one = settled(runs=2, elapsed_ms=600_000, **known)
+    assert one.code is not None
+    assert (one.code.seconds.low, one.code.seconds.likely, one.code.seconds.high) == (0.0, seconds, 600.0)
+    assert one.sessions.billed is not None
+    assert one.sessions.billed.used_ms == round(seconds * 1_000)
+
+
 def test_free_use_opens_no_billed_session() -> None:
     """The first chargeable use in a container carries the minimum, however much was free before."""
     before = settled(runs=1, free=True).sessions
@@ -320,6 +339,9 @@ TERMS = st.fixed_dictionaries(
         "free_ms": st.integers(0, 2 * HOUR_MS),
         "untouched_free_ms": st.none() | st.integers(0, 2 * HOUR_MS),
         "runs": st.integers(0, 12),
+        "resumed": st.booleans(),
+        "measured_ms": st.none() | st.integers(0, 900_000),
+        "likely_ms": st.none() | st.integers(0, 900_000),
         "preloaded": st.booleans(),
         "elapsed_ms": st.integers(0, 600_000),
     }
@@ -371,3 +393,56 @@ def test_an_amount_that_no_store_holds() -> None:
     assert one.cost < 2**63
     beyond = settled({"input": 10**15, "output": 4 * 10**14})
     assert (beyond.cost, beyond.untouched, beyond.lines, beyond.unpriced) == (None, None, (), "overflow")
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 900_000), st.integers(0, 290)), min_size=1, max_size=6),
+    st.integers(0, 3_000_000),
+    st.booleans(),
+)
+def test_a_session_costs_the_same_however_it_is_split(
+    parts: list[tuple[int, int]],
+    left: int,
+    files: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """Its requests' lines, credits and hours add up to those of one request that ran as long, to the nano-dollar."""
+
+    def add(used: list[tuple[int, int]]) -> tuple[int, int, int]:
+        sessions, at, line, credit, hours = Sessions(), AT, 0, 0, 0
+        for ms, wait in used:
+            one = settled(
+                runs=0 if files and ms == 0 else 1,
+                preloaded=files,
+                measured_ms=ms,
+                elapsed_ms=900_000 * len(parts),
+                at=at,
+                sessions=sessions,
+                free_ms=left - hours,
+            )
+            sessions, found = one.sessions, amounts(one)
+            assert sessions.billed is not None
+            at = sessions.billed.last + timedelta(seconds=wait)
+            line, hours = line + found.get("code_execution", 0), hours + one.hours_ms
+            credit += found.get("allowance_credit", 0)
+        return line, credit, hours
+
+    assert add(parts) == add([(sum(ms for ms, _ in parts), 0)])
+
+
+@given(st.lists(st.integers(0, 900_000), min_size=1, max_size=6))
+def test_each_request_carries_its_minimum_where_the_setting_says_so(parts: list[int]) -> None:
+    """Whatever its container has paid before."""
+    per_request = msgspec.structs.replace(RULES.settings.code, minimum_per="request")
+    rules = book(settings=msgspec.structs.replace(RULES.settings, code=per_request))
+    sessions = Sessions()
+    for ms in parts:
+        one = settled(runs=1, measured_ms=ms, elapsed_ms=900_000, sessions=sessions, rules=rules)
+        sessions = one.sessions
+        assert one.hours_ms == max(ms, MINIMUM_MS)
+
+
+@given(COUNTS, st.integers(0, 12), TERMS)
+def test_settling_the_same_twice_is_the_same(classes: TokenClasses, iterations: int, terms: dict[str, Any]) -> None:
+    """Nothing is remembered between two settlements but what is passed."""
+    used = Metered(classes=classes, iterations=iterations)
+    assert settled(used=used, **terms) == settled(used=used, **terms)

@@ -26,10 +26,10 @@ from planner.core.sizes import Sizes
 from planner.metrics import Metrics
 from planner.proxy.hours import Hours
 from planner.proxy.learning import Learning
+from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.recorder import Recorder
-from planner.proxy.lessons import Lessons
 from planner.stores import Metered, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
@@ -76,6 +76,17 @@ class MemoryStore:
         """Every entry."""
         for entry in self.settled.values():
             yield entry
+
+    async def corrections(self, request_id: str) -> tuple[Entry, ...]:
+        """The corrections of an entry."""
+        await self._read()
+        return tuple(entry for entry in self.settled.values() if entry.corrects == request_id)
+
+    async def batch(self, digest: str) -> tuple[Entry, ...]:
+        """The settled entries of a batch."""
+        await self._read()
+        settled = (entry for entry in self.settled.values() if entry.outcome != "unknown")
+        return tuple(entry for entry in settled if entry.batch is not None and entry.batch.id == digest)
 
     async def turn(self, key: str) -> Turn | None:
         """The turn under a key."""

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from planner.core.conversations import ToolEdit
-from planner.core.sizes import Combination, LearntSize, Sizes
+from planner.core.sizes import Combination, LearntScale, LearntSize, Sizes
 from planner.proxy.lessons import KEEP_EVERY, group_of
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.deciding import CLIENT_TOOL, NEWER_CODE, USER, ask, body
@@ -152,7 +152,7 @@ def test_traffic_alone_teaches_the_size(tmp_path: Path) -> None:
                 await planner.entries(12)
             reader = await SqliteStore.read(planner.store)
             sizes = Sizes()
-            sizes.restore(await reader.learnt())
+            sizes.restore(each for each in await reader.learnt() if isinstance(each, LearntSize | LearntScale))
             await reader.close()
             (key,) = [each.key for each in sizes.snapshot() if isinstance(each, LearntSize)]
             size = sizes.of(key, ToolEdit(append=key.append), book)

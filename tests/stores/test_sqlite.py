@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import msgspec
 import pytest
 
 from planner.core.conversations import Scope
-from planner.core.ledger import Code, Digests, Ending, Entry, Seconds
+from planner.core.corrections import Billed, correct
+from planner.core.ledger import Batch, Code, Digests, Ending, Entry, Seconds
 from planner.core.records import EntryRecord, LearntRecord, ScopeRecord, TurnRecord
 from planner.core.scale import Scale
 from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
 from planner.stores import RefusedError, StoreError
 from planner.stores.sqlite import SqliteStore
-from tests.doubles.deciding import NOW, turn
+from tests.doubles.deciding import BOOK, NOW, turn
 from tests.doubles.proxy import run
 
 
@@ -52,6 +54,28 @@ def test_records_are_applied_once(tmp_path: Path) -> None:
             await store.apply([EntryRecord(each) for each in records])
             assert await ledger(store) == [settled]
         assert await store.count() == {"ok": 1}
+        await store.close()
+
+    run(scenario())
+
+
+def test_corrections_and_batches_are_found(tmp_path: Path) -> None:
+    """By what they amend, and by their batch once they are settled; putting them in again changes nothing."""
+    batched, intent = (msgspec.structs.replace(each, batch=Batch("b1", 3)) for each in (entry(1, "ok"), entry(2)))
+    known = entry(3, "ok", 1_000)
+    amended = [
+        correct(known, Billed(ms), BOOK.prices, request_id=f"c{ms}", made_at=NOW + timedelta(seconds=1_000 - ms))
+        for ms in (10, 20)
+    ]
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        for _ in range(2):
+            await store.apply([EntryRecord(each) for each in (batched, intent, known, *amended) if each is not None])
+            assert await store.batch("b1") == (batched,)
+            assert await store.batch("b2") == await store.corrections("other") == ()
+            assert [each.request_id for each in await store.corrections(known.request_id)] == ["c20", "c10"]
+        assert len(await ledger(store)) == 5
         await store.close()
 
     run(scenario())

@@ -58,6 +58,16 @@ class Shelf:
             if isinstance(each, EntryRecord):
                 yield each.entry
 
+    async def corrections(self, request_id: str) -> tuple[Entry, ...]:
+        """No corrections."""
+        del request_id
+        return ()
+
+    async def batch(self, digest: str) -> tuple[Entry, ...]:
+        """No batch."""
+        del digest
+        return ()
+
     async def turn(self, key: str) -> Turn | None:
         """No turn."""
         del key

@@ -22,14 +22,14 @@ from planner.core.experience import Answer, Experience, Sent
 from planner.core.facts import Facts, Prompt
 from planner.core.plan import Plan, make_plan
 from planner.core.profile import UNLEARNT, profile_key
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.reasons import Outcome, Reason
 from planner.core.replay.trace import TraceLine
 from planner.core.replay.world import Call, Counts, Declared, Response, World
 from planner.core.rulebook import CallerRow, RuleBook
 from planner.core.sizes import Sizes, combination
 from planner.core.splice import SetContainer
 from planner.core.usage import TokenClasses
-from planner.core.wire import MessagesRequest, Tool
+from planner.core.wire import Tool
 from planner.core.worth import FEWEST_BYTES, MOST_BYTES, USUAL_BYTES
 
 Key = tuple[str, str]
@@ -220,7 +220,12 @@ def called(line: TraceLine, plan: Plan | None) -> Call:
 
 
 def _declared(tool: Tool) -> Declared:
-    return Declared(tool.type or "custom", tool.allowed_callers == ("direct",), tool.defer_loading, tool.raw + (tool.type or "").encode())
+    return Declared(
+        tool.type or "custom",
+        tool.allowed_callers == ("direct",),
+        tool.defer_loading,
+        tool.raw + (tool.type or "").encode(),
+    )
 
 
 def _prompt(line: TraceLine) -> Prompt:

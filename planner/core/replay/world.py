@@ -396,7 +396,9 @@ class World:
         if key not in self._found:
             if len(self._found) > 10_000:
                 self._found.clear()
-            self._found[key] = next((price for is_it, price in self._prices if is_it(model) and _holds(price, key[1])), None)
+            self._found[key] = next(
+                (price for is_it, price in self._prices if is_it(model) and _holds(price, key[1])), None
+            )
         return self._found[key]
 
     def _factors(self, call: Call, price: Price | None) -> tuple[int, int] | None:

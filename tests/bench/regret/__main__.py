@@ -70,7 +70,9 @@ def examine(workload: Workload, variant: Variant, *, seed: int = 1) -> Result:
     """Play one workload in one world, in every way."""
     book = load_rules(None, workload.settings).required()
     nature = variant.alter(nature_of(book))
-    lines = [line for line in read_trace(trace(workload, seed=seed, drift=variant.drift)) if isinstance(line, TraceLine)]
+    lines = [
+        line for line in read_trace(trace(workload, seed=seed, drift=variant.drift)) if isinstance(line, TraceLine)
+    ]
     always, never = (play(lines, acting(book, act), nature) for act in ("always", "never"))
     hindsight = Hindsight(lines, book, nature, always, never)
     choice, best = hindsight.by_prefix(lambda each: each.whole)
@@ -88,7 +90,9 @@ def examine(workload: Workload, variant: Variant, *, seed: int = 1) -> Result:
 
 def summed(results: Sequence[Result]) -> tuple[float, bool]:
     """The planner's sum against the better habit's, and whether it is below both."""
-    mine, always, never = (sum(getattr(each, name).whole for each in results) for name in ("planner", "always", "never"))
+    mine, always, never = (
+        sum(getattr(each, name).whole for each in results) for name in ("planner", "always", "never")
+    )
     return mine / min(always, never), mine < min(always, never)
 
 

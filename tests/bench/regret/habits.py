@@ -19,7 +19,6 @@ from planner.core.replay.trace import TraceLine
 from planner.core.replay.world import Nature
 from planner.core.rulebook import RuleBook
 from planner.core.rules import BundleRule, Then
-from planner.core.wire import MessagesRequest
 
 EXHAUSTIVE: Final = 10
 """Prefixes up to which every assignment is tried; beyond, each is changed in turn until no change helps."""
@@ -134,7 +133,7 @@ class Hindsight:
 
     def _descend(self, measure: Callable[[Cost], int]) -> dict[str, bool]:
         best = min(
-            ({prefix: side for prefix in self.prefixes} for side in (False, True)),
+            (dict.fromkeys(self.prefixes, side) for side in (False, True)),
             key=lambda choice: measure(self._reckon(choice)),
         )
         better = True

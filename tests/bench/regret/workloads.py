@@ -233,7 +233,11 @@ WORKLOADS: Final = (
         name="forced tool choice",
         agents=(
             Agent(
-                name="forced", principal="p1", model="claude-haiku-5-5", chance=1, extra={"tool_choice": {"type": "any"}}
+                name="forced",
+                principal="p1",
+                model="claude-haiku-5-5",
+                chance=1,
+                extra={"tool_choice": {"type": "any"}},
             ),
             Agent(name="free", principal="p2", model="claude-haiku-5-5", chance=1),
         ),
@@ -242,8 +246,16 @@ WORKLOADS: Final = (
         name="many iterations",
         agents=(
             Agent(name="digger", principal="p1", iterations=12, seconds=60),
-            Agent(name="small digger", principal="p2", iterations=8, seconds=60, prompt=5_000, cached=4_000, growth=400,
-                  model="claude-haiku-5-5"),
+            Agent(
+                name="small digger",
+                principal="p2",
+                iterations=8,
+                seconds=60,
+                prompt=5_000,
+                cached=4_000,
+                growth=400,
+                model="claude-haiku-5-5",
+            ),
         ),
     ),
     Workload(

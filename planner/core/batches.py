@@ -1,0 +1,265 @@
+"""Results of a message batch, read line by line as they pass: each is priced by its own model, their sum is one entry.
+
+A batch bills when it is processed, and nothing tells of it but its results, which may be fetched again and again, and
+broken off. So an entry holds what the batch is known to cost by then, less what earlier entries of it hold already.
+
+What a result does not tell is taken for the dearer case: code is priced as if no web tool freed it, unless the result
+shows that code called one; files that were preloaded without a run are not seen at all.
+Source: https://platform.claude.com/docs/en/build-with-claude/batch-processing, checked 2026-11-22.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from planner.core.counts import UsageError
+from planner.core.ledger import Batch, Code, Ending, Entry, Seconds
+from planner.core.money import checked, format_nano
+from planner.core.prices import Basis, Line
+from planner.core.readers import Told
+from planner.core.rulebook import RuleBook
+from planner.core.settlement import Sessions, Settlement, Terms, settle
+from planner.core.stopwatch import Stopwatch
+from planner.core.usage import Metered, TokenClasses, meter
+from planner.core.wire import Block, Message, WireError
+
+LARGEST_RESULT: Final = 8 * 1024 * 1024
+"""Bytes of one line that are kept: the longest output is some megabytes; a longer line makes the cost unknown."""
+
+MOST_CONTAINERS: Final = 10_000
+"""Containers whose sessions are told apart; results that name one are rare, since each makes its own."""
+
+FREE_OF_COST: Final = frozenset({"errored", "canceled", "expired"})
+"""Results of requests that were not answered [A]."""
+
+_CREDIT: Final = "allowance_credit"
+_CODE: Final = "code_execution"
+_NANO_PER_MS: Final = 1_000_000
+
+Tally = Counter[str]
+"""What results were counted to, by dotted names: of two tallies of one batch, the later can only be more."""
+
+
+def tally(entries: Iterable[Entry]) -> Tally:
+    """What the settled entries of one batch count together; one without a known cost counted nothing."""
+    found: Tally = Counter()
+    for entry in entries:
+        if entry.batch is None or entry.cost_nano is None:
+            continue
+        found["results"] += entry.batch.results - entry.batch.settled_before
+        _add_lines(found, entry.lines)
+        if entry.tokens is not None:
+            _add_tokens(found, entry.tokens)
+        if entry.code is not None:
+            _add_code(found, entry.code)
+    return found
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What one passage of results adds to the ledger."""
+
+    money: Settlement
+    batch: Batch | None
+    tokens: TokenClasses | None = None
+
+
+class BatchReader:
+    """Reads results as they pass; a line that cannot be read or priced makes the cost unknown, and is told by why."""
+
+    def __init__(self, book: RuleBook, terms: Terms) -> None:
+        self.told = Told()
+        self._book = book
+        self._terms = terms
+        self._line = bytearray()
+        self._skipping = False
+        self._torn = False
+        self._seen: Tally = Counter()
+        self._bases: dict[str, Basis] = {}
+        self._unpriced: str | None = None
+        self._sessions: dict[str, Sessions] = {}
+
+    def feed(self, data: bytes, at: float) -> None:
+        """Take in the lines that are whole by now."""
+        del at
+        *whole, rest = data.split(b"\n")
+        for piece in whole:
+            self._keep(piece)
+            if not self._skipping:
+                self._read(bytes(self._line))
+            self._line.clear()
+            self._skipping = False
+        self._keep(rest)
+
+    def end(self, at: float) -> None:
+        """The last line may end without a line feed; one that is cut off is none, unless the answer was whole."""
+        del at
+        line, self._line = bytes(self._line).strip(), bytearray()
+        if line:
+            try:
+                msgspec.json.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                self._torn = True
+            else:
+                self._read(line)
+
+    def metered(self) -> Metered | None:
+        """The tokens of all results that passed."""
+        return Metered(classes=_tokens(self._seen))
+
+    def settle(self, ending: Ending, batch: Batch | None, terms: Terms, before: Tally | None) -> Settled:
+        """What this passage adds to what was counted `before`; None: nobody knows what was, and so what it adds."""
+        passed = self._seen["results"]
+        unpriced = self._unpriced or ("unparsed-usage" if self._torn and ending == "ok" else None)
+        if before is None:
+            unpriced = unpriced or "store-unavailable"
+        if unpriced is not None or before is None:
+            named = None if batch is None else msgspec.structs.replace(batch, results=passed)
+            return Settled(Settlement(unpriced=unpriced), named)
+        news = self._seen - before
+        named = None if batch is None else Batch(batch.id, passed, passed - news["results"])
+        try:
+            return Settled(self._money(news, terms), named, _tokens(news))
+        except OverflowError:  # an amount that no store holds
+            return Settled(Settlement(unpriced="overflow"), named)
+
+    def _money(self, news: Tally, terms: Terms) -> Settlement:
+        """Lines of what is new. Raises OverflowError."""
+        lines = [
+            Line(kind, *_quantity(kind, news[f"quantity.{kind}"]), checked(news[f"nano.{kind}"]), basis)
+            for kind, basis in self._bases.items()
+            if news[f"quantity.{kind}"]
+        ]
+        hours = news["hours_ms"]
+        charged = news[f"quantity.{_CODE}"]
+        credited = min(charged, max(terms.free_ms, 0))
+        if credited:
+            nano = news[f"nano.{_CODE}"] if credited == charged else round(news[f"nano.{_CODE}"] * credited / charged)
+            lines.append(Line(_CREDIT, *_quantity(_CODE, credited), -nano, self._bases[_CODE]))
+        cost = checked(sum(line.nano for line in lines))
+        seconds = Seconds(0.0, news["likely_ms"] / 1000, news["high_ms"] / 1000)
+        ran = charged or news["high_ms"]
+        code = Code(news["runs"], seconds, "billed" if charged else "free", hours, hours) if ran else None
+        return Settlement(
+            lines=tuple(lines), cost=cost, untouched=cost, code=code, hours_ms=hours, untouched_hours_ms=hours
+        )
+
+    def _keep(self, piece: bytes) -> None:
+        if self._skipping:
+            return
+        if len(self._line) + len(piece) > LARGEST_RESULT:
+            self._line.clear()
+            self._skipping = True
+            self._unpriced = self._unpriced or "oversized-response"
+        else:
+            self._line += piece
+
+    def _read(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            result = _LINE.decode(line).result
+            if result.type == "succeeded":
+                self._count(Message.parse(bytes(result.message)))
+            elif result.type not in FREE_OF_COST:
+                self._unpriced = self._unpriced or "unparsed-usage"
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UsageError, WireError):
+            self._unpriced = self._unpriced or "unparsed-usage"
+
+    def _count(self, message: Message) -> None:
+        """Price one result by itself. Raises UsageError."""
+        same = not self._seen["results"] or message.model == self.told.model
+        self.told.model = message.model if same else None
+        self._seen["results"] += 1
+        if message.usage is None:
+            self._unpriced = self._unpriced or "no-usage"
+            return
+        used = meter(message.usage)
+        used = msgspec.structs.replace(used, modifiers=msgspec.structs.replace(used.modifiers, batch=True))
+        container = None if message.container is None else message.container.id
+        one = settle(used, self._result_terms(message, container), self._book)
+        if container is not None and len(self._sessions) < MOST_CONTAINERS:
+            self._sessions[container] = one.sessions
+        self._unpriced = self._unpriced or one.unpriced
+        for line in one.lines:
+            if self._bases.get(line.kind) in {None, "measured"}:
+                self._bases[line.kind] = line.basis
+        _add_lines(self._seen, one.lines)
+        _add_tokens(self._seen, used.classes)
+        if one.code is not None:
+            _add_code(self._seen, one.code)
+
+    def _result_terms(self, message: Message, container: str | None) -> Terms:
+        """How a result was made, as far as it tells; nothing bounds how long its code ran but what is believed."""
+        watch = Stopwatch()
+        for block in message.content:
+            watch.start(None, block, 0.0)
+        return Terms(
+            at=self._terms.at,
+            model=message.model or "",
+            free=any(map(_calls_web_from_code, message.content)),
+            sessions=self._sessions.get(container or "", Sessions()),
+            runs=watch.runs,
+            resumed=watch.resumed,
+            likely_ms=self._terms.likely_ms,
+            elapsed_ms=round(self._book.catalog.priors.code_seconds.high * 1000),
+            notional=self._terms.notional,
+        )
+
+
+class _Result(msgspec.Struct):
+    type: str
+    message: Raw = Raw(b"null")
+
+
+class _Line(msgspec.Struct):
+    result: _Result
+
+
+_LINE: Final = msgspec.json.Decoder(_Line)
+
+
+def _calls_web_from_code(block: Block) -> bool:
+    """Whether code called a web tool, which only those that free code let it do."""
+    return block.server_call and block.programmatic
+
+
+def _add_lines(found: Tally, lines: Iterable[Line]) -> None:
+    for line in lines:
+        if line.kind == _CREDIT:  # what is new alone can use up free hours
+            continue
+        found[f"quantity.{line.kind}"] += _count_of(line)
+        found[f"nano.{line.kind}"] += line.nano
+
+
+def _add_tokens(found: Tally, classes: TokenClasses) -> None:
+    for name, count in msgspec.structs.asdict(classes).items():
+        found[f"tokens.{name}"] += count
+
+
+def _add_code(found: Tally, code: Code) -> None:
+    found["runs"] += code.runs
+    found["likely_ms"] += round(code.seconds.likely * 1000)
+    found["high_ms"] += round(code.seconds.high * 1000)
+    found["hours_ms"] += code.hours_ms
+
+
+def _tokens(found: Tally) -> TokenClasses:
+    return TokenClasses(**{name: found[f"tokens.{name}"] for name in TokenClasses.__struct_fields__})
+
+
+def _count_of(line: Line) -> int:
+    """Tokens and uses as they are, seconds as milliseconds."""
+    if isinstance(line.quantity, int):
+        return line.quantity
+    whole, _, rest = line.quantity.partition(".")
+    return int(whole) * 1_000 + int(rest.ljust(3, "0")[:3])
+
+
+def _quantity(kind: str, count: int) -> tuple[int | str, str]:
+    """The quantity and unit of a line."""
+    if kind == _CODE:
+        return format_nano(count * _NANO_PER_MS), "second"
+    return count, "use" if kind == "web_search" else "token"

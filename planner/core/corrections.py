@@ -1,0 +1,136 @@
+"""A correction amends an entry by the difference, so that what was settled stays as it was written.
+
+    entry + its corrections = what is known by now
+
+It is an entry of its own with the `at` of the one that it `corrects`, since money belongs to the day on which it was
+spent and hours to their month; `corrected_at` says when it was made. No response tells container time, so the bill may
+know better. Nothing in production makes corrections yet: this is the seam for reconciling the ledger with the bill.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from planner.core.ledger import CORRECTION, Code, Entry, Seconds
+from planner.core.money import checked, format_nano
+from planner.core.prices import Basis, Line, PriceBook, Unpriced
+
+_CODE: Final = "code_execution"
+_CREDIT: Final = "allowance_credit"
+_NANO_PER_MS: Final = 1_000_000
+
+
+class Billed(msgspec.Struct, frozen=True):
+    """Container time of one request: milliseconds that are charged, and how many of them the free hours give back."""
+
+    ms: int
+    credited_ms: int = 0
+
+
+class _Amount(msgspec.Struct, frozen=True):
+    ms: int
+    nano: int
+
+
+def billed(entries: Iterable[Entry]) -> Billed:
+    """The container time that an entry and its corrections charge together."""
+    lines = [line for entry in entries for line in entry.lines]
+    return Billed(_sum(lines, _CODE).ms, _sum(lines, _CREDIT).ms)
+
+
+def correct(  # noqa: PLR0913 - what a correction is made of, named
+    entry: Entry,
+    better: Billed,
+    prices: PriceBook,
+    *,
+    request_id: str,
+    made_at: datetime,
+    earlier: Sequence[Entry] = (),
+    basis: Basis = "estimated",
+) -> Entry | None:
+    """The entry that brings an entry and its `earlier` corrections to better-known container time.
+
+    None where they tell that time already, so that correcting twice changes nothing. The amounts are list prices of
+    the corrected entry's day. What the work would have cost without our edits moves along, unless code was free: that
+    the bill has it all the same says nothing of a request that was never edited.
+
+    Raises:
+        ValueError: the entry is no settled request that is billed by the token, `earlier` are not its corrections, the
+            time is negative or credited beyond itself, or it has no price.
+    """
+    _check(entry, better, earlier)
+    before = [line for each in (entry, *earlier) for line in each.lines]
+    charged, credited = _sum(before, _CODE), _sum(before, _CREDIT)
+    at = datetime.fromisoformat(entry.at)
+    lines: list[Line] = []
+    if better.ms != charged.ms:
+        lines.append(_line(_CODE, better.ms - charged.ms, _price(prices, better.ms, at) - charged.nano, basis))
+    if better.credited_ms != credited.ms:
+        nano = -_price(prices, better.credited_ms, at) - credited.nano
+        lines.append(_line(_CREDIT, better.credited_ms - credited.ms, nano, basis))
+    if not lines:
+        return None
+    moved, cost = better.ms - charged.ms, checked(sum(line.nano for line in lines))
+    free = entry.code is not None and entry.code.charge == "free"
+    return Entry(
+        request_id=request_id,
+        at=entry.at,
+        principal=entry.principal,
+        organization=entry.organization,
+        workspace=entry.workspace,
+        team=entry.team,
+        project=entry.project,
+        tags=entry.tags,
+        endpoint=CORRECTION,
+        method="",
+        model=entry.model,
+        served_model=entry.served_model,
+        mode=entry.mode,
+        outcome="ok",
+        attempts=0,
+        cost_nano=cost,
+        lines=tuple(lines),
+        untouched_nano=0 if free else cost,
+        code=Code(0, Seconds(0.0, 0.0, 0.0), "billed", moved, 0 if free else moved),
+        container=entry.container,
+        corrects=entry.request_id,
+        corrected_at=made_at.isoformat(timespec="microseconds"),
+        digests=msgspec.structs.replace(entry.digests, prices=prices.digest),
+    )
+
+
+def _check(entry: Entry, better: Billed, earlier: Sequence[Entry]) -> None:
+    if entry.outcome == "unknown" or entry.corrects is not None:
+        raise ValueError(f"{entry.request_id} is no settled request: only those are corrected")
+    if any(line.basis == "notional" for line in entry.lines):
+        raise ValueError(f"{entry.request_id} is not billed by the token: no bill can tell its container time")
+    if any(each.corrects != entry.request_id for each in earlier):
+        raise ValueError(f"an earlier correction is not one of {entry.request_id}")
+    if not 0 <= better.credited_ms <= better.ms:
+        raise ValueError(f"{better.credited_ms} of {better.ms} milliseconds cannot be credited")
+
+
+def _sum(lines: Sequence[Line], kind: str) -> _Amount:
+    """The milliseconds and nano-dollars of all lines of a kind, whose quantities are decimal seconds."""
+    mine = [line for line in lines if line.kind == kind]
+    return _Amount(sum(_milliseconds(line) for line in mine), sum(line.nano for line in mine))
+
+
+def _milliseconds(line: Line) -> int:
+    whole, _, rest = str(line.quantity).lstrip("-").partition(".")
+    count = int(whole) * 1_000 + int(rest.ljust(3, "0")[:3])
+    return -count if str(line.quantity).startswith("-") else count
+
+
+def _price(prices: PriceBook, milliseconds: int, at: datetime) -> int:
+    line = prices.time_line(_CODE, milliseconds, at)
+    reason = line.reason if isinstance(line, Unpriced) else None
+    if reason is not None:
+        raise ValueError(f"container time has no price at {at.isoformat()}: {reason}")
+    return line.nano if isinstance(line, Line) else 0
+
+
+def _line(kind: str, milliseconds: int, nano: int, basis: Basis) -> Line:
+    return Line(kind, format_nano(milliseconds * _NANO_PER_MS), "second", nano, basis)
