@@ -12,16 +12,34 @@ import rich_click as click
 from planner.cli.options import USAGE, fail
 from planner.core.catalog import Prior
 from planner.core.conversations import ToolEdit
+from planner.core.facts import Facts
+from planner.core.profile import Estimate, Profiles
+from planner.core.profile import Learnt as Habits
+from planner.core.records import Learnt
 from planner.core.rulebook import RuleBook
-from planner.core.sizes import Combination, Learnt, LearntScale, LearntSize, Size, Sizes, combination
+from planner.core.sizes import Combination, LearntScale, LearntSize, Size, Sizes, combination
 from planner.core.wire import MessagesRequest
 from planner.settings import SettingsError, sqlite_path
-from planner.stores import StoreError
+from planner.stores import Metered, StoreError
 
 OVERRIDDEN: Final = "--set"
 PRIOR: Final = "prior of the catalog"
 COUNTED: Final = "counted by the API with count_tokens"
 SETTINGS_SHOWN: Final = ("code.", "free_hours.", "decision.", "cache.", "haiku55_tier_on", "tool_tokens.")
+TAIL: Final = 1.2816
+"""Standard errors from the middle to the 10 % and the 90 % point."""
+HABITS: Final = {
+    "code": "share of its requests that run code",
+    "seconds": "seconds of execution in a request that does",
+    "billed": "container seconds that a request bills, or would if its code were not free",
+    "samples": "sampling iterations of a request",
+    "cached": "share of requests that could be cached and were",
+    "share": "part of a prompt that lies in the cache",
+    "cold": "share of requests that find the cache cold",
+    "turns": "requests of a conversation",
+    "conversations": "conversations that begin on a warm prefix before it goes cold",
+    "futile": "calls of an added tool that reach nothing, in a request that has one",
+}
 ADDS: Final = "input tokens that this edit adds to each iteration"
 
 
@@ -52,40 +70,55 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
     means: str
 
 
-def learnt_in(store: str) -> Sizes:
-    """The sizes that a ledger has learnt; without a ledger, or in one that is too old for them, none."""
-    sizes = Sizes()
+class Known(msgspec.Struct, frozen=True):
+    """What a ledger has learnt: of edits, of agents, and of the hours that count against the free ones."""
+
+    sizes: Sizes
+    profiles: Profiles
+    hours: tuple[Metered, ...] = ()
+
+
+def learnt_in(store: str, since: datetime) -> Known:
+    """What a ledger has learnt, hours from a moment on; without a ledger, or in one that is too old for it, nothing."""
+    known = Known(Sizes(), Profiles())
     try:
         path = sqlite_path(store)
     except SettingsError as error:
         fail(str(error), USAGE)
     if path.is_file():
         try:
-            sizes.restore(asyncio.run(_read(path)))
+            learnt, hours = asyncio.run(_read(path, since))
         except StoreError as error:
             click.echo(f"planner: what {path} has learnt is left out: {error}", err=True)
-    return sizes
+            return known
+        for each in learnt:
+            if isinstance(each, LearntSize | LearntScale):
+                known.sizes.restore((each,))
+            else:
+                known.profiles.restore(each)
+        known = msgspec.structs.replace(known, hours=tuple(hours))
+    return known
 
 
-async def _read(path: Path) -> list[Learnt]:
+async def _read(path: Path, since: datetime) -> tuple[list[Learnt], list[Metered]]:
     from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - the other commands start faster without it
 
     store = await SqliteStore.read(path)
     try:
-        return [each for each in await store.learnt() if isinstance(each, LearntSize | LearntScale)]
+        return await store.learnt(), await store.hours(since.isoformat(timespec="microseconds"))
     finally:
         await store.close()
 
 
-def beliefs(
-    request: MessagesRequest, edit: ToolEdit, now: datetime, book: RuleBook, sizes: Sizes
-) -> Iterator[Believed]:
+def beliefs(request: MessagesRequest, edit: ToolEdit, facts: Facts, book: RuleBook) -> Iterator[Believed]:
     """The quantities that expectations rest on: of edits, the one that is made and those that are known of such tools.
 
-    Of tools, those that are declared or would be added.
+    Of tools, those that are declared or would be added; of the agent, what its requests have shown, before the priors
+    that this is held together with.
     """
-    yield from _edits(request, edit, now, book, sizes)
-    yield from _tools(request, now, book)
+    yield from _edits(request, edit, facts.now, book, facts.sizes or Sizes())
+    yield from _tools(request, facts.now, book)
+    yield from _habits(facts.learnt, facts.now)
     priors = book.catalog.priors
     for name in type(priors).__struct_fields__:
         prior = getattr(priors, name)
@@ -120,6 +153,27 @@ def _edits(request: MessagesRequest, edit: ToolEdit, now: datetime, book: RuleBo
             means=ADDS,
             at=_text(size.at),
             age_days=_age(size.at, now),
+        )
+
+
+def _habits(learnt: Habits, now: datetime) -> Iterator[Believed]:
+    """What an agent's requests have shown; the prior's part is left out of the numbers, and said."""
+    for name, means in HABITS.items():
+        found: Estimate = getattr(learnt, name)
+        own = 1 - found.rest
+        if own <= 0:
+            continue
+        middle, spread = found.own / own, found.spread / own * TAIL
+        yield Believed(
+            name=f"learnt.{name}",
+            low=round(max(middle - spread, 0.0), 3),
+            likely=round(middle, 3),
+            high=round(middle + spread, 3),
+            mark="?",
+            source=f"learnt from {round(learnt.requests)} requests, weighs {own:.0%} beside the prior",
+            means=means,
+            at=_text(learnt.seen),
+            age_days=_age(learnt.seen, now),
         )
 
 

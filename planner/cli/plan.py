@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import rich_click as click
 
-from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, learnt_in, settings_shown
+from planner.cli.beliefs import OVERRIDDEN, Believed, Known, Set, beliefs, dated, learnt_in, settings_shown
 from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.clock import SystemClock
 from planner.core import splice
@@ -18,11 +18,12 @@ from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
 from planner.core.ledger import Expected
 from planner.core.plan import Plan, make_plan, subject
+from planner.core.profile import profile_key
 from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
 from planner.core.rules import matches, named
-from planner.core.sizes import Sizes
 from planner.core.wire import MessagesRequest, WireError
+from planner.proxy.hours import remembered
 
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
 ABOUT: Final = Context(prec=4)
@@ -78,6 +79,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     digests: dict[str, str]
 
 
+class Caller(msgspec.Struct, frozen=True):
+    """Who is taken to ask: what the flags say."""
+
+    principal: str
+    team: str | None
+    project: str | None
+    scope: str
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -112,16 +122,17 @@ def command(  # noqa: PLR0913 - one parameter a flag
     """Explain what would be done with the request in FILE, the JSON body of a POST /v1/messages.
 
     It is taken for the first request that the planner sees of its conversation, from a caller whose organization it
-    knows, now, with no container hours metered yet this month. What the ledger of --store has learnt of the sizes of
-    tools counts, if it is there. Nothing is sent anywhere.
+    knows, now. What the ledger of --store has learnt of agents, of the sizes of tools and of the month's container hours
+    counts, if it is there. Nothing is sent anywhere.
     """
     if file.suffix.lower() in WORKFLOWS:
         fail(f"{file} is a workflow, and workflows are not planned yet. Give a request as .json.", USAGE)
     book = read_rules(rules, overrides)
     request = read_request(file)
-    facts = assume(request, book, principal=principal, team=team, project=project, scope=scope)
+    known = learnt_in(store, remembered(SystemClock().now()))
+    facts = assume(request, book, known, Caller(principal, team, project, scope))
     try:
-        told = explain(str(file), request, facts, book, learnt_in(store))
+        told = explain(str(file), request, facts, book)
     except splice.SpliceError as error:
         fail(f"{file} would be forwarded untouched, because no edit could be made safely: {error}", USAGE)
     if form == "json" or as_json:
@@ -142,32 +153,41 @@ def read_request(file: Path) -> MessagesRequest:
         fail(f"{file}{_place(body, error.offset)}: {error.message}", USAGE)
 
 
-def assume(
-    request: MessagesRequest, book: RuleBook, *, principal: str, team: str | None, project: str | None, scope: str
-) -> Facts:
+def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Caller) -> Facts:
     """The facts that a request would meet if it were the first of its conversation, arriving now."""
-    row = book.callers.find(principal)
-    organization, slash, workspace = scope.partition("/")
-    if scope and not (organization and slash and workspace):
-        fail(f"--scope takes ORGANIZATION/WORKSPACE, not {scope!r}", USAGE)
-    where = Scope(organization, workspace) if scope else None
+    row = book.callers.find(caller.principal)
+    organization, slash, workspace = caller.scope.partition("/")
+    if caller.scope and not (organization and slash and workspace):
+        fail(f"--scope takes ORGANIZATION/WORKSPACE, not {caller.scope!r}", USAGE)
+    where = Scope(organization, workspace) if caller.scope else None
     now = SystemClock().now()
-    name = principal if row is None else row.name
+    name = caller.principal if row is None else row.name
     return Facts(
         now=now,
         principal=name,
-        team=team or (row.team if row else None) or "",
-        project=project or (row.project if row else None) or "",
+        team=caller.team or (row.team if row else None) or "",
+        project=caller.project or (row.project if row else None) or "",
         flags=row.flags if row else (),
         subscription=row is not None and row.billing == "subscription",
         scope=where,
-        allowance=Pool(book.settings.free_hours, since=now.replace(day=1)).judge(now),
+        learnt=known.profiles.learnt(profile_key(request, name)),
+        sizes=known.sizes,
+        allowance=_pool(book, known, organization, now).judge(now),
         root=root_key(request, name),
         prefix=prefix_key(request, where),
     )
 
 
-def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook, sizes: Sizes) -> Explanation:
+def _pool(book: RuleBook, known: Known, organization: str, now: datetime) -> Pool:
+    """The free hours as the ledger knows them; an empty ledger is taken for a month in which nothing was used."""
+    pool = Pool(book.settings.free_hours, since=None if known.hours else now.replace(day=1))
+    for row in known.hours:
+        if row.organization == organization:
+            pool.add(datetime.fromisoformat(row.at), row.used_ms, row.untouched_ms)
+    return pool
+
+
+def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -> Explanation:
     """Plan a request and say why. Raises SpliceError where the plan's edits cannot be made."""
     plan = make_plan(request, facts, book)
     edited = splice.apply(request.body, plan.edits)
@@ -180,7 +200,7 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook, s
         decisions=tuple(map(_decided, plan.decisions)),
         policies=tuple(_matched(request, facts, book, plan)),
         expected_nano=plan.expected,
-        beliefs=tuple(beliefs(request, plan.tool_edit, facts.now, book, sizes)) if plan.expected is not None else (),
+        beliefs=tuple(beliefs(request, plan.tool_edit, facts, book)) if plan.expected is not None else (),
         settings=tuple(settings_shown(book)),
         body="edited" if plan.edits else "unchanged",
         edits=tuple(

@@ -16,9 +16,11 @@ are drawn as if they knew nothing of each other. Output that the answer itself n
 left out.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
 from statistics import NormalDist
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -83,11 +85,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         cached: whether a breakpoint lies behind `tools`, and the planned prompt is long enough for a cache, so that an
             added tool is cached; for `cache_seconds`. `plain_too` says that the untouched one is long enough as well.
         long_cache: whether that cache is of the kind that lives an hour.
-        cached_tokens: of the prompt, those that lie in front of the breakpoint; None for all of them.
+        cached_tokens: of the first prompt, those that lie in front of the breakpoint; None for all of them. What grows
+            behind it is plain input.
         warm_plain, warm_bundled: tokens of the prefix that are in the cache now, without and with the edit; None where
             that side is cold. A side that is cold while the other is warm is written anew.
         begun: conversations that have begun on the warm prefix already: as many more are expected at least.
-        dear_plain, dear_bundled: share of prompt tokens that the longer prompt's tier prices, without and with the edit.
+        dear_plain, dear_bundled: share of prompt tokens that a tier prices, without and with the edit.
     """
 
     rates: Rates
@@ -127,7 +130,7 @@ class Expectation(msgspec.Struct, frozen=True):
     each_token: float = 0.0
 
 
-class World(msgspec.Struct, frozen=True):
+class World(NamedTuple):
     """One draw of every belief; `samples`, `billed` and `cold` are of one request, the last two without the edit.
 
     `cached` is the share of requests whose prompt finds a cache or makes one, of those that can.
@@ -141,71 +144,83 @@ class World(msgspec.Struct, frozen=True):
     billed: float
     cold: float
     cached: float
-    output: float = 0.0
 
 
 def expect(beliefs: Beliefs, terms: Terms, learnt: Learnt = UNLEARNT) -> Expectation:
     """Price both sides in every world."""
-    untouched = planned = each = 0.0
-    cheaper = 0
-    for world in worlds(beliefs, terms, learnt):
-        dear, cheap = price(world, beliefs, terms)
-        untouched += dear
-        planned += cheap
-        cheaper += cheap < dear
-        each += _each_token(world, terms)
+    drawn = worlds(beliefs, terms, learnt)
+    untouched, planned = price(drawn, beliefs, terms, 0.0 if terms.over is None else learnt.output.at(0.0))
+    cheaper = sum(cheap < dear for dear, cheap in zip(untouched, planned, strict=True))
+    each = sum(_each_token(world, terms) for world in drawn)
     scale = WORLDS * PICO_PER_NANO
-    return Expectation(untouched / scale, planned / scale, cheaper / WORLDS, each / scale)
+    return Expectation(sum(untouched) / scale, sum(planned) / scale, cheaper / WORLDS, each / scale)
 
 
 def worlds(beliefs: Beliefs, terms: Terms, learnt: Learnt = UNLEARNT) -> list[World]:
-    """Every world of these beliefs. What is learnt of a quantity varies with what is believed of its chief cause."""
-    intervals = (
-        beliefs.tokens,
-        beliefs.code_probability,
-        beliefs.code_seconds,
-        beliefs.pause_seconds,
-        _one_or_more(beliefs.iterations),
-        beliefs.growth_tokens,
-        _one_or_more(beliefs.requests),
-        _one_or_more(beliefs.conversations),
+    """Every world of these beliefs, a column a quantity.
+
+    What is learnt of a quantity varies with what is believed of its chief cause: in step with the draws of its column.
+    """
+    tokens, chances, seconds, pauses, iterations, growth, asked, begun = (
+        draws(interval, column)
+        for column, interval in enumerate(
+            (
+                beliefs.tokens,
+                beliefs.code_probability,
+                beliefs.code_seconds,
+                beliefs.pause_seconds,
+                _one_or_more(beliefs.iterations),
+                beliefs.growth_tokens,
+                _one_or_more(beliefs.requests),
+                _one_or_more(beliefs.conversations),
+            )
+        )
     )
-    columns = [draws(interval, column) for column, interval in enumerate(intervals)]
-    errors = [normals(column) for column in range(len(intervals))]
-    return [_world(values, z, terms, learnt) for values, z in zip(zip(*columns), zip(*errors), strict=True)]
+    requests = _believed(learnt.turns, asked, 6, least=1.0)
+    conversations = _believed(learnt.conversations, begun, 7, least=max(1.0, terms.begun))
+    samples = [1 + chance * (count - 1) for chance, count in zip(chances, iterations, strict=True)]
+    billed = [
+        container_seconds(*each, terms) / each[-1] for each in zip(chances, seconds, pauses, requests, strict=True)
+    ]
+    first = 0.0 if terms.warm_plain is not None or terms.warm_bundled is not None else 1.0
+    writes = [
+        (first / starts + (count - 1 if pause >= terms.cache_seconds else 0.0)) / count
+        for starts, count, pause in zip(conversations, requests, pauses, strict=True)
+    ]
+    share = (1.0 if terms.cached else 0.0,) * WORLDS
+    return [
+        World(*each)
+        for each in zip(
+            tokens,
+            growth,
+            requests,
+            conversations,
+            _believed(learnt.samples, samples, 4, least=1.0),
+            _believed(learnt.billed, billed, 1),
+            _believed(learnt.cold, writes, 3, most=1.0),
+            _believed(learnt.cached, share, 2, most=1.0) if terms.cached else share,
+            strict=True,
+        )
+    ]
 
 
-def _world(values: tuple[float, ...], z: tuple[float, ...], terms: Terms, learnt: Learnt) -> World:
-    tokens, chance, seconds, pause, iterations, growth, asked, begun = values
-    requests = max(learnt.turns.at(asked, z[6]), 1.0)
-    conversations = max(learnt.conversations.at(begun, z[7]), 1.0, terms.begun)
-    warm = terms.warm_plain is not None or terms.warm_bundled is not None
-    writes = (0.0 if warm else 1 / conversations) + (requests - 1 if pause >= terms.cache_seconds else 0.0)
-    billed = container_seconds(chance, seconds, pause, requests, terms) / requests
-    return World(
-        tokens=tokens,
-        growth=growth,
-        requests=requests,
-        conversations=conversations,
-        samples=max(learnt.samples.at(1 + chance * (iterations - 1), z[4]), 1.0),
-        billed=learnt.billed.at(billed, z[1]),
-        cold=min(learnt.cold.at(writes / requests, z[3]), 1.0),
-        cached=min(learnt.cached.at(1.0, z[2]), 1.0) if terms.cached else 0.0,
-        output=0.0 if terms.over is None else learnt.output.at(0.0),
-    )
-
-
-def price(world: World, beliefs: Beliefs, terms: Terms) -> tuple[float, float]:
-    """Pico-dollars of one world's conversation: untouched, planned."""
-    container = world.billed * world.requests / SECONDS_PER_HOUR * terms.hour
-    again = _rewritten(terms.warm_plain, terms.warm_bundled)
-    cached = world.cached if terms.plain_too else 0.0
-    untouched = _tokens(world, terms, cached, 0.0, again, terms.dear_plain) + container
-    again = _rewritten(terms.warm_bundled, terms.warm_plain)
-    planned = _tokens(world, terms, world.cached, world.tokens, again, terms.dear_bundled) + _futile(
-        world, beliefs, terms
-    )
-    return untouched, planned + container if terms.counts_when_free else planned
+def price(
+    drawn: Sequence[World], beliefs: Beliefs, terms: Terms, output: float = 0.0
+) -> tuple[list[float], list[float]]:
+    """Pico-dollars of the conversation in each world: untouched, planned. `output` are tokens of a request."""
+    plain, bundled = terms.warm_plain, terms.warm_bundled
+    hour = terms.hour / SECONDS_PER_HOUR
+    container = [world.billed * world.requests * hour for world in drawn]
+    alone = Side(terms.plain_too, 0.0, bundled if plain is None else None, terms.dear_plain)
+    edited = Side(True, 1.0, plain if bundled is None else None, terms.dear_bundled)
+    untouched = _prompts(drawn, terms, alone, output)
+    planned = _prompts(drawn, terms, edited, output)
+    if beliefs.futile_probability:
+        planned = [cost + _futile(world, beliefs, terms) for cost, world in zip(planned, drawn, strict=True)]
+    untouched = [cost + time for cost, time in zip(untouched, container, strict=True)]
+    if terms.counts_when_free:
+        planned = [cost + time for cost, time in zip(planned, container, strict=True)]
+    return untouched, planned
 
 
 def container_seconds(chance: float, seconds: float, pause: float, requests: float, terms: Terms) -> float:
@@ -244,13 +259,20 @@ def _draws(low: float, likely: float, high: float, column: int) -> tuple[float, 
     return tuple(_quantile(low, likely, high, (place + 0.5) / WORLDS) for place in places)
 
 
-def normals(column: int) -> tuple[float, ...]:
-    """Standard normal draws in all worlds, in step with the belief of that column."""
-    return _normals(column)
+def _believed(
+    estimate: Estimate, priors: Sequence[float], column: int, *, least: float = 0.0, most: float = inf
+) -> list[float]:
+    """A quantity in all worlds: what is learnt of it, and for the rest what is believed."""
+    own, spread, rest = estimate.own, estimate.spread, estimate.rest
+    values = (
+        priors if rest == 1.0 else [own + spread * z + rest * v for z, v in zip(_normals(column), priors, strict=True)]
+    )
+    return [least if value < least else min(value, most) for value in values]
 
 
 @lru_cache(maxsize=16)
 def _normals(column: int) -> tuple[float, ...]:
+    """Standard normal draws in all worlds, in step with the belief of that column."""
     step, standard = GENERATOR**column, NormalDist()
     return tuple(standard.inv_cdf(((row * step + WORLDS // 2) % WORLDS + 0.5) / WORLDS) for row in range(WORLDS))
 
@@ -261,45 +283,73 @@ def _quantile(low: float, likely: float, high: float, share: float) -> float:
     return likely + (high - likely) * min((share - _MIDDLE) / (_HIGH - _MIDDLE), 1.0)
 
 
-def _rewritten(here: int | None, there: int | None) -> int | None:
-    """Tokens that are warm on the other side alone, and so must be written on this one; None where nothing must."""
-    return there if here is None else None
+class Side(NamedTuple):
+    """The prompts of one side.
+
+    Attributes:
+        caches: whether they are long enough for a cache.
+        added: what share of the edit's tokens is in them, all or nothing.
+        rewritten: tokens that must be written again because only the other side is warm; None where none must.
+        dearer: what is known of the tokens that a tier prices.
+    """
+
+    caches: bool
+    added: float
+    rewritten: int | None
+    dearer: Estimate
 
 
-def _tokens(world: World, terms: Terms, cached: float, added: float, rewritten: int | None, dearer: Estimate) -> float:
-    """Pico-dollars of every prompt of the conversation, with `added` tokens in each.
+def _prompts(drawn: Sequence[World], terms: Terms, side: Side, output: float) -> list[float]:
+    """Pico-dollars of every prompt of the conversation on one side, in each world.
 
     The definitions and what came first are written to the cache by the share of requests that find it cold, and read by
-    all other iterations. What must be rewritten because only the other side is warm is written once, and shared by the
-    conversations to come. A longer prompt's tier prices the share of tokens that requests have shown (`dearer`), or that
-    lie beyond it by the length of the conversation; of output, only what the tier makes dearer differs between the sides.
+    all other iterations. What must be rewritten is written once, and shared by the conversations to come.
     """
-    samples = world.requests * world.samples
-    prompt, grown = terms.prompt_tokens + added, world.growth * (samples - 1)
-    total = samples * (prompt + grown / 2)
-    held = written = 0.0
-    if cached:
-        front = prompt if terms.cached_tokens is None else terms.cached_tokens + added
-        held = total if terms.cached_tokens is None else min(samples * front, total)
-        written = world.cold * world.requests * front
-        if rewritten is not None:
-            written += (rewritten + added) / world.conversations
-    usual = _at(terms.rates, terms, cached, (written, held, total))
-    if terms.over is None:
-        return usual
-    dear = _long_share(terms.over.prompt_tokens, prompt, grown, samples / world.requests if terms.summed else 1.0)
-    dear = min(dearer.at(dear), 1.0)
+    costs, known, part = [], terms.cached_tokens, side.added
+    for tokens, growth, requests, conversations, each, _, cold, cached in drawn:
+        samples, added = requests * each, tokens * part
+        prompt, grown = terms.prompt_tokens + added, growth * (requests * each - 1)
+        total = samples * (prompt + grown / 2)
+        held = written = 0.0
+        share = cached if side.caches else 0.0
+        if share:
+            front = prompt if known is None else known + added
+            held = min(samples * front, total)
+            written = cold * requests * front
+            if side.rewritten is not None:
+                written += (side.rewritten + added) / conversations
+        prompts = (written, held, total)
+        usual = _at(terms.rates, terms, share, prompts)
+        if terms.over is not None:
+            length = (prompt, grown, each)
+            usual = _tiered(usual, terms, terms.over, side, (share, prompts, length, requests * output))
+        costs.append(usual)
+    return costs
+
+
+Priced = tuple[float, tuple[float, float, float], tuple[float, float, float], float]
+"""Share that is cached; prompt tokens as `_at` takes them; first prompt, growth, iterations of a request; output."""
+
+
+def _tiered(usual: float, terms: Terms, over: Tier, side: Side, priced: Priced) -> float:
+    """What prompts cost where a tier prices longer ones, with what it makes dearer of the output.
+
+    Beyond its threshold lie the share of tokens that requests have shown, or else that of the conversation's length.
+    """
+    share, prompts, (prompt, grown, each), output = priced
+    dear = side.dearer.at(_long_share(over.prompt_tokens, prompt, grown, each if terms.summed else 1.0))
     if dear == 0:
         return usual
-    wrote = world.output * world.requests * (terms.over.rates.output - terms.rates.output) * terms.factor
-    return (1 - dear) * usual + dear * (_at(terms.over.rates, terms, cached, (written, held, total)) + wrote)
+    dear = min(dear, 1.0)
+    wrote = output * (over.rates.output - terms.rates.output) * terms.factor
+    return (1 - dear) * usual + dear * (_at(over.rates, terms, share, prompts) + wrote)
 
 
 def _each_token(world: World, terms: Terms) -> float:
     """Pico-dollars of one more token in the definitions of the planned side, at the usual rates."""
     samples = world.requests * world.samples
     written = world.cold * world.requests
-    if _rewritten(terms.warm_bundled, terms.warm_plain) is not None:
+    if terms.warm_bundled is None and terms.warm_plain is not None:
         written += 1 / world.conversations
     return _at(terms.rates, terms, world.cached, (written, samples, samples))
 

@@ -71,6 +71,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_ms: int
     container: str | None
     futile: int = 0
+    timed: bool = True
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -81,7 +82,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Experience:
-    """What was learnt, in memory; bounded in every part. What edits weigh is learnt by `Sizes` itself, and read here."""
+    """What was learnt, in memory, bounded. What edits weigh is learnt by `Sizes` itself, and read here."""
 
     def __init__(self, sizes: Sizes) -> None:
         self.profiles = Profiles()
@@ -177,7 +178,7 @@ def _observation(
     return Observation(
         opens=sent.opens,
         ran=answer.runs > 0,
-        seconds=answer.code_ms / 1000,
+        seconds=answer.code_ms / 1000 if answer.timed else None,
         billed=billed_ms[0] / 1000,
         billed_apart=billed_ms[1] / 1000,
         samples=iterations,

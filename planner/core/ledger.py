@@ -106,6 +106,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     untouched_nano: int | None = None
     expected_nano: Expected | None = None
     decisions: tuple[Decision, ...] = ()
+    prefix: str | None = None
     usage: msgspec.Raw = msgspec.Raw(b"null")
     tokens: TokenClasses | None = None
     code: Code | None = None

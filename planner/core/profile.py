@@ -26,8 +26,8 @@ HALF_LIFE_DAYS: Final = 14.0
 """Days after which what was seen weighs half."""
 
 PROMPTS: Final = 300
-"""The last requests of a profile whose prompts are remembered each, where its model has a tier for longer ones: what the
-few requests beyond its threshold cost is several times what all others do."""
+"""The last requests of a profile whose prompts are remembered each, where its model has a tier for longer ones: the few
+beyond its threshold can cost more than all others."""
 
 BOUND: Final = 10_000
 VOLATILE: Final = 64
@@ -52,23 +52,23 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         opens: whether it began a conversation.
         ran: whether it ran code.
-        seconds: of code, in all its runs.
+        seconds: of code, in all its runs; None where nobody saw how long it ran.
         billed: container seconds that it bills, or would bill if its code were not free.
         billed_apart: the same under the other reading of `code.minimum_per`.
         samples: sampling iterations.
         prompt: tokens of its first iteration's prompt, without what an edit of ours added.
         scale: that prompt divided by what its body was taken for.
         cached: share of that prompt that was read from a cache or written to one.
-        marked: whether a breakpoint lies behind `tools` and the prompt is long enough, so that it could be cached at all.
+        marked: whether a breakpoint lies behind `tools` and the prompt is long enough, so that it could be cached.
         cold: whether the definitions were written to a cache, not read; of what is not cached, whether they would be.
         futile: calls of a tool that we added and that can reach nothing; None where none was added.
         output: tokens written.
-        read: prompt tokens of all its iterations, without our edit; None where its model has no tier for longer prompts.
+        read: prompt tokens of all its iterations, without our edit; None where its model has no tier for long prompts.
     """
 
     opens: bool
     ran: bool
-    seconds: float
+    seconds: float | None
     billed: float
     billed_apart: float
     samples: float
@@ -83,7 +83,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """What is believed of a quantity after learning: `own + spread * z + rest * prior`, with z a standard normal draw."""
+    """What is believed of a quantity after learning: `own + spread * z + rest * prior`, z a standard normal draw."""
 
     own: float = 0.0
     spread: float = 0.0
@@ -104,17 +104,20 @@ UNKNOWN: Final = Estimate()
 
 
 class Learnt(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of an agent beside the catalog's priors; `requests` is how many are behind it, faded.
+    """What is believed of an agent beside the catalog's priors.
+
+    `requests` is how many are behind it, faded, `begun` the conversations among them, `seen` when the last one came.
 
     Shares are of requests: `code` run code, `cold` wrote their definitions to the cache, `cached` could be cached and
-    were. `share` is the part of a prompt that lies in the cache; `conversations` begin in an epoch; `turns` are requests
-    of a conversation; `billed` are container seconds of a request, `billed_apart` those under the other reading of the
-    minimum; `futile` are calls of an added tool in a request that has one; `output` are tokens of a request. `prompts` are the prompt tokens
-    and iterations of its own last requests, by which a tier is told.
+    were. `share` is the part of a prompt that lies in the cache. `conversations` begin in an epoch, `turns` are
+    requests of a conversation. `billed` are container seconds of a request, `billed_apart` those under the other
+    reading of the minimum. `futile` are calls of an added tool in a request that has one, `output` are tokens.
+    `prompts` are the prompt tokens and iterations of its own last requests, by which a tier is told.
     """
 
     requests: float = 0.0
     begun: float = 0.0
+    seen: datetime | None = None
     code: Estimate = UNKNOWN
     seconds: Estimate = UNKNOWN
     billed: Estimate = UNKNOWN
@@ -183,7 +186,7 @@ class Profile(msgspec.Struct):
         self.requests += 1
         self.begun += seen.opens
         self._put("code", seen.ran)
-        if seen.ran:
+        if seen.ran and seen.seconds is not None:
             self._put("seconds", seen.seconds)
         self._put("billed", seen.billed)
         self._put("billed_apart", seen.billed_apart)
@@ -215,7 +218,7 @@ class Profile(msgspec.Struct):
             weight = self.begun / (self.begun + PSEUDO_REQUESTS)
             changes["turns"] = below.turns.under(turns, turns / sqrt(self.begun + 1), weight)
         return msgspec.structs.replace(
-            below, requests=self.requests, begun=self.begun, prompts=tuple(self.prompts), **changes
+            below, requests=self.requests, begun=self.begun, seen=self.seen, prompts=tuple(self.prompts), **changes
         )
 
     def _over(self, name: str, below: Estimate) -> Estimate:
@@ -356,7 +359,7 @@ def _put(kept: OrderedDict[str, V], name: str, value: V, bound: int) -> None:
 
 
 def dear_share(prompts: tuple[tuple[float, float], ...], edge: float, added: float, *, summed: bool) -> Estimate:
-    """The share of prompt tokens that lie in requests beyond a tier's threshold, were so many added to each iteration."""
+    """The share of prompt tokens in requests beyond a tier's threshold, were so many added to each iteration."""
     everything = sum(read for read, _ in prompts)
     if not everything:
         return UNKNOWN

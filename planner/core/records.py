@@ -37,7 +37,7 @@ class ScopeRecord(msgspec.Struct, frozen=True, tag_field="record", tag="scope"):
 
 
 Learnt = LearntSize | LearntScale | LearntProfile | LearntParent
-"""What is learnt bit by bit: of the size of an edit, of the scale of estimates, of an agent, of all agents of a kind."""
+"""What is learnt bit by bit: of the size of an edit, the scale of estimates, an agent, all agents of a kind."""
 
 
 class LearntRecord(msgspec.Struct, frozen=True, tag_field="record", tag="learnt"):

@@ -8,7 +8,7 @@ from planner.core.catalog import Interval
 from planner.core.epochs import cache_seconds
 from planner.core.expectation import SESSION_SECONDS, Beliefs, Expectation, Terms, expect
 from planner.core.facts import Facts, Prompt
-from planner.core.prices import PriceRow
+from planner.core.prices import PriceBook, PriceRow, Rates, Tier
 from planner.core.profile import UNKNOWN, UNLEARNT, Estimate, Learnt, dear_share
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
@@ -18,6 +18,9 @@ from planner.core.wire import MessagesRequest
 FEWEST_BYTES, USUAL_BYTES, MOST_BYTES = 2.5, 4.0, 6.0
 """Bytes of body to one token: of dense text, of most requests, of roomy JSON. Estimates, used as bounds or as a middle;
 an image or a document in the body has far fewer tokens, so bounds from above only ever make us decline."""
+
+ENOUGH_PROMPTS: Final = 50
+"""Requests of an agent after which what its prompts cost in a dearer tier is weighed, not feared. Ours."""
 
 SERVER_TOOLS: Final = frozenset({"code_execution", "web_search", "web_fetch"})
 
@@ -62,7 +65,7 @@ def risk(request: MessagesRequest, facts: Facts, book: RuleBook, tokens: Interva
     prompt = facts.prompt or see(request)
     fewest, most = prompt.fewest, prompt.most
     row = book.prices.lookup(request.model or "", facts.now)
-    if row is not None and row.over is not None:
+    if row is not None and row.over is not None and len(facts.learnt.prompts) < ENOUGH_PROMPTS:
         rounds = priors.iterations.likely if _summed(book) else 1.0
         grown = priors.iteration_growth_tokens.likely * rounds * (rounds - 1) / 2
         if fewest * rounds <= row.over.prompt_tokens < (most + tokens.high) * rounds + grown:
@@ -111,8 +114,9 @@ def beliefs(
 
 def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, added: Added) -> Terms | None:
     """Prices and circumstances of this request; None without a price."""
-    row = book.prices.lookup(request.model or "", facts.now)
-    tool = book.prices.tool("code_execution", facts.now)
+    prices = book.prices.contracted(None if facts.scope is None else facts.scope.organization)
+    row = prices.lookup(request.model or "", facts.now)
+    tool = prices.tool("code_execution", facts.now)
     factor = None if row is None else _factor(request, row)
     if row is None or factor is None or tool is None or tool.pico_per_hour is None:
         return None
@@ -124,11 +128,11 @@ def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Ruli
     front = tokens if prompt.cached is None else prompt.cached
     epoch = None if added.keeps_cache else facts.epoch
     return Terms(
-        rates=row.rates,
-        over=row.over,
+        rates=_contracted(row.rates, prices, request, facts),
+        over=row.over and Tier(row.over.prompt_tokens, _contracted(row.over.rates, prices, request, facts)),
         summed=_summed(book),
         factor=factor,
-        hour=tool.pico_per_hour * facts.allowance.probability,
+        hour=tool.pico_per_hour * facts.allowance.probability * float(prices.factor(tool.component, None, facts.now)),
         minimum_seconds=tool.minimum_ms / 1000,
         per_request=settings.minimum_per == "request",
         threaded=own is not None or rulings.container.value != "never",
@@ -155,6 +159,15 @@ def _dear(row: PriceRow, facts: Facts, book: RuleBook, added: float) -> Estimate
     if row.over is None:
         return UNKNOWN
     return dear_share(facts.learnt.prompts, row.over.prompt_tokens, added, summed=_summed(book))
+
+
+def _contracted(rates: Rates, prices: PriceBook, request: MessagesRequest, facts: Facts) -> Rates:
+    """Rates less what the organization's contract takes off, to the next pico-dollar: near enough for a belief."""
+    if not prices.discounts:
+        return rates
+    listed = msgspec.structs.asdict(rates)
+    factors = {kind: prices.factor(kind, request.model, facts.now) for kind in listed}
+    return Rates(**{kind: round(pico * factors[kind]) for kind, pico in listed.items()})
 
 
 def _cached(prompt: Prompt, tokens: float, facts: Facts) -> float | None:

@@ -243,6 +243,7 @@ class Forward:
             mode=caller.mode,
             expected_nano=None if planned is None else planned.plan.expected,
             decisions=() if planned is None else planned.plan.decisions,
+            prefix=None if planned is None or planned.sent is None else planned.sent.prefix,
             batch=None if arrived.endpoint.batch is None else Batch(batch_digest(arrived.endpoint.batch)),
             digests=Digests(self._rules.digest, self._rules.prices.digest),
         )
@@ -263,6 +264,7 @@ class Forward:
             model="",
             edit=plan.tool_edit,
             added=self._learning.added(sent),
+            likely_ms=self._learning.likely_ms(sent),
             free=plan.free,
             frees=request is not None and frees_code(request.tools, ToolEdit(), self._rules),
             threaded=plan.threaded,

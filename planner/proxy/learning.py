@@ -70,6 +70,10 @@ class Learning:
         """Tokens that the edit of a request is believed to have added to each prompt; None where that is not known."""
         return self._lessons.added(sent)
 
+    def likely_ms(self, sent: Planned | None) -> int | None:
+        """How long code is believed to run in a request like this one; None where nothing was seen of its like."""
+        return self._lessons.likely_ms(sent)
+
     def abandoned(self, planned: Planned | None) -> None:
         """Take back what was lent to a request whose end could not be told."""
         self._ended(planned)

@@ -10,6 +10,7 @@ import msgspec
 from planner.core.exchange import Exchange
 from planner.core.experience import Answer, Experience
 from planner.core.ledger import Entry
+from planner.core.profile import UNKNOWN
 from planner.core.records import Learnt, LearntRecord
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import BOUND, Combination, LearntScale, LearntSize, combination, estimated_prompt
@@ -57,6 +58,14 @@ class Lessons:
             return None
         return self.sizes.of(key, sent.plan.tool_edit, self._rules).interval.likely
 
+    def likely_ms(self, sent: Planned | None) -> int | None:
+        """How long code runs in a request of this agent that runs any; None where nothing was seen of it."""
+        if sent is None or sent.sent is None:
+            return None
+        seconds = self.experience.profiles.learnt(sent.sent.profile).seconds
+        prior = self._rules.catalog.priors.code_seconds.likely
+        return None if seconds is UNKNOWN else round(seconds.at(prior) * 1000)
+
     def observe(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
         """Learn from a request that was answered, and write down now and then what was learnt."""
         self._observe_size(sent, exchange, entry)
@@ -84,6 +93,7 @@ class Lessons:
                 elapsed_ms=0 if entry.latency is None else round(entry.latency.total * 1000),
                 container=sent.container if container is None else container.id,
                 futile=metered.web_fetches if sent.plan.tool_edit.append is not None else 0,
+                timed=exchange.told.code_ms is not None,
             ),
             self._rules,
         )

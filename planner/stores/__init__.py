@@ -71,7 +71,10 @@ class Store(Protocol):
         ...
 
     async def forget(self, before: str) -> None:
-        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes and what was learnt. Raises StoreError."""
+        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes, what was learnt.
+
+        Raises StoreError.
+        """
         ...
 
     async def close(self) -> None:

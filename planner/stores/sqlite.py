@@ -144,7 +144,10 @@ class SqliteStore:
         return [Metered(*row) for row in await self._fetch("hours", since)]
 
     async def forget(self, before: str) -> None:
-        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes and what was learnt. Raises StoreError."""
+        """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes, what was learnt.
+
+        Raises StoreError.
+        """
         try:
             for name in ("forget_turns", "forget_turn_keys", "forget_conversations", "forget_scopes", "forget_learnt"):
                 await self._connection.execute(_SQL[name], (before,))

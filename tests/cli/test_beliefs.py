@@ -17,7 +17,7 @@ from planner.core.records import LearntRecord
 from planner.core.sizes import Combination, Declared, Sizes, combination
 from planner.stores.sqlite import SqliteStore
 from tests.cli.test_plan import BEYOND, REQUEST, plan, told
-from tests.doubles.deciding import ask, book
+from tests.doubles.deciding import ask, book, facts
 
 LIFT = Retype("code_execution_20250825", "code_execution_20260120")
 NAME = "edit_tokens.code_execution_20250825>code_execution_20260120+web_fetch_20260318"
@@ -110,7 +110,11 @@ def test_known_sizes_of_other_edits_are_told_too() -> None:
     sizes = taught()
     sizes.count(combination("claude-opus-5", request.tools, EDIT), 9, NOW)
     sizes.count(combination(MODEL, (), EDIT), 9, NOW)
-    rows = [each for each in beliefs(request, ToolEdit(), NOW, rules, sizes) if each.name.startswith("edit_tokens.")]
+    rows = [
+        each
+        for each in beliefs(request, ToolEdit(), facts(request, now=NOW, sizes=sizes), rules)
+        if each.name.startswith("edit_tokens.")
+    ]
     assert [each.name for each in rows] == [NAME]
 
 
@@ -137,4 +141,4 @@ def test_a_store_that_is_not_understood(tmp_path: Path) -> None:
     result = plan(tmp_path, REQUEST, "--store", "planner.db")
     assert result.exit_code == 2
     assert "store 'planner.db' is not understood" in result.stderr
-    assert learnt_in(f"sqlite:///{tmp_path}/none.db").snapshot() == ()
+    assert learnt_in(f"sqlite:///{tmp_path}/none.db", NOW).sizes.snapshot() == ()

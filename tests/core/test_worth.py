@@ -86,8 +86,8 @@ def test_a_tool_is_cached_only_behind_a_breakpoint() -> None:
     on_tool = [CODE | {"cache_control": {"type": "ephemeral"}}]
     assert weighed(system="Hi", tools=on_tool).planned == pytest.approx(plain, rel=0.05)
     marked = [{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}]
-    assert weighed(system=marked).planned < plain / 2
-    assert weighed(system="Hi", messages=[{"role": "user", "content": marked}]).planned < plain / 2
+    assert weighed(system=marked).planned < plain / 1.3
+    assert weighed(system="Hi", messages=[{"role": "user", "content": marked}]).planned < plain / 1.3
 
 
 def test_a_prefix_too_short_to_cache_is_not_cached() -> None:
@@ -185,7 +185,7 @@ def test_a_change_of_web_tools_may_keep_the_cache() -> None:
     warm = {"epoch": Epoch(plain=Warmth(50_000, NOW - timedelta(seconds=5)))}
     breaks = weighed(known=warm, system=cached())
     keeps = weighed(known=warm, system=cached(), added=Added(ADDED.tokens, inert=True, keeps_cache=True))
-    assert keeps.planned < breaks.planned / 2
+    assert keeps.planned < breaks.planned / 1.5
 
 
 def test_modifiers_have_their_price_or_none() -> None:

@@ -9,7 +9,6 @@ planner sees of a body is how long it is and where its breakpoints lie: here `wo
 import heapq
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
 
 import msgspec
 
@@ -21,7 +20,7 @@ from planner.core.epochs import warm
 from planner.core.experience import Answer, Experience, Sent
 from planner.core.facts import Facts, Prompt
 from planner.core.plan import Plan, make_plan
-from planner.core.profile import UNLEARNT, profile_key
+from planner.core.profile import UNLEARNT, ProfileKey, profile_key
 from planner.core.reasons import Outcome, Reason
 from planner.core.replay.trace import TraceLine
 from planner.core.replay.world import Call, Counts, Declared, Response, World
@@ -34,8 +33,6 @@ from planner.core.worth import FEWEST_BYTES, MOST_BYTES, USUAL_BYTES
 
 Key = tuple[str, str]
 """A principal and the name of a conversation of its."""
-
-LONGEST_PAUSE: Final = timedelta(days=30)
 
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +121,7 @@ class Player:
         """The free hours of every organization, as the planner believes them."""
         yield from self._pools.items()
 
-    def _send(self, key: Key, played: Played, facts: Facts, profile: "object") -> None:
+    def _send(self, key: Key, played: Played, facts: Facts, profile: ProfileKey) -> None:
         """Remember what was sent, and when its answer will be there."""
         line, plan = played.line, played.plan
         known = self._known.get(key)
@@ -138,7 +135,7 @@ class Player:
             at=line.at,
             model=line.request.model or "",
             prefix=played.prefix,
-            profile=profile_key(line.request, line.principal),
+            profile=profile,
             prompt=facts.prompt or _prompt(line),
             opens=line.turn == 1,
             edit=plan.tool_edit,
@@ -220,6 +217,7 @@ def called(line: TraceLine, plan: Plan | None) -> Call:
 
 
 def _declared(tool: Tool) -> Declared:
+    # Of a tool that was raised, `raw` still has what was declared.
     return Declared(
         tool.type or "custom",
         tool.allowed_callers == ("direct",),

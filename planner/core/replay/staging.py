@@ -1,4 +1,4 @@
-"""Hands a rule book's data to the world as plain rows: what is copied are numbers, never a way of deciding or counting."""
+"""Hands a rule book's data to the world as plain rows: numbers are copied, never a way of deciding or counting."""
 
 from fractions import Fraction
 

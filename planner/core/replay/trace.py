@@ -60,9 +60,7 @@ def read_trace(lines: Iterable[bytes]) -> Iterator[TraceLine | TraceError]:
         if not line.strip():
             continue
         try:
-            found = _read(number, line)
-            if last is not None and found.at < last:
-                raise ValueError(f"`at` is {found.at.isoformat()}, before the line above: a trace is in time order")
+            found = _read(number, line, last)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WireError, ValueError) as error:
             yield TraceError(index, " ".join(str(error).split()))
         else:
@@ -71,10 +69,13 @@ def read_trace(lines: Iterable[bytes]) -> Iterator[TraceLine | TraceError]:
         number += 1
 
 
-def _read(number: int, line: bytes) -> TraceLine:
+def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
+    """Read one line that comes behind `last`. Raises what `read_trace` tells."""
     fields = _LINE.decode(line)
     if fields.at.tzinfo is None:
         raise ValueError("`at` has no time zone: write it in UTC, as 2026-11-03T09:00:00Z")
+    if last is not None and fields.at < last:
+        raise ValueError(f"`at` is {fields.at.isoformat()}, before the line above: a trace is in time order")
     if fields.turn < 1:
         raise ValueError(f"`turn` is {fields.turn}: the first request of a conversation is turn 1")
     work = fields.work
@@ -82,10 +83,9 @@ def _read(number: int, line: bytes) -> TraceLine:
         value = getattr(work, name)
         if isinstance(value, int | float) and not 0 <= value <= 10**12:
             raise ValueError(f"`work.{name}` is {value}: it is a count, 0 or more")
-    if work.cached_prefix_tokens > work.prompt_tokens:
-        raise ValueError(
-            f"`work.cached_prefix_tokens` is {work.cached_prefix_tokens}, more than the {work.prompt_tokens} of the prompt"
-        )
+    front, prompt = work.cached_prefix_tokens, work.prompt_tokens
+    if front > prompt:
+        raise ValueError(f"`work.cached_prefix_tokens` is {front}, more than the {prompt} of the prompt")
     if work.iterations < 1:
         raise ValueError("`work.iterations` is 0: a request has one iteration at least")
     return TraceLine(
