@@ -56,6 +56,8 @@ class Root(msgspec.Struct):
 
     `stored_at` is when the store heard last of the one with an edit, `asked` whether the store was asked. `answering`
     tells the requests with an edit whose answers are not read to their end: a caller may go on before that.
+    `decided_at` is when the decision that holds was made, `leaned_at` when a conversation was last known in its middle by
+    nothing but these words: as long as that happens, all that begin so must go on alike.
     """
 
     edited: Conversation | None = None
@@ -64,10 +66,22 @@ class Root(msgspec.Struct):
     plain: Conversation | None = None
     plain_at: datetime | None = None
     asked: bool = False
+    decided_at: datetime | None = None
+    leaned_at: datetime | None = None
     answering: set[int] = msgspec.field(default_factory=set)
 
+    @property
+    def seen(self) -> tuple[datetime, ...]:
+        """When conversations that begin so were seen last."""
+        return tuple(at for at in (self.edited_at, self.plain_at) if at is not None)
+
     def begun(self, now: datetime) -> Conversation | None:
-        """What one that begins now goes on like, while the longest cache lives; an edit rather than none."""
+        """What one that begins now goes on like, while the longest cache lives; an edit rather than none.
+
+        Words that are always the same, as of a scheduled agent, are decided on anew every now and then.
+        """
+        if not _fresh(self.decided_at, now) and not _fresh(self.leaned_at, now):
+            return None
         if self.edited is not None and _fresh(self.edited_at, now):
             return self.edited
         lasting = self.plain is not None and not self.plain.passing and _fresh(self.plain_at, now)
@@ -163,9 +177,9 @@ class Memory:
         if stored is not None:
             conversation, at = stored[0], datetime.fromisoformat(stored[1])
             if not conversation.edit.empty and known.edited is None:
-                known.edited, known.edited_at, known.stored_at = conversation, at, at
+                known.edited, known.edited_at, known.stored_at, known.decided_at = conversation, at, at, at
             elif conversation.edit.empty and known.plain is None:
-                known.plain, known.plain_at = conversation, at
+                known.plain, known.plain_at, known.decided_at = conversation, at, at
             self._roots.put(root, known)
         return known
 
@@ -173,6 +187,8 @@ class Memory:
         """Remember a conversation; say whether it is news that the store should have: only of an edit."""
         known = self._roots.find(conversation.root) or Root()
         self._roots.put(conversation.root, known)
+        if conversation not in (known.edited, known.plain) or not _fresh(max(known.seen, default=None), now):
+            known.decided_at = now
         if conversation.edit.empty:
             known.plain, known.plain_at = conversation, now
             return False
@@ -182,6 +198,12 @@ class Memory:
         if news:
             known.stored_at = now
         return news
+
+    def leaned(self, root: str, now: datetime) -> None:
+        """A conversation was known in its middle by its beginning alone."""
+        known = self._roots.get(root)
+        if known is not None:
+            known.leaned_at = now
 
     def answering(self, root: str, request: int) -> None:
         """A request with an edit is on its way; its answer is not known by its ids yet."""
@@ -197,7 +219,7 @@ class Memory:
 
     def forget_edit(self, conversation: Conversation, now: datetime) -> None:
         """What begins like this conversation has no edit any more."""
-        self._roots.put(conversation.root, Root(plain=conversation, plain_at=now, asked=True))
+        self._roots.put(conversation.root, Root(plain=conversation, plain_at=now, decided_at=now, asked=True))
 
     def learn_scope(self, account: str, scope: Scope) -> bool:
         """Remember where an account was answered; say whether that is news."""

@@ -203,6 +203,7 @@ class Planning:
                 return elder.turn.conversation
             if request.signed and not known.answering:
                 return known.plain
+        self._memory.leaned(root, now)
         return known.middle(now)
 
     async def _left(self, request: MessagesRequest, plan: Plan, caller: Caller) -> Planned:

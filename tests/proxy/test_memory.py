@@ -125,6 +125,25 @@ def test_conversations_by_their_root() -> None:
     asyncio.run(scenario())
 
 
+def test_words_that_never_change_are_decided_on_anew() -> None:
+    """An hour after the decision, however often they come, unless a conversation is known by nothing else."""
+
+    async def scenario() -> None:
+        memory = Memory(MemoryStore())
+        plain, hour = conversation(), LONGEST_CACHE
+        for minutes in range(0, 70, 10):
+            memory.begin(plain, NOW + timedelta(minutes=minutes))
+        root = await memory.root("r")
+        assert root.begun(NOW + hour - timedelta(seconds=1)) == plain
+        assert root.begun(NOW + hour + timedelta(minutes=5)) is None
+        memory.leaned("r", NOW + hour)
+        assert root.begun(NOW + hour + timedelta(minutes=5)) == plain
+        memory.begin(conversation(edit=EDIT), NOW + hour + timedelta(minutes=6))
+        assert root.begun(NOW + hour + timedelta(minutes=7)) == conversation(edit=EDIT)
+
+    asyncio.run(scenario())
+
+
 def test_what_begins_alike_with_an_edit_and_without() -> None:
     """The one does not hide the other; while both may live, a middle that only its beginning tells gets no edit."""
 
