@@ -87,7 +87,7 @@ def _judge(
     key = combination(request.model or "", request.tools, candidate.edit)
     if facts.sizes is not None:
         size = facts.sizes.of(key, candidate.edit, book)
-        candidate = msgspec.structs.replace(candidate, tokens=size.interval)
+        candidate = msgspec.structs.replace(candidate, tokens=_rounded(size.interval))
     reason = risk(request, facts, book, candidate.tokens)
     if reason is not None:
         return _declined(reason, policy)
@@ -241,6 +241,11 @@ def _frees(tool: Tool, catalog: Catalog) -> bool:
         return known is not None and known.frees_code
     since = min((each.type for each in catalog.tools if each.family == tool.family and each.frees_code), default=None)
     return since is not None and (tool.type or "") >= since
+
+
+def _rounded(interval: Interval) -> Interval:
+    """A size to the next ten tokens: what one more sample changes below that decides nothing."""
+    return Interval(round(interval.low, -1), round(interval.likely, -1), round(interval.high, -1))
 
 
 def _sum(one: Interval, other: Interval) -> Interval:

@@ -33,9 +33,14 @@ BOUND: Final = 10_000
 VOLATILE: Final = 64
 """So many profiles of one parent that hardly repeat say that its system text is never the same: they are folded."""
 
+STEADY, MOST_STEADY = 20, 15
+"""One request in so many, and no more than so many requests, leave what is believed as it is: so that a decision is not
+reckoned again for each. Ours."""
+
 DIGITS: Final = 32
 SECONDS_PER_DAY: Final = 86_400.0
 
+K = TypeVar("K")
 V = TypeVar("V")
 
 
@@ -103,8 +108,8 @@ class Estimate(msgspec.Struct, frozen=True):
 UNKNOWN: Final = Estimate()
 
 
-class Learnt(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of an agent beside the catalog's priors.
+class Learnt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What is believed of an agent beside the catalog's priors; the same object as long as it has not changed.
 
     `requests` is how many are behind it, faded, `begun` the conversations among them, `seen` when the last one came.
 
@@ -269,6 +274,13 @@ class LearntParent(msgspec.Struct, frozen=True, tag="parent"):
     parent: Parent
 
 
+class Believed(msgspec.Struct, frozen=True):
+    """What is believed, until so many requests of the parent are known."""
+
+    learnt: Learnt
+    until: int
+
+
 class Profiles:
     """Every profile that is remembered, bounded: the one that was seen longest ago goes first."""
 
@@ -277,18 +289,25 @@ class Profiles:
         self._own: OrderedDict[str, Profile] = OrderedDict()
         self._parents: OrderedDict[str, Parent] = OrderedDict()
         self._changed: dict[str, None] = {}
+        self._believed: OrderedDict[ProfileKey, Believed] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._own)
 
     def learnt(self, key: ProfileKey) -> Learnt:
-        """What is believed of an agent now."""
+        """What is believed of an agent; of many requests, a twentieth more do not change it yet."""
         parent = self._parents.get(key.parent)
         if parent is None:
             return UNLEARNT
+        known = self._believed.get(key)
+        if known is not None and parent.requests < known.until:
+            return known.learnt
         below = parent.profile.over(UNLEARNT)
         own = self._own.get(key.own)
-        return below if own is None else own.over(below)
+        learnt = below if own is None else own.over(below)
+        until = parent.requests + min(max(parent.requests // STEADY, 1), MOST_STEADY)
+        _put(self._believed, key, Believed(learnt, until), self._bound)
+        return learnt
 
     def observe(self, key: ProfileKey, seen: Observation, at: datetime) -> None:
         """Learn from one answered request."""
@@ -316,6 +335,7 @@ class Profiles:
 
     def restore(self, kept: "LearntProfile | LearntParent") -> None:
         """Take up again what a store kept."""
+        self._believed.clear()
         if isinstance(kept, LearntProfile):
             _put(self._own, kept.name, kept.profile, self._bound)
         else:
@@ -350,7 +370,7 @@ class Profiles:
             del self._changed[next(iter(self._changed))]
 
 
-def _put(kept: OrderedDict[str, V], name: str, value: V, bound: int) -> None:
+def _put(kept: OrderedDict[K, V], name: K, value: V, bound: int) -> None:
     """Put a value in as the newest; the oldest goes."""
     kept[name] = value
     kept.move_to_end(name)

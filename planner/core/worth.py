@@ -1,5 +1,6 @@
 """What one request tells of the conversation that begins with it, as terms to price and beliefs to price them under."""
 
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -43,7 +44,16 @@ def weigh(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulin
     if terms is None:
         return None
     files = facts.prompt is not None and facts.prompt.files
-    return expect(beliefs(request, book, added, facts.learnt, files=files), terms, facts.learnt)
+    return _expect(beliefs(request, book, added, facts.learnt, files=files), terms, facts.learnt)
+
+
+_expect = lru_cache(maxsize=1_024)(expect)
+"""Agents ask alike: what was reckoned for the same numbers needs no reckoning."""
+
+
+def _magnitude(count: int) -> int:
+    """A count to the next lower power of two: how many conversations come is not known to the last one."""
+    return 1 << (count.bit_length() - 1) if count else 0
 
 
 def see(request: MessagesRequest) -> Prompt:
@@ -148,7 +158,7 @@ def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Ruli
         cached_tokens=_cached(prompt, tokens, facts),
         warm_plain=None if epoch is None or epoch.plain is None else epoch.plain.tokens,
         warm_bundled=None if epoch is None or epoch.bundled is None else epoch.bundled.tokens,
-        begun=0 if facts.epoch is None else facts.epoch.conversations,
+        begun=0 if facts.epoch is None else _magnitude(facts.epoch.conversations),
         dear_plain=_dear(row, facts, book, 0.0),
         dear_bundled=_dear(row, facts, book, added.tokens.likely),
     )
