@@ -143,6 +143,7 @@ class Metrics:
         self.decisions = Counter("planner_decisions_total", "Decisions by end.", ("action", "outcome", "reason"))
         self.unpriced = Counter("planner_unpriced_requests_total", "Requests whose cost is unknown.", ("reason",))
         self.fail_open = Counter("planner_fail_open_total", "Requests forwarded without us, by cause.", ("cause",))
+        self.cache_breaks = Counter("planner_cache_breaks_total", "Prompt caches that a change of our edits broke.")
         self.container_starts = Counter("planner_container_starts_total", "Requests that started a container.")
         self.container_reuses = Counter("planner_container_reuses_total", "Requests that went on in a warm container.")
         self.container_seconds = Counter(
@@ -154,7 +155,8 @@ class Metrics:
         self.calibrations = Counter("planner_calibrations_total", "Edits whose tokens were counted.", ("result",))
         self._families: list[Counter | Histogram] = [
             self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
-            self.untouched_cost, self.decisions, self.unpriced, self.fail_open, self.container_starts,
+            self.untouched_cost, self.decisions, self.unpriced, self.fail_open, self.cache_breaks,
+            self.container_starts,
             self.container_reuses, self.container_seconds, self.calibrations, self.ledger_write,
         ]  # fmt: skip
         self.gauge(

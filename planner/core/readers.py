@@ -44,6 +44,7 @@ class Told(msgspec.Struct):
     model: str | None = None
     container: ResponseContainer | None = None
     stop_reason: str | None = None
+    cache_miss: str | None = None
     ids: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
     code_runs: int = 0
     code_resumed: bool = False
@@ -103,6 +104,7 @@ class WholeReader:
             model=message.model,
             container=message.container,
             stop_reason=message.stop_reason,
+            cache_miss=message.cache_miss,
             ids=deque((each for block in message.content if (each := block.id or block.seal)), MOST_IDS),
             code_runs=watch.runs,
             code_resumed=watch.resumed,
@@ -149,6 +151,7 @@ class StreamReader:
             case MessageStart(message=message):
                 self._watch.begin(at)
                 told.message_id, told.model, told.container = message.id, message.model, message.container
+                told.cache_miss = message.cache_miss
             case ContentBlockStart(block=block):
                 if each := block.id or block.seal:
                     told.ids.append(each)

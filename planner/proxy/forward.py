@@ -195,17 +195,19 @@ class Forward:
             self._recorder.settle(entry)
         with self._guard("record", arrived):
             self._metrics.observe_headers(exchange.headers)
+        answered = Answered(
+            planned=planned,
+            sent=sent,
+            blamed=progress.blamed,
+            entry=entry,
+            exchange=exchange,
+            account=arrived.caller.account,
+        )
         with self._guard("learning", arrived) as learning:  # what was not learnt costs only a decision
-            self._learning.settled(
-                Answered(
-                    planned=planned,
-                    sent=sent,
-                    blamed=progress.blamed,
-                    entry=entry,
-                    exchange=exchange,
-                    account=arrived.caller.account,
-                )
-            )
+            if self._learning.broke_cache(answered):
+                self._metrics.cache_breaks.add()
+                self._log.error("an edit of ours changed in a conversation", request_id=arrived.request_id)
+            self._learning.settled(answered)
         if learning.failed:
             self._take_back(arrived, planned)
 

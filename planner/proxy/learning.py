@@ -21,6 +21,8 @@ from planner.proxy.recorder import Recorder
 
 OK: Final = 200
 SERVER_ERROR: Final = 500
+TOOLS_CHANGED: Final = "tools_changed"
+"""A reason for a cache miss: https://platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11-22 [A]."""
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +104,19 @@ class Learning:
             self._learn_turn(sent, answered.exchange, entry, scope)
             self._lessons.observe(sent, answered.exchange, entry)
         self._ended(answered.planned)
+
+    def broke_cache(self, answered: Answered) -> bool:
+        """Whether tools changed since the turn before, as the API says, and it was an edit of ours that changed them."""
+        planned, sent = answered.planned, answered.sent
+        if (
+            answered.exchange.told.cache_miss != TOOLS_CHANGED
+            or planned is None
+            or planned.lease is None
+            or sent is None
+        ):
+            return False
+        before = planned.lease.turn.conversation.edit
+        return before != sent.plan.tool_edit and answered.entry.mode != "off"
 
     def _ended(self, planned: Planned | None) -> None:
         """The answer to a request is read, as far as it ever will be."""

@@ -1,7 +1,7 @@
-"""`python -m tests.bench.replay [--lines N]`: how long a trace takes to be read, to be billed as it came, and to be planned.
+"""`python -m tests.bench.replay [--lines N]`: how long a trace takes to be read, billed as it came, and planned.
 
-The three are measured in turn on the same lines in one run; only their ratio means something on a busy machine. What the
-project wants is 100,000 lines in a minute, all three together.
+The three are measured in turn on the same lines in one run; only their ratio means something on a busy machine. What
+the project wants is 100,000 lines in a minute, all three together.
 """
 
 import argparse
@@ -52,7 +52,9 @@ def main() -> None:
     parts = {name: seconds(work) for name, work in (("read", read), ("bill as it came", bill), ("plan and bill", plan))}
     whole = sum(parts.values())
     for name, spent in parts.items():
-        print(f"{name:<16} {spent:8.2f} s  {1e6 * spent / len(lines):7.1f} µs a line  {spent / parts['read']:6.1f} x read")
+        print(
+            f"{name:<16} {spent:8.2f} s  {1e6 * spent / len(lines):7.1f} µs a line  {spent / parts['read']:6.1f} x read"
+        )
     print(f"{'together':<16} {whole:8.2f} s  of processor time for {len(lines):,} lines; wanted: 60 s for 100,000")
 
 

@@ -9,9 +9,9 @@ import msgspec
 from planner.core.allowance import Pool
 from planner.core.breaker import Blame, retreat
 from planner.core.containers import State
-from planner.core.conversations import Scope, turn_key
+from planner.core.conversations import Scope, ToolEdit, turn_key
 from planner.core.exchange import Exchange
-from planner.core.ledger import Digests, Ending, Entry, Latency
+from planner.core.ledger import Digests, Ending, Entry, Latency, Mode
 from planner.core.reasons import Outcome, Reason
 from planner.core.rulebook import FreeHoursSettings
 from planner.core.settlement import Session, Terms
@@ -43,6 +43,21 @@ FRESH = body(tools=[NEWER_CODE])
 GOING_ON = body(tools=[NEWER_CODE], messages=RAN)
 
 
+def intent(at: datetime) -> Entry:
+    """A request as it is written down before it is sent."""
+    return Entry(
+        request_id="1",
+        at=at.isoformat(timespec="microseconds"),
+        principal="key-1",
+        organization="declared",
+        workspace="declared",
+        endpoint="messages",
+        method="POST",
+        mode="plan",
+        digests=Digests("r", "p"),
+    )
+
+
 class Told(msgspec.Struct):
     """A process that is told of answers, and the time of the next request."""
 
@@ -71,18 +86,7 @@ class Told(msgspec.Struct):
         plan = planned.plan if blamed is None else retreat(planned.plan, request, blamed, BOOK)
         assert plan is not None
         sent = msgspec.structs.replace(planned, plan=plan)
-        intent = Entry(
-            request_id="1",
-            at=self.at.isoformat(timespec="microseconds"),
-            principal="key-1",
-            organization="declared",
-            workspace="declared",
-            endpoint="messages",
-            method="POST",
-            mode="plan",
-            digests=Digests("r", "p"),
-        )
-        exchange = Exchange(intent, Terms(at=self.at, model=""), BOOK, billing="message")
+        exchange = Exchange(intent(self.at), Terms(at=self.at, model=""), BOOK, billing="message")
         exchange.begin(status, where)
         exchange.feed(message(**({"container": CONTAINER} | members)))
         sessions = self.mind.learning.sessions(sent.container)
@@ -317,6 +321,36 @@ def test_a_prefix_is_as_warm_as_one_iteration_of_it(tmp_path: Path) -> None:
         assert epoch is not None
         assert epoch.bundled is not None
         assert (epoch.bundled.tokens, epoch.edited, epoch.plain) == (500, True, None)
+
+    run(scenario())
+
+
+def test_a_cache_that_an_edit_of_ours_broke(tmp_path: Path) -> None:
+    """Only where tools changed since the turn before, and it was we who changed them."""
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        begun = await here.send(FRESH)
+        here.answer(begun, content=RUNS)
+        went_on = await here.send(
+            body(tools=[NEWER_CODE], messages=[USER, {"role": "assistant", "content": RUNS}, USER])
+        )
+        assert went_on.lease is not None
+        dropped = msgspec.structs.replace(went_on, plan=msgspec.structs.replace(went_on.plan, tool_edit=ToolEdit()))
+
+        def broke(sent: Planned, reason: str, mode: Mode = "plan") -> bool:
+            exchange = Exchange(intent(here.at), Terms(at=here.at, model=""), BOOK, billing="message")
+            exchange.begin(200, WHERE)
+            exchange.feed(message(diagnostics={"cache_miss_reason": {"type": reason}}))
+            entry = exchange.settle("ok", Latency(total=2.0, first_byte=1.0, overhead=0.0))
+            entry = msgspec.structs.replace(entry, mode=mode)
+            answered = Answered(planned=went_on, sent=sent, blamed=None, entry=entry, exchange=exchange, account="a")
+            return here.mind.learning.broke_cache(answered)
+
+        assert broke(dropped, "tools_changed")
+        assert not broke(went_on, "tools_changed"), "the caller changed them"
+        assert not broke(dropped, "system_changed")
+        assert not broke(dropped, "tools_changed", "off"), "as the caller asked"
 
     run(scenario())
 

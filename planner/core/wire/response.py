@@ -22,7 +22,8 @@ class ResponseContainer(msgspec.Struct, frozen=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A message as returned whole, or as begun by `message_start`.
 
-    `usage` is the raw JSON object, None when it is missing.
+    `usage` is the raw JSON object, None when it is missing; `cache_miss` is the type of the reason for which the prompt
+    cache could not be used (`tools_changed`), for a caller who asked for it.
     """
 
     id: str | None = None
@@ -30,6 +31,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str | None = None
     usage: bytes | None = None
     container: ResponseContainer | None = None
+    cache_miss: str | None = None
     content: tuple[Block, ...] = ()
 
     @classmethod
@@ -179,6 +181,15 @@ class _MessageFields(msgspec.Struct):
     usage: Maybe = UNSET
     container: Maybe = UNSET
     content: Maybe = UNSET
+    diagnostics: Maybe = UNSET
+
+
+class _Diagnostics(msgspec.Struct):
+    cache_miss_reason: Maybe = UNSET
+
+
+class _Typed(msgspec.Struct):
+    type: Maybe = UNSET
 
 
 class _EventFields(msgspec.Struct):
@@ -225,6 +236,8 @@ _EVENT: Final = msgspec.json.Decoder(_EventFields)
 _ERROR: Final = msgspec.json.Decoder(_ErrorFields)
 _CONTAINER: Final = msgspec.json.Decoder(_ContainerFields)
 _DELTA: Final = msgspec.json.Decoder(_DeltaEvent)
+_DIAGNOSTICS: Final = msgspec.json.Decoder(_Diagnostics)
+_TYPED: Final = msgspec.json.Decoder(_Typed)
 _SIGNATURE: Final = msgspec.json.Decoder(_SignatureEvent)
 _TIME: Final = msgspec.json.Decoder(datetime)
 
@@ -254,8 +267,15 @@ def _message(cls: type[M], fields: _MessageFields) -> M:
         stop_reason=text(fields.stop_reason),
         usage=_bytes(fields.usage),
         container=_container(fields.container),
+        cache_miss=_cache_miss(fields.diagnostics),
         content=read_blocks(fields.content),
     )
+
+
+def _cache_miss(raw: Maybe) -> str | None:
+    diagnostics = shaped(_DIAGNOSTICS, raw)
+    reason = None if diagnostics is None else shaped(_TYPED, diagnostics.cache_miss_reason)
+    return None if reason is None else text(reason.type)
 
 
 def _container(raw: Maybe) -> ResponseContainer | None:
