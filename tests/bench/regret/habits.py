@@ -1,7 +1,7 @@
 """What a trace costs under habits that decide nothing, and under the best that could have been decided in hindsight.
 
-`always` and `never` bundle every conversation that may be bundled, or none. `B` is the cheapest assignment of the two to
-prefixes, played jointly. The clairvoyant knows each conversation's future and chooses for each by itself.
+`always` and `never` bundle every conversation that may be bundled, or none. `B` is the cheapest assignment of the two
+to prefixes, played jointly. The clairvoyant knows each conversation's future and chooses for each by itself.
 """
 
 from collections.abc import Callable, Iterable, Sequence
