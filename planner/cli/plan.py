@@ -122,8 +122,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
     """Explain what would be done with the request in FILE, the JSON body of a POST /v1/messages.
 
     It is taken for the first request that the planner sees of its conversation, from a caller whose organization it
-    knows, now. What the ledger of --store has learnt of agents, of the sizes of tools and of the month's container hours
-    counts, if it is there. Nothing is sent anywhere.
+    knows, now. What the ledger of --store has learnt of agents, sizes of tools and the month's container hours counts,
+    if it is there. Nothing is sent anywhere.
     """
     if file.suffix.lower() in WORKFLOWS:
         fail(f"{file} is a workflow, and workflows are not planned yet. Give a request as .json.", USAGE)

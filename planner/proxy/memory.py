@@ -56,8 +56,8 @@ class Root(msgspec.Struct):
 
     `stored_at` is when the store heard last of the one with an edit, `asked` whether the store was asked. `answering`
     tells the requests with an edit whose answers are not read to their end: a caller may go on before that.
-    `decided_at` is when the decision that holds was made, `leaned_at` when a conversation was last known in its middle by
-    nothing but these words: as long as that happens, all that begin so must go on alike.
+    `decided_at` is when the decision that holds was made, `leaned_at` when a conversation was last known in its middle
+    by nothing but these words: as long as that happens, all that begin so must go on alike.
     """
 
     edited: Conversation | None = None

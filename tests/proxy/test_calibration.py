@@ -264,7 +264,7 @@ async def learnt(store: Path) -> Sizes:
 
 
 def test_end_to_end_against_the_simulator(tmp_path: Path) -> None:
-    """An edit is counted with the planner's key alone, is known after a restart, and prices and decides from then on."""
+    """An edit is counted with the planner's key alone, known after a restart, and prices and decides from then on."""
     book = deciding(ALWAYS)
 
     async def main() -> None:

@@ -49,6 +49,7 @@ class Till:
         price = self._price(call.model, call.at)
         factors = self._factors(call, price)
         if price is None or factors is None:
+            self.use(call.organization, call.at, billed_ms)
             return None
         rates = price.rates
         if price.over is not None:

@@ -1,6 +1,7 @@
 """The facts of the world that a replay plays in, and how `--world key=value` changes them."""
 
 from collections.abc import Mapping
+from math import isfinite, nan
 from typing import Literal
 
 import msgspec
@@ -55,6 +56,9 @@ def altered(nature: Nature, changes: Mapping[str, str]) -> Nature:
     except msgspec.ValidationError as error:
         raise ValueError(f"a fact of the world has a wrong value: {error}") from error
     chosen = {name: getattr(wanted, name) for name in plain}
+    for name, value in chosen.items():
+        if not _possible(value):
+            raise ValueError(f"{_dotted(name)} is a number from 0 up, not {plain[name]!r}")
     return msgspec.structs.replace(nature, **chosen, tool_tokens=sizes)
 
 
@@ -73,6 +77,14 @@ def _dotted(name: str) -> str:
 
 def _number(key: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise ValueError(f"{key} takes a number of tokens, not {text!r}") from None
+        number = nan
+    if not _possible(number):
+        raise ValueError(f"{key} takes a number of tokens from 0 up, not {text!r}")
+    return number
+
+
+def _possible(value: object) -> bool:
+    """Whether a fact can be so: what is a number is finite, and not negative."""
+    return not isinstance(value, int | float) or (isfinite(value) and value >= 0)
