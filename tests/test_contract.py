@@ -14,6 +14,8 @@ from planner.app import App
 from planner.cli import main, options
 from planner.core.ledger import Ending, Entry, Mode
 from planner.core.prices import Basis
+from planner.core.replay.calls import Work
+from planner.core.replay.trace import TraceLine, read_trace
 from planner.metrics import Gauge, Histogram
 from planner.proxy import errors, headers
 from planner.proxy.callers import TAG_KEYS
@@ -138,6 +140,16 @@ def test_no_row_stands_twice(title: str) -> None:
     """Two rows of one name would say two things, and the tests would read the second."""
     keys = [(cells[0], *cells[1:2]) if cells[0].isdigit() else (cells[0],) for cells in rows(section(title))]
     assert len(keys) == len(set(keys))
+
+
+def test_the_example_of_a_trace_is_one() -> None:
+    """It reads as a line, and every field of a line is in the table."""
+    (example,) = re.findall(r"```json\n(.*?)```", section("Trace"), re.DOTALL)
+    (line,) = read_trace([example.replace("\n", "").encode()])
+    assert isinstance(line, TraceLine)
+    names = {f"work.{name}" for name in Work.__struct_fields__} | set(TraceLine.__struct_fields__) - {"number"}
+    told = {word for cells in rows(section("Trace")) for cell in cells for word in words(cell)}
+    assert names <= told
 
 
 def test_the_exit_codes() -> None:

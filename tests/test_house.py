@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from packaging.requirements import Requirement
@@ -27,6 +27,9 @@ BY_BEHAVIOUR: Final = {"simulator": "tests/simulator speaks HTTP to it", "demo":
 
 # The rooms of the planner that the simulator may use, besides `planner.core.wire`; it is one of them itself.
 SIMULATOR_USES: Final = frozenset({"simulator", "clock", "tasks", "listening"})
+
+# What is the world of a replay; the rest of its package plays in it, and may use what the planner decides with.
+WORLD: Final = frozenset(f"planner.core.replay.{module}" for module in ("bill", "calls", "nature", "world"))
 
 REGISTRIES: Final = (
     "pypi" + ".org",
@@ -210,11 +213,27 @@ def members(package: str) -> set[str]:
     return {".".join(each[: depth + 1]) for each in parts if not each[depth].startswith("__")}
 
 
+def contract_of(*sources: str) -> dict[str, Any]:
+    """What import-linter forbids some modules."""
+    contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (contract,) = (each for each in contracts if each.get("source_modules") == sorted(sources))
+    return dict(contract)
+
+
 def test_the_simulator_may_use_nothing_of_the_core_but_wire() -> None:
     """Two that count money with one code would agree on everything, mistakes included."""
-    contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
-    (contract,) = (each for each in contracts if each.get("source_modules") == ["planner.simulator"])
+    contract = contract_of("planner.simulator")
     allowed = {"planner.core", "planner.core.wire", *(f"planner.{room}" for room in SIMULATOR_USES)}
     everything = members("planner") | members("planner.core")
+    assert sorted(contract["forbidden_modules"]) == sorted(everything - allowed)
+    assert not contract.get("allow_indirect_imports")
+
+
+def test_the_world_of_a_replay_may_use_nothing_of_the_core_but_wire() -> None:
+    """Else a wrong belief would come true in it."""
+    contract = contract_of(*WORLD)
+    everything = members("planner.core") | members("planner.core.replay")
+    assert everything >= WORLD
+    allowed = {"planner.core.wire", "planner.core.replay", *WORLD}
     assert sorted(contract["forbidden_modules"]) == sorted(everything - allowed)
     assert not contract.get("allow_indirect_imports")

@@ -11,6 +11,8 @@ from planner.clock import SystemClock
 
 CLOCK = SystemClock()
 MOST_AT_ONCE = 64
+NO_ANSWER = 0
+"""In place of a status, where the connection was lost."""
 
 
 class Asking(asyncio.Protocol):
@@ -31,6 +33,7 @@ class Asking(asyncio.Protocol):
         """A proxy that closes on us is noticed."""
         del exc
         self.lost = True
+        self._done(self, NO_ANSWER)
 
     def ask(self, request: bytes) -> None:
         """Send a request."""
@@ -50,7 +53,8 @@ class Asking(asyncio.Protocol):
         self._done(self, self._parser.get_status_code())
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up; what is still on its way is nobody's."""
+        self._done = lambda _connection, _status: None
         self._transport.close()
 
 
@@ -71,15 +75,17 @@ async def connect(port: int, count: int, done: Callable[[Asking, int], None]) ->
 
 
 async def closed_loop(port: int, request: bytes, *, connections: int, seconds: float) -> Throughput:
-    """Keep every connection busy for some seconds."""
+    """Keep every connection busy for some seconds, and on until there are as many answers as connections."""
     got = Throughput()
-    running = True
+    running, enough = True, asyncio.Event()
 
     def done(connection: Asking, status: int) -> None:
         got.answered += 1
         got.wrong += status != 200
         got.edited += connection.edited
-        if running:
+        if got.answered >= connections:
+            enough.set()
+        if running and not connection.lost:
             connection.ask(request)
 
     asking = await connect(port, connections, done)
@@ -87,9 +93,9 @@ async def closed_loop(port: int, request: bytes, *, connections: int, seconds: f
     for connection in asking:
         connection.ask(request)
     await asyncio.sleep(seconds)
+    await enough.wait()
     running = False
     got.seconds = CLOCK.monotonic() - started
-    got.wrong += sum(connection.lost for connection in asking)
     for connection in asking:
         connection.close()
     return got
@@ -100,7 +106,9 @@ async def open_loop(port: int, request: bytes, *, per_second: int, seconds: floa
     took: list[float] = []
     idle: asyncio.Queue[Asking] = asyncio.Queue()
 
-    def done(connection: Asking, _status: int) -> None:
+    def done(connection: Asking, status: int) -> None:
+        if status == NO_ANSWER:
+            return
         took.append(CLOCK.monotonic() - connection.due)
         idle.put_nowait(connection)
 

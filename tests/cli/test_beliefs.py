@@ -129,7 +129,7 @@ def test_a_ledger_that_is_older_than_sizes(tmp_path: Path) -> None:
     """The request is explained all the same, and one hears what is missing."""
     ledger(tmp_path, Sizes())
     with closing(sqlite3.connect(tmp_path / "l.db")) as old:
-        old.execute("DROP TABLE sizes")
+        old.execute("DROP TABLE learnt")
     result = plan(tmp_path, REQUEST, "--json", *BEYOND, "--store", f"sqlite:///{tmp_path}/l.db")
     assert result.exit_code == 0
     assert "has learnt is left out" in result.stderr

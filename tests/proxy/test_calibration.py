@@ -23,6 +23,7 @@ from tests.doubles.proxy import run
 from tests.doubles.simulated import Heard, Simulated, planning, simulating
 from tests.doubles.stored import START, MemoryStore, Mind
 from tests.identity.agent import CODE, MODEL, SYSTEM, WEATHER, deciding, world
+from tests.proxy.test_lessons import ALWAYS
 
 OWN = "sk-ant-own"
 CALLER = "sk-ant-one"
@@ -263,8 +264,8 @@ async def learnt(store: Path) -> Sizes:
 
 
 def test_end_to_end_against_the_simulator(tmp_path: Path) -> None:
-    """An edit is counted with the planner's key alone, prices the next request, and is known after a restart."""
-    book = deciding()
+    """An edit is counted with the planner's key alone, known after a restart, and prices and decides from then on."""
+    book = deciding(ALWAYS)
 
     async def main() -> None:
         own: dict[str, Any] = {"calibration_key": OWN, "calibration_pause": 0.01}
@@ -295,6 +296,9 @@ def test_end_to_end_against_the_simulator(tmp_path: Path) -> None:
             assert len(counts(planner)) == 2
             assert entry.cost_nano is not None
             assert entry.untouched_nano == entry.cost_nano + MINIMUM - 2 * FETCH_TOKENS * READ
+            async with planning(tmp_path, simulator, url, book=deciding()) as planner, world(planner) as here:
+                said = await here.agent(tools=[CODE, WEATHER]).say("[build] a third")
+                assert said.plan["bundle"] == "declined:not-worth-it"
 
     run(main())
 

@@ -313,6 +313,7 @@ def test_a_prefix_is_as_warm_as_one_iteration_of_it(tmp_path: Path) -> None:
             "input_tokens": 9,
             "output_tokens": 9,
             "cache_creation_input_tokens": 500,
+            "cache_creation": {"ephemeral_5m_input_tokens": 500, "ephemeral_1h_input_tokens": 0},
             "cache_read_input_tokens": 500,
         }
         here.answer(planned, content=RUNS, usage=used)

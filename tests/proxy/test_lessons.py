@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from planner.core.conversations import ToolEdit
+from planner.core.profile import profile_key
 from planner.core.sizes import Combination, LearntScale, LearntSize, Sizes
 from planner.proxy.lessons import KEEP_EVERY, group_of
 from planner.stores.sqlite import SqliteStore
@@ -108,9 +109,12 @@ def test_it_is_written_down_at_a_bounded_rate(tmp_path: Path) -> None:
         here.at += timedelta(seconds=5)
         await answered(here, FRESH)
         lessons.keep(here.at)
-        again = Sizes()
+        again = (await here.restarted(tmp_path)).mind.lessons
         again.restore(await kept())
-        assert sorted(map(repr, again.snapshot())) == sorted(map(repr, lessons.sizes.snapshot()))
+        assert sorted(map(repr, again.sizes.snapshot())) == sorted(map(repr, lessons.sizes.snapshot()))
+        agent, profiles = profile_key(ask(tools=[NEWER_CODE]), "key-1"), again.experience.profiles
+        assert profiles.learnt(agent) == lessons.experience.profiles.learnt(agent)
+        assert profiles.learnt(agent).begun > 2
 
     run(scenario())
 

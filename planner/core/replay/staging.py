@@ -3,8 +3,10 @@
 from fractions import Fraction
 
 from planner.core.prices import PriceRow, Rates
-from planner.core.replay.world import Nature, Price, World
-from planner.core.replay.world import Rates as Plain
+from planner.core.replay.bill import Price
+from planner.core.replay.bill import Rates as Plain
+from planner.core.replay.nature import Nature
+from planner.core.replay.world import World
 from planner.core.rulebook import RuleBook
 
 

@@ -9,8 +9,8 @@ import msgspec
 from planner.core.conversations import ToolEdit
 from planner.core.holdout import HoldOut, Measured
 from planner.core.reasons import Action, Decision
+from planner.core.replay.calls import Response
 from planner.core.replay.player import Played
-from planner.core.replay.world import Response
 
 KINDS = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output", "web_search", "code_execution")
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Raw
 
-from planner.core.replay.world import Work
+from planner.core.replay.calls import Work
 from planner.core.wire import MessagesRequest, WireError
 
 

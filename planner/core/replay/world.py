@@ -1,20 +1,35 @@
 """The world that a replay plays in: prompt caches, containers, free hours and a bill, whatever the planner believes.
 
 It takes a request's `work`, which is the same under every decision, and the tools and the container that it was sent
-with, and says what came of that. It shares no decision and no expectation with the planner and counts money with code of
-its own, in whole numbers, so that a replay can tell a wrong belief from a right one. Latencies are made up: one second an
+with, and says what came of that. With its facts (`nature`), calls and bill it shares no decision and no expectation
+with the planner, so that a replay can tell a wrong belief from a right one. Latencies are made up: one second an
 iteration, and 80 output tokens a second.
-Sources: https://platform.claude.com/docs/en/about-claude/pricing and .../tool-use/code-execution-tool, checked 2026-11-22.
+Sources: https://platform.claude.com/docs/en/about-claude/pricing and .../agents-and-tools/tool-use/code-execution-tool,
+checked 2026-11-22.
 """
 
-import re
-from calendar import monthrange
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
-from fnmatch import translate
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
+
+from planner.core.replay.bill import Price, Rates, Till
+from planner.core.replay.calls import Call, Counts, Declared, Response, Work
+from planner.core.replay.nature import Nature, altered, world_keys
+
+__all__ = [
+    "Call",
+    "Counts",
+    "Declared",
+    "Nature",
+    "Price",
+    "Rates",
+    "Response",
+    "Work",
+    "World",
+    "altered",
+    "world_keys",
+]
 
 SESSION_IDLE: Final = 300.0
 CONTAINER_IDLE: Final = 300.0
@@ -22,135 +37,6 @@ CONTAINER_LIFE: Final = 30 * 86_400.0
 CACHE_SECONDS: Final = {"5m": 300.0, "1h": 3_600.0}
 OUTPUT_TOKENS_PER_SECOND: Final = 80.0
 SECONDS_PER_ITERATION: Final = 1.0
-PICO_PER_NANO: Final = 1_000
-MS_PER_HOUR: Final = 3_600_000
-
-Rates = tuple[int, int, int, int, int]
-"""Pico-dollars a token: input, 5-minute write, 1-hour write, read, output."""
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model costs in a span of days; factors are (numerator, denominator)."""
-
-    models: tuple[str, ...]
-    since: date | None
-    until: date | None
-    rates: Rates
-    over: tuple[int, Rates] | None = None
-    fast: tuple[int, int] | None = None
-    us: tuple[int, int] | None = None
-
-
-class Nature(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts of the world. Names as in `rules/settings.yaml`, with `_` for the dot; sizes are tokens an iteration."""
-
-    code_minimum_per: Literal["session", "request"] = "session"
-    code_idle_bills: bool = False
-    code_free_use_counts: bool = False
-    code_direct_web_tool_frees: bool = True
-    code_deferred_web_tool_frees: bool = False
-    code_skills_preload_bills: bool = False
-    code_history_uploads_bill: bool = True
-    free_hours_limit: float = 1_550
-    free_hours_used_elsewhere: float = 0
-    haiku55_tier_on: Literal["summed_prompt", "iteration_prompt"] = "summed_prompt"
-    container_after_idle: Literal["refuse", "restore"] = "refuse"
-    cache_web_tool_change_keeps_tools: bool = False
-    tool_tokens: dict[str, float] = {}
-    tool_tokens_scale: float = 1.0
-    upgrade_tokens: float = 400
-    lift_tokens: float = 150
-    futile_call_probability: float = 0.0
-    futile_call_tokens: float = 400
-    hour_pico: int = 50_000_000_000
-    minimum_seconds: float = 300.0
-    search_pico: int = 10_000_000_000
-    cache_minimum: dict[str, int] = {}
-
-
-class Work(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a request needs, whatever is decided: as in the trace format."""
-
-    prompt_tokens: int
-    cached_prefix_tokens: int = 0
-    cache_ttl: Literal["5m", "1h"] = "5m"
-    output_tokens: int = 0
-    iterations: int = 1
-    growth_tokens: int = 0
-    code_runs: int = 0
-    code_seconds: float = 0.0
-    files: int = 0
-    web_searches: int = 0
-
-
-class Declared(msgspec.Struct, frozen=True):
-    """A tool as the world sees it: its type, who may call it, whether it is loaded late, and its whole text."""
-
-    type: str
-    direct: bool
-    deferred: bool
-    text: bytes
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request as it reaches the world: who, when, what it needs, and what it declares; `own` as its caller did."""
-
-    at: datetime
-    organization: str
-    workspace: str
-    principal: str
-    conversation: str
-    turn: int
-    model: str
-    system: bytes
-    own: tuple[Declared, ...]
-    tools: tuple[Declared, ...]
-    container: str | None
-    skills: int
-    fast: bool
-    us: bool
-    work: Work
-
-
-class Counts(msgspec.Struct):
-    """Tokens by disjoint class."""
-
-    input: int = 0
-    cache_write_5m: int = 0
-    cache_write_1h: int = 0
-    cache_read: int = 0
-    output: int = 0
-
-    @property
-    def prompt(self) -> int:
-        """The whole prompt."""
-        return self.input + self.cache_write_5m + self.cache_write_1h + self.cache_read
-
-    def add(self, other: "Counts") -> None:
-        """Add up."""
-        self.input += other.input
-        self.cache_write_5m += other.cache_write_5m
-        self.cache_write_1h += other.cache_write_1h
-        self.cache_read += other.cache_read
-        self.output += other.output
-
-
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a call: usage of the first iteration and of all, the container, time, and the true bill in nano.
-
-    `bill` is None where the model has no price. Of `bill` and `billed_ms` no response tells.
-    """
-
-    first: Counts
-    whole: Counts
-    iterations: int
-    container: str | None
-    expires_at: datetime | None
-    started: bool
-    elapsed: float
-    bill: dict[str, int] | None
-    billed_ms: int
-    futile: int = 0
 
 
 class _Cache(msgspec.Struct):
@@ -173,13 +59,11 @@ class World:
 
     def __init__(self, nature: Nature, prices: tuple[Price, ...], frees: frozenset[str]) -> None:
         self._nature = nature
-        self._prices = tuple((_matcher(price.models), price) for price in prices)
-        self._found: dict[tuple[str, date], Price | None] = {}
+        self._till = Till(nature, prices)
         self._frees = frees
         self._prefixes: dict[tuple[object, ...], _Cache] = {}
         self._histories: dict[tuple[object, ...], _Cache] = {}
         self._containers: dict[str, _Container] = {}
-        self._hours: dict[tuple[str, int, int], int] = {}
         self._futile = 0.0
         self._swept = 0
         self.starts = 0
@@ -199,7 +83,7 @@ class World:
         whole.output = work.output_tokens + futile * round(self._nature.futile_call_tokens)
         elapsed = work.code_seconds + iterations * SECONDS_PER_ITERATION + whole.output / OUTPUT_TOKENS_PER_SECOND
         container, started, billed = self._run(call, elapsed)
-        bill = self._bill(call, first, whole, iterations, billed)
+        bill = self._till.bill(call, first, whole, iterations, billed)
         return Response(
             first=first,
             whole=whole,
@@ -212,6 +96,14 @@ class World:
             billed_ms=billed,
             futile=futile,
         )
+
+    def hour_cost(self, organization: str, at: datetime, billed_ms: int) -> int:
+        """Use container time, and tell what it costs beyond the free hours that are left, in nano-dollars."""
+        return self._till.hour_cost(organization, at, billed_ms)
+
+    def hours(self, organization: str, at: datetime) -> float:
+        """Container hours that an organization has used in a month, free beside a web tool left out."""
+        return self._till.hours(organization, at)
 
     # ------------------------------------------------------------ tokens
 
@@ -307,7 +199,7 @@ class World:
             return known, started, 0
         billed = self._session(known, call, elapsed)
         if free:
-            self._use(call.organization, call.at, billed)
+            self._till.use(call.organization, call.at, billed)
             return known, started, 0
         return known, started, billed
 
@@ -343,133 +235,3 @@ class World:
             and (nature.code_deferred_web_tool_frees or not tool.deferred)
             for tool in call.tools
         )
-
-    # ------------------------------------------------------------ money
-
-    def _bill(self, call: Call, first: Counts, whole: Counts, iterations: int, billed_ms: int) -> dict[str, int] | None:
-        price = self._price(call.model, call.at)
-        factors = self._factors(call, price)
-        if price is None or factors is None:
-            return None
-        rates = price.rates
-        if price.over is not None:
-            summed = self._nature.haiku55_tier_on == "summed_prompt"
-            longest = whole.prompt if summed else first.prompt + (iterations - 1) * call.work.growth_tokens
-            rates = price.over[1] if longest > price.over[0] else rates
-        over, under = factors
-        bill = {}
-        for kind, pico in zip(Counts.__struct_fields__, rates, strict=True):
-            tokens = getattr(whole, kind)
-            if tokens:
-                bill[kind] = _round(tokens * pico * over, PICO_PER_NANO * under)
-        if call.work.web_searches:
-            bill["web_search"] = _round(call.work.web_searches * self._nature.search_pico, PICO_PER_NANO)
-        if billed_ms:
-            bill["code_execution"] = self.hour_cost(call.organization, call.at, billed_ms)
-        return bill
-
-    def hour_cost(self, organization: str, at: datetime, billed_ms: int) -> int:
-        """Use container time, and tell what it costs beyond the free hours that are left."""
-        at, used = at.astimezone(UTC), self._use(organization, at, billed_ms)
-        start = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        passed = (at - start) / timedelta(days=monthrange(at.year, at.month)[1])
-        elsewhere = self._nature.free_hours_used_elsewhere * passed
-        left = max(round((self._nature.free_hours_limit - elsewhere) * MS_PER_HOUR) - used, 0)
-        charged = max(billed_ms - left, 0)
-        return _round(charged * self._nature.hour_pico, MS_PER_HOUR * PICO_PER_NANO)
-
-    def _use(self, organization: str, at: datetime, milliseconds: int) -> int:
-        """Count container time toward the organization's month; return what it had used before."""
-        at = at.astimezone(UTC)
-        key = (organization, at.year, at.month)
-        used = self._hours.get(key, 0)
-        self._hours[key] = used + milliseconds
-        return used
-
-    def hours(self, organization: str, at: datetime) -> float:
-        """Container hours that an organization has used in a month, free beside a web tool left out."""
-        day = at.astimezone(UTC)
-        return self._hours.get((organization, day.year, day.month), 0) / MS_PER_HOUR
-
-    def _price(self, model: str, at: datetime) -> Price | None:
-        key = (model, at.astimezone(UTC).date())
-        if key not in self._found:
-            if len(self._found) > 10_000:
-                self._found.clear()
-            self._found[key] = next(
-                (price for is_it, price in self._prices if is_it(model) and _holds(price, key[1])), None
-            )
-        return self._found[key]
-
-    def _factors(self, call: Call, price: Price | None) -> tuple[int, int] | None:
-        over, under = 1, 1
-        if price is None:
-            return None
-        for asked, factor in ((call.fast, price.fast), (call.us, price.us)):
-            if asked:
-                if factor is None:
-                    return None
-                numerator, denominator = factor
-                over, under = over * numerator, under * denominator
-        return over, under
-
-
-def altered(nature: Nature, changes: Mapping[str, str]) -> Nature:
-    """The world with facts changed as `--world key=value` says, dots for underscores.
-
-    Raises:
-        ValueError: a key that the world does not know, or a value of the wrong kind; the text says which.
-    """
-    plain: dict[str, object] = {}
-    sizes = dict(nature.tool_tokens)
-    for key, text in changes.items():
-        group, _, rest = key.partition(".")
-        if group == "tool_tokens" and rest and rest != "scale":
-            sizes[rest] = _number(key, text)
-        else:
-            plain[key.replace(".", "_")] = text
-    unknown = sorted(set(plain) - (set(Nature.__struct_fields__) - {"tool_tokens", "cache_minimum"}))
-    if unknown:
-        raise ValueError(f"the world has no fact {unknown[0]!r}: it knows {', '.join(world_keys())}")
-    try:
-        wanted = msgspec.convert(plain, Nature, strict=False)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"a fact of the world has a wrong value: {error}") from error
-    chosen = {name: getattr(wanted, name) for name in plain}
-    return msgspec.structs.replace(nature, **chosen, tool_tokens=sizes)
-
-
-def world_keys() -> tuple[str, ...]:
-    """Every key that `--world` takes, as it is written there."""
-    names = (name for name in Nature.__struct_fields__ if name not in {"tool_tokens", "cache_minimum"})
-    return (*(_dotted(name) for name in names), "tool_tokens.<type>")
-
-
-def _dotted(name: str) -> str:
-    for group in ("code", "free_hours", "container", "cache", "tool_tokens"):
-        if name.startswith(f"{group}_"):
-            return f"{group}.{name.removeprefix(f'{group}_')}"
-    return name
-
-
-def _number(key: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{key} takes a number of tokens, not {text!r}") from None
-
-
-def _holds(price: Price, day: date) -> bool:
-    return (price.since is None or day >= price.since) and (price.until is None or day < price.until)
-
-
-def _matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
-    return re.compile("|".join(f"(?:{translate(pattern)})" for pattern in patterns)).match
-
-
-def _round(over: int, under: int) -> int:
-    """A quotient to the nearest whole number, half to even."""
-    whole, rest = divmod(over, under)
-    if 2 * rest > under or (2 * rest == under and whole % 2):
-        whole += 1
-    return whole

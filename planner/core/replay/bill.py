@@ -1,0 +1,130 @@
+"""What the world of a replay charges: tokens, searches and container time beyond an organization's free hours.
+
+Counted in whole numbers by code of its own, with one rounding a line, so that it tells a wrong price from a right one.
+Source: https://platform.claude.com/docs/en/about-claude/pricing, checked 2026-11-22.
+"""
+
+import re
+from calendar import monthrange
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from fnmatch import translate
+from typing import Final
+
+import msgspec
+
+from planner.core.replay.calls import Call, Counts
+from planner.core.replay.nature import Nature
+
+PICO_PER_NANO: Final = 1_000
+MS_PER_HOUR: Final = 3_600_000
+
+Rates = tuple[int, int, int, int, int]
+"""Pico-dollars a token: input, 5-minute write, 1-hour write, read, output."""
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model costs in a span of days; factors are (numerator, denominator)."""
+
+    models: tuple[str, ...]
+    since: date | None
+    until: date | None
+    rates: Rates
+    over: tuple[int, Rates] | None = None
+    fast: tuple[int, int] | None = None
+    us: tuple[int, int] | None = None
+
+
+class Till:
+    """Prices calls in time order, and counts the container time that organizations use."""
+
+    def __init__(self, nature: Nature, prices: tuple[Price, ...]) -> None:
+        self._nature = nature
+        self._prices = tuple((_matcher(price.models), price) for price in prices)
+        self._found: dict[tuple[str, date], Price | None] = {}
+        self._hours: dict[tuple[str, int, int], int] = {}
+
+    def bill(self, call: Call, first: Counts, whole: Counts, iterations: int, billed_ms: int) -> dict[str, int] | None:
+        """What a call costs in nano-dollars by kind; None where its model has no price on its day."""
+        price = self._price(call.model, call.at)
+        factors = self._factors(call, price)
+        if price is None or factors is None:
+            self.use(call.organization, call.at, billed_ms)
+            return None
+        rates = price.rates
+        if price.over is not None:
+            summed = self._nature.haiku55_tier_on == "summed_prompt"
+            longest = whole.prompt if summed else first.prompt + (iterations - 1) * call.work.growth_tokens
+            rates = price.over[1] if longest > price.over[0] else rates
+        over, under = factors
+        bill = {}
+        for kind, pico in zip(Counts.__struct_fields__, rates, strict=True):
+            tokens = getattr(whole, kind)
+            if tokens:
+                bill[kind] = _round(tokens * pico * over, PICO_PER_NANO * under)
+        if call.work.web_searches:
+            bill["web_search"] = _round(call.work.web_searches * self._nature.search_pico, PICO_PER_NANO)
+        if billed_ms:
+            bill["code_execution"] = self.hour_cost(call.organization, call.at, billed_ms)
+        return bill
+
+    def hour_cost(self, organization: str, at: datetime, billed_ms: int) -> int:
+        """Use container time, and tell what it costs beyond the free hours that are left, in nano-dollars."""
+        at, used = at.astimezone(UTC), self.use(organization, at, billed_ms)
+        start = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        passed = (at - start) / timedelta(days=monthrange(at.year, at.month)[1])
+        elsewhere = self._nature.free_hours_used_elsewhere * passed
+        left = max(round((self._nature.free_hours_limit - elsewhere) * MS_PER_HOUR) - used, 0)
+        charged = max(billed_ms - left, 0)
+        return _round(charged * self._nature.hour_pico, MS_PER_HOUR * PICO_PER_NANO)
+
+    def use(self, organization: str, at: datetime, milliseconds: int) -> int:
+        """Count container time toward the organization's month; return what it had used before."""
+        at = at.astimezone(UTC)
+        key = (organization, at.year, at.month)
+        used = self._hours.get(key, 0)
+        self._hours[key] = used + milliseconds
+        return used
+
+    def hours(self, organization: str, at: datetime) -> float:
+        """Container hours that an organization has used in a month, free beside a web tool left out."""
+        day = at.astimezone(UTC)
+        return self._hours.get((organization, day.year, day.month), 0) / MS_PER_HOUR
+
+    def _price(self, model: str, at: datetime) -> Price | None:
+        key = (model, at.astimezone(UTC).date())
+        if key not in self._found:
+            if len(self._found) > 10_000:
+                self._found.clear()
+            self._found[key] = next(
+                (price for is_it, price in self._prices if is_it(model) and _holds(price, key[1])), None
+            )
+        return self._found[key]
+
+    def _factors(self, call: Call, price: Price | None) -> tuple[int, int] | None:
+        over, under = 1, 1
+        if price is None:
+            return None
+        for asked, factor in ((call.fast, price.fast), (call.us, price.us)):
+            if asked:
+                if factor is None:
+                    return None
+                numerator, denominator = factor
+                over, under = over * numerator, under * denominator
+        return over, under
+
+
+def _holds(price: Price, day: date) -> bool:
+    return (price.since is None or day >= price.since) and (price.until is None or day < price.until)
+
+
+def _matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
+    return re.compile("|".join(f"(?:{translate(pattern)})" for pattern in patterns)).match
+
+
+def _round(over: int, under: int) -> int:
+    """A quotient to the nearest whole number, half to even."""
+    whole, rest = divmod(over, under)
+    if 2 * rest > under or (2 * rest == under and whole % 2):
+        whole += 1
+    return whole
