@@ -106,14 +106,11 @@ class Learning:
         self._ended(answered.planned)
 
     def broke_cache(self, answered: Answered) -> bool:
-        """Whether tools changed since the turn before, as the API says, and it was an edit of ours that changed them."""
+        """Whether the API says that tools changed since the turn before, and an edit of ours changed them."""
         planned, sent = answered.planned, answered.sent
-        if (
-            answered.exchange.told.cache_miss != TOOLS_CHANGED
-            or planned is None
-            or planned.lease is None
-            or sent is None
-        ):
+        if planned is None or planned.lease is None or sent is None:
+            return False
+        if answered.exchange.told.cache_miss != TOOLS_CHANGED:
             return False
         before = planned.lease.turn.conversation.edit
         return before != sent.plan.tool_edit and answered.entry.mode != "off"

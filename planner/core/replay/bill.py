@@ -35,11 +35,23 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     us: tuple[int, int] | None = None
 
 
+class Rebate(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left to pay of some kinds of lines in a span of days; no models and no organizations are all of them."""
+
+    kinds: frozenset[str]
+    models: tuple[str, ...]
+    organizations: frozenset[str]
+    since: date | None
+    until: date | None
+    left: tuple[int, int]
+
+
 class Till:
     """Prices calls in time order, and counts the container time that organizations use."""
 
-    def __init__(self, nature: Nature, prices: tuple[Price, ...]) -> None:
+    def __init__(self, nature: Nature, prices: tuple[Price, ...], rebates: tuple[Rebate, ...] = ()) -> None:
         self._nature = nature
+        self._rebates = tuple((_matcher(rebate.models or ("*",)), rebate) for rebate in rebates)
         self._prices = tuple((_matcher(price.models), price) for price in prices)
         self._found: dict[tuple[str, date], Price | None] = {}
         self._hours: dict[tuple[str, int, int], int] = {}
@@ -61,9 +73,11 @@ class Till:
         for kind, pico in zip(Counts.__struct_fields__, rates, strict=True):
             tokens = getattr(whole, kind)
             if tokens:
-                bill[kind] = _round(tokens * pico * over, PICO_PER_NANO * under)
+                share, of = self._left(kind, call.model, call.organization, call.at)
+                bill[kind] = _round(tokens * pico * over * share, PICO_PER_NANO * under * of)
         if call.work.web_searches:
-            bill["web_search"] = _round(call.work.web_searches * self._nature.search_pico, PICO_PER_NANO)
+            share, of = self._left("web_search", "", call.organization, call.at)
+            bill["web_search"] = _round(call.work.web_searches * self._nature.search_pico * share, PICO_PER_NANO * of)
         if billed_ms:
             bill["code_execution"] = self.hour_cost(call.organization, call.at, billed_ms)
         return bill
@@ -76,7 +90,8 @@ class Till:
         elsewhere = self._nature.free_hours_used_elsewhere * passed
         left = max(round((self._nature.free_hours_limit - elsewhere) * MS_PER_HOUR) - used, 0)
         charged = max(billed_ms - left, 0)
-        return _round(charged * self._nature.hour_pico, MS_PER_HOUR * PICO_PER_NANO)
+        share, of = self._left("code_execution", "", organization, at)
+        return _round(charged * self._nature.hour_pico * share, MS_PER_HOUR * PICO_PER_NANO * of)
 
     def use(self, organization: str, at: datetime, milliseconds: int) -> int:
         """Count container time toward the organization's month; return what it had used before."""
@@ -101,6 +116,17 @@ class Till:
             )
         return self._found[key]
 
+    def _left(self, kind: str, model: str, organization: str, at: datetime) -> tuple[int, int]:
+        """The share of a line that an organization pays."""
+        if not self._rebates:
+            return 1, 1
+        day = at.astimezone(UTC).date()
+        for is_it, rebate in self._rebates:
+            theirs = not rebate.organizations or organization in rebate.organizations
+            if kind in rebate.kinds and theirs and is_it(model) and _holds(rebate, day):
+                return rebate.left
+        return 1, 1
+
     def _factors(self, call: Call, price: Price | None) -> tuple[int, int] | None:
         over, under = 1, 1
         if price is None:
@@ -114,7 +140,7 @@ class Till:
         return over, under
 
 
-def _holds(price: Price, day: date) -> bool:
+def _holds(price: Price | Rebate, day: date) -> bool:
     return (price.since is None or day >= price.since) and (price.until is None or day < price.until)
 
 

@@ -2,8 +2,9 @@
 
 from fractions import Fraction
 
+from planner.core.discounts import Discount
 from planner.core.prices import PriceRow, Rates
-from planner.core.replay.bill import Price
+from planner.core.replay.bill import Price, Rebate
 from planner.core.replay.bill import Rates as Plain
 from planner.core.replay.nature import Nature
 from planner.core.replay.world import World
@@ -14,8 +15,9 @@ def nature_of(book: RuleBook) -> Nature:
     """The world as the settings and the catalog of a rule book believe it to be."""
     settings, priors = book.settings, book.catalog.priors
     code, hours = settings.code, settings.free_hours
-    hour = next((row for row in book.prices.tools if row.component == "code_execution" and row.pico_per_hour), None)
-    search = next((row for row in book.prices.tools if row.component == "web_search" and row.pico_per_use), None)
+    tools = [row for row in book.prices.tools if not row.revoked]
+    hour = next((row for row in reversed(tools) if row.component == "code_execution" and row.pico_per_hour), None)
+    search = next((row for row in reversed(tools) if row.component == "web_search" and row.pico_per_use), None)
     believed = {tool.type: book.tool_tokens(tool.type) for tool in book.catalog.tools}
     return Nature(
         code_minimum_per=code.minimum_per,
@@ -45,7 +47,20 @@ def stage(book: RuleBook, nature: Nature | None = None) -> World:
     """A fresh world with the prices of a rule book."""
     prices = tuple(_price(row) for row in book.prices.rows if not row.revoked)
     frees = frozenset(tool.type for tool in book.catalog.tools if tool.frees_code)
-    return World(nature or nature_of(book), prices, frees)
+    rebates = tuple(_rebate(discount) for discount in book.prices.discounts if not discount.revoked)
+    return World(nature or nature_of(book), prices, frees, rebates)
+
+
+def _rebate(discount: Discount) -> Rebate:
+    left = 1 - discount.off
+    return Rebate(
+        kinds=frozenset(discount.holds_for),
+        models=discount.models,
+        organizations=frozenset(discount.organizations),
+        since=discount.since,
+        until=discount.until,
+        left=(left.numerator, left.denominator),
+    )
 
 
 def _price(row: PriceRow) -> Price:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.replay.bill import Price, Rates, Till
+from planner.core.replay.bill import Price, Rates, Rebate, Till
 from planner.core.replay.calls import Call, Counts, Declared, Response, Work
 from planner.core.replay.nature import Nature, altered, world_keys
 
@@ -57,9 +57,15 @@ class _Container(msgspec.Struct):
 class World:
     """One run of the world. Calls must come in time order."""
 
-    def __init__(self, nature: Nature, prices: tuple[Price, ...], frees: frozenset[str]) -> None:
+    def __init__(
+        self,
+        nature: Nature,
+        prices: tuple[Price, ...],
+        frees: frozenset[str],
+        rebates: tuple[Rebate, ...] = (),
+    ) -> None:
         self._nature = nature
-        self._till = Till(nature, prices)
+        self._till = Till(nature, prices, rebates)
         self._frees = frees
         self._prefixes: dict[tuple[object, ...], _Cache] = {}
         self._histories: dict[tuple[object, ...], _Cache] = {}
