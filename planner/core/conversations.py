@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from planner.core.profile import ProfileKey
 from planner.core.reasons import OF_THE_MOMENT, Decision, Reason
 from planner.core.splice import AppendTool, Edit, ReplaceToolType
 from planner.core.wire import MessagesRequest, Tool, spelled
@@ -58,12 +59,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of a conversation: the decisions of its first request, and the edit they made.
 
     `model` is the one that it began with; `free` says whether code was free in its first request as it was sent, which
-    a thread's continuation, that carries no tools, does not tell.
+    a thread's continuation, that carries no tools, does not tell. `profile` is that of its first request.
     """
 
     root: str
     principal: str
     prefix: str
+    profile: ProfileKey | None = None
     model: str = ""
     edit: ToolEdit = ToolEdit()
     decisions: tuple[Decision, ...] = ()

@@ -9,7 +9,7 @@ from planner.core.containers import Lease
 from planner.core.conversations import Conversation, Scope
 from planner.core.conversations import begins as request_begins
 from planner.core.epochs import Epoch
-from planner.core.profile import UNLEARNT, Learnt
+from planner.core.profile import UNLEARNT, Learnt, ProfileKey
 from planner.core.reasons import Reason
 from planner.core.sizes import Sizes
 from planner.core.wire import MessagesRequest
@@ -58,7 +58,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         trying: whether an edit is being tried on this model already, to learn its size.
         allowance: the organization's free hours.
         input_tokens_left: what the API last said of the caller's input rate limit; None when it has not.
-        root, prefix: digests of this request.
+        root, prefix, profile: digests of this request.
     """
 
     now: datetime
@@ -85,6 +85,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens_left: int | None = None
     root: str = ""
     prefix: str = ""
+    profile: ProfileKey | None = None
 
 
 def begins(request: MessagesRequest, facts: Facts) -> bool:

@@ -109,6 +109,7 @@ def _new(request: MessagesRequest, facts: Facts, draft: Draft, free: bool) -> Co
         root=facts.root,
         principal=facts.principal,
         prefix=facts.prefix,
+        profile=facts.profile,
         model=request.model or "",
         edit=draft.tool_edit,
         decisions=(draft.version, draft.bundle),

@@ -15,6 +15,7 @@ from planner.core.conversations import (
     Scope,
     ToolEdit,
     begins,
+    continues_thread,
     elder_lookups,
     lookups,
     prefix_key,
@@ -140,7 +141,7 @@ class Planning:
             lease=lease,
             scope=facts.scope,
             session=session,
-            sent=_sent(request, facts, plan, self._rules),
+            sent=self._sent(request, facts, plan),
         )
 
     def _concerns(self, request: MessagesRequest) -> bool:
@@ -152,6 +153,7 @@ class Planning:
         principal = caller.principal
         scope = self._memory.scope(caller.account) or _declared_scope(caller)
         root, prefix = await _root(request, principal), prefix_key(request, scope)
+        profile = profile_key(request, principal)
         session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
         lease = await self._memory.lease(lookups(request, principal))
         conversation = None if lease is None else lease.turn.conversation
@@ -179,14 +181,35 @@ class Planning:
             lease=lease,
             prompt=see(request),
             epoch=self._experience.epochs.find(prefix, now),
-            learnt=self._experience.profiles.learnt(profile_key(request, principal)) if begins(request) else UNLEARNT,
+            learnt=self._experience.profiles.learnt(profile) if begins(request) else UNLEARNT,
             sizes=self._experience.sizes,
             trying=self._experience.trying(request.model or "", now),
             allowance=self._hours[organization].judge(now),
             root=root,
             prefix=prefix,
+            profile=profile,
         )
         return facts, session
+
+    def _sent(self, request: MessagesRequest, facts: Facts, plan: Plan) -> Sent:
+        """What is learnt from, once its answer is there; the continuation of a thread belongs to its beginning."""
+        bundle = next(each for each in plan.decisions if each.action is Action.BUNDLE)
+        prefix, profile = facts.prefix, facts.profile or profile_key(request, facts.principal)
+        if continues_thread(request) and plan.conversation is not None:
+            prefix, profile = plan.conversation.prefix, plan.conversation.profile or profile
+        return Sent(
+            at=facts.now,
+            model=request.model or "",
+            prefix=prefix,
+            profile=profile,
+            prompt=facts.prompt or see(request),
+            opens=begins(request),
+            edit=plan.tool_edit,
+            combination=combination(request.model or "", request.tools, plan.tool_edit),
+            trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
+            preloaded=preloads(request, self._rules.settings.code),
+            warm=warm(self._experience.epochs.find(prefix, facts.now), edited=not plan.tool_edit.empty),
+        )
 
     async def _by_root(self, request: MessagesRequest, principal: str, root: str, now: datetime) -> Conversation | None:
         """The conversation of a request whose last turn is not known. Raises StoreError.
@@ -254,24 +277,6 @@ def _make(request: MessagesRequest, facts: Facts, rules: RuleBook) -> tuple[Plan
     """The plan, and the body with its edits. Raises SpliceError."""
     plan = make_plan(request, facts, rules)
     return plan, splice.apply(request.body, plan.edits).body
-
-
-def _sent(request: MessagesRequest, facts: Facts, plan: Plan, rules: RuleBook) -> Sent:
-    """What is learnt from, once its answer is there."""
-    bundle = next(each for each in plan.decisions if each.action is Action.BUNDLE)
-    return Sent(
-        at=facts.now,
-        model=request.model or "",
-        prefix=facts.prefix,
-        profile=profile_key(request, facts.principal),
-        prompt=facts.prompt or see(request),
-        opens=begins(request),
-        edit=plan.tool_edit,
-        combination=combination(request.model or "", request.tools, plan.tool_edit),
-        trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
-        preloaded=preloads(request, rules.settings.code),
-        warm=warm(facts.epoch, edited=not plan.tool_edit.empty),
-    )
 
 
 def _declared_scope(caller: Caller) -> Scope | None:
