@@ -1,50 +1,33 @@
 """What a request cost, and what the same work would have cost without our edits, by hand."""
 
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from planner.core.catalog import Interval
-from planner.core.conversations import Retype, ToolEdit
-from planner.core.discounts import Discount
+from planner.core.conversations import ToolEdit
 from planner.core.prices import PriceBook
-from planner.core.settlement import IDLE, Session, Sessions, Settlement, Terms, settle
+from planner.core.settlement import IDLE, Session, Sessions
 from planner.core.usage import Extra, Metered, Modifiers, TokenClasses
 from tests.doubles.deciding import BOOK, book
-
-AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
-OPUS = "claude-opus-5-5"
-"""Nano-dollars a token: 4,000 in, 20,000 out, 5,000 and 8,000 for writes, 200 for reads."""
-HAIKU = "claude-haiku-5-5"
-TOOL_TOKENS = 1_000
-MINIMUM = 4_166_667
-MINIMUM_MS = 300_000
-HOUR_MS = 3_600_000
-ADDED = ToolEdit(append='{"type":"web_fetch_20260318","name":"web_fetch"}', name="web_fetch", free=True)
-RAISED = ToolEdit(retypes=(Retype("web_search_20250305", "web_search_20260318", direct=True),), free=True)
-LIFTED = ToolEdit(retypes=(Retype("code_execution_20250825", "code_execution_20260120"),))
-RULES = book(
-    settings=msgspec.structs.replace(
-        BOOK.settings, tool_tokens={"web_fetch_20260318": Interval(TOOL_TOKENS, TOOL_TOKENS, TOOL_TOKENS)}
-    )
+from tests.doubles.settling import (
+    ADDED,
+    AT,
+    DISCOUNTED,
+    HAIKU,
+    HOUR_MS,
+    LIFTED,
+    MINIMUM,
+    MINIMUM_MS,
+    OPUS,
+    QUARTER,
+    RAISED,
+    RULES,
+    TOOL_TOKENS,
+    amounts,
+    settled,
 )
-
-
-def settled(classes: dict[str, int] | None = None, *, rules: Any = RULES, used: Any = None, **terms: Any) -> Settlement:
-    """The settlement of a request to Opus 5.5, a second long, beyond the free hours."""
-    metered = used or Metered(classes=TokenClasses(**(classes or {"input": 10_000, "output": 100})))
-    chosen: dict[str, Any] = {"at": AT, "model": OPUS, "elapsed_ms": 1_000} | terms
-    return settle(metered, Terms(**chosen), rules)
-
-
-def amounts(settlement: Settlement) -> dict[str, int]:
-    """Nano-dollars by kind of line."""
-    return {line.kind: line.nano for line in settlement.lines}
 
 
 def test_nothing_edited() -> None:
@@ -269,10 +252,6 @@ def test_tools_without_a_price() -> None:
     assert (freed.cost, freed.untouched, freed.unpriced) == (42_000_000, None, None)
 
 
-QUARTER = Discount(name="q", why="w", off=Fraction(1, 4), source="s", checked=AT.date(), mark="A")
-DISCOUNTED = book(settings=RULES.settings, prices=PriceBook(BOOK.prices.rows, BOOK.prices.tools, (QUARTER,)))
-
-
 def test_contracted_and_list_prices_are_both_kept() -> None:
     """Cost and untouched cost are what is paid, the sum at list price stands beside them."""
     one = settled(runs=1, rules=DISCOUNTED)
@@ -320,69 +299,6 @@ def test_an_edit_that_crossed_the_tier_of_one_iteration() -> None:
     assert one.untouched == (190_500 - 2 * TOOL_TOKENS) * 100
 
 
-COUNTS = st.builds(
-    TokenClasses,
-    **{name: st.integers(0, 300_000) for name in ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output")},
-)
-SESSION = st.none() | st.builds(
-    Session, st.integers(0, 2_000_000), st.integers(-10, 600).map(lambda seconds: AT - timedelta(seconds=seconds))
-)
-TERMS = st.fixed_dictionaries(
-    {
-        "model": st.sampled_from([OPUS, HAIKU]),
-        "edit": st.sampled_from([ToolEdit(), ADDED, RAISED, LIFTED]),
-        "free": st.booleans(),
-        "frees": st.booleans(),
-        "threaded": st.booleans(),
-        "tool_cached": st.booleans(),
-        "sessions": st.builds(Sessions, SESSION, SESSION),
-        "free_ms": st.integers(0, 2 * HOUR_MS),
-        "untouched_free_ms": st.none() | st.integers(0, 2 * HOUR_MS),
-        "runs": st.integers(0, 12),
-        "resumed": st.booleans(),
-        "measured_ms": st.none() | st.integers(0, 900_000),
-        "likely_ms": st.none() | st.integers(0, 900_000),
-        "preloaded": st.booleans(),
-        "elapsed_ms": st.integers(0, 600_000),
-    }
-)
-
-
-@given(COUNTS, st.integers(0, 12), TERMS)
-def test_nothing_is_negative(classes: TokenClasses, iterations: int, terms: dict[str, Any]) -> None:
-    """Neither the cost, nor what it would have been, nor the hours; a credit never exceeds its line."""
-    one = settled(used=Metered(classes=classes, iterations=iterations), **terms)
-    assert one.cost is not None
-    assert one.untouched is not None
-    assert min(one.cost, one.untouched, one.hours_ms, one.untouched_hours_ms) >= 0
-    assert one.cost == sum(line.nano for line in one.lines)
-
-
-@given(COUNTS, TERMS)
-def test_credits_cancel_contracted_time(classes: TokenClasses, terms: dict[str, Any]) -> None:
-    """Enough free hours leave nothing of container time to pay, at either price; contracted is never above list."""
-    one = settled(used=Metered(classes=classes), rules=DISCOUNTED, **(terms | {"free_ms": 10 * HOUR_MS}))
-    assert sum(line.nano for line in one.lines if line.unit == "second") == 0
-    assert sum(line.listed for line in one.lines if line.unit == "second") == 0
-    partly = settled(used=Metered(classes=classes), rules=DISCOUNTED, **terms)
-    assert partly.cost is not None
-    assert partly.listed is not None
-    assert 0 <= partly.cost <= partly.listed == sum(line.listed for line in partly.lines)
-
-
-@given(COUNTS, SESSION, TERMS)
-def test_untouched_is_the_cost_when_nothing_was_edited(
-    classes: TokenClasses, session: Session | None, terms: dict[str, Any]
-) -> None:
-    """Neither in this request nor, before it, in its container."""
-    unedited = terms | {"edit": ToolEdit(), "threaded": False, "sessions": Sessions(session, session)}
-    one = settled(used=Metered(classes=classes), **unedited)
-    assert one.untouched == one.cost
-    if terms["untouched_free_ms"] is None:
-        assert one.sessions.billed == one.sessions.untouched
-        assert one.hours_ms == one.untouched_hours_ms
-
-
 def test_an_amount_that_no_store_holds() -> None:
     """It is unknown, and says why; a request full of the largest counts at the highest price is not among them."""
     most = 10**9
@@ -393,56 +309,3 @@ def test_an_amount_that_no_store_holds() -> None:
     assert one.cost < 2**63
     beyond = settled({"input": 10**15, "output": 4 * 10**14})
     assert (beyond.cost, beyond.untouched, beyond.lines, beyond.unpriced) == (None, None, (), "overflow")
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 900_000), st.integers(0, 290)), min_size=1, max_size=6),
-    st.integers(0, 3_000_000),
-    st.booleans(),
-)
-def test_a_session_costs_the_same_however_it_is_split(
-    parts: list[tuple[int, int]],
-    left: int,
-    files: bool,  # noqa: FBT001 - drawn
-) -> None:
-    """Its requests' lines, credits and hours add up to those of one request that ran as long, to the nano-dollar."""
-
-    def add(used: list[tuple[int, int]]) -> tuple[int, int, int]:
-        sessions, at, line, credit, hours = Sessions(), AT, 0, 0, 0
-        for ms, wait in used:
-            one = settled(
-                runs=0 if files and ms == 0 else 1,
-                preloaded=files,
-                measured_ms=ms,
-                elapsed_ms=900_000 * len(parts),
-                at=at,
-                sessions=sessions,
-                free_ms=left - hours,
-            )
-            sessions, found = one.sessions, amounts(one)
-            assert sessions.billed is not None
-            at = sessions.billed.last + timedelta(seconds=wait)
-            line, hours = line + found.get("code_execution", 0), hours + one.hours_ms
-            credit += found.get("allowance_credit", 0)
-        return line, credit, hours
-
-    assert add(parts) == add([(sum(ms for ms, _ in parts), 0)])
-
-
-@given(st.lists(st.integers(0, 900_000), min_size=1, max_size=6))
-def test_each_request_carries_its_minimum_where_the_setting_says_so(parts: list[int]) -> None:
-    """Whatever its container has paid before."""
-    per_request = msgspec.structs.replace(RULES.settings.code, minimum_per="request")
-    rules = book(settings=msgspec.structs.replace(RULES.settings, code=per_request))
-    sessions = Sessions()
-    for ms in parts:
-        one = settled(runs=1, measured_ms=ms, elapsed_ms=900_000, sessions=sessions, rules=rules)
-        sessions = one.sessions
-        assert one.hours_ms == max(ms, MINIMUM_MS)
-
-
-@given(COUNTS, st.integers(0, 12), TERMS)
-def test_settling_the_same_twice_is_the_same(classes: TokenClasses, iterations: int, terms: dict[str, Any]) -> None:
-    """Nothing is remembered between two settlements but what is passed."""
-    used = Metered(classes=classes, iterations=iterations)
-    assert settled(used=used, **terms) == settled(used=used, **terms)

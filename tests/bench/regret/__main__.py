@@ -123,7 +123,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the world as believed alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="workloads whose name holds this")
-    parser.add_argument("--markdown", type=Path, help="write the tables into a file as well, or into a page between its marks")
+    parser.add_argument(
+        "--markdown", type=Path, help="write the tables into a file as well, or into a page between its marks"
+    )
     chosen = parser.parse_args()
     console = Console()
     written = []

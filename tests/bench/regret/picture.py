@@ -1,7 +1,7 @@
-"""`python -m tests.bench.regret.picture`: cost against the share of requests that run code, docs/images/cost-by-share.svg.
+"""`python -m tests.bench.regret.picture` writes docs/images/cost-by-share.svg: cost by the share of requests with code.
 
-One agent on a warm cached prompt, every hour at full price: untouched, under both habits, and with the planner. The file
-carries its data in a comment, so that a test can draw it anew and play some of it again.
+One agent on a warm cached prompt, every hour at full price: untouched, under both habits, and with the planner. The
+file carries its data in a comment, so that a test can draw it anew and play some of it again.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from tests.bench.regret.workloads import Agent, Workload, trace
 
 FILE: Final = Path(__file__).parents[3] / "docs" / "images" / "cost-by-share.svg"
 CHANCES: Final = tuple(tenth / 10 for tenth in range(11))
-REQUESTS: Final = 1_000
+REQUESTS: Final = 800
 AGENT: Final = Agent(
     name="analyst",
     principal="p1",
@@ -46,6 +46,8 @@ LABELS: Final = {
     "planner": "the planner, learning from nothing",
 }
 
+TITLE: Final = "Cost against the share of requests that run code"
+SUBTITLE: Final = f"Sonnet 5.5, {AGENT.cached:,} tokens of its prompt in a warm cache, container hours at full price"
 WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 76, 728, 64, 396
 STEP: Final = 2
@@ -105,15 +107,14 @@ def point(chance: float) -> Point:
 def draw(points: Sequence[Point]) -> str:
     """The picture."""
     top = _top(max(each.dollars(side) for each in points for side in SIDES))
+    size = f'width="{WIDTH}" height="{HEIGHT}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        'role="img" aria-label="Cost of a thousand requests against the share of requests that run code">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{TITLE}">',
         f"<!-- {msgspec.json.encode(points).decode()} -->",
         f"<style>{STYLE}</style>",
-        f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}"/>',
-        f'<text class="title" x="{LEFT}" y="26">Cost against the share of requests that run code</text>',
-        f'<text x="{LEFT}" y="47">Sonnet 5.5, {AGENT.cached:,} tokens of its prompt in a warm cache, '
-        "container hours at full price</text>",
+        f'<rect class="ground" {size}/>',
+        f'<text class="title" x="{LEFT}" y="26">{TITLE}</text>',
+        f'<text x="{LEFT}" y="47">{SUBTITLE}</text>',
         *_axes(top),
         *_legend(),
     ]

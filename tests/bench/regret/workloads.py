@@ -87,7 +87,7 @@ def _horizon(workload: Workload) -> float:
 
 
 def _mean_turns(agent: Agent) -> float:
-    """Requests of a conversation on average: an exponential draw of which only whole turns count has less than its own."""
+    """Requests of a conversation on average: less than the mean of the draw, of which only whole turns count."""
     return 1 + 1 / math.expm1(1 / (agent.turns - 1)) if agent.turns > 1 else 1.0
 
 
