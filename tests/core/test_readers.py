@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from planner.core.exchange import Exchange
 from planner.core.ledger import Digests, Ending, Entry, Latency
 from planner.core.settlement import Terms
-from tests.core.test_settlement import AT
 from tests.doubles.deciding import BOOK
 from tests.doubles.messages import MODEL, event
+from tests.doubles.settling import AT
 
 SSE = [(b"content-type", b"text/event-stream; charset=utf-8")]
 TOOK = Latency(total=60.0, first_byte=0.5, overhead=0.001)

@@ -1,4 +1,4 @@
-"""Laws of settling: what holds for all counts, terms and sessions."""
+"""The laws of what a request costs, on random ones: docs/money.md names them."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from planner.core.conversations import ToolEdit
 from planner.core.settlement import Session, Sessions
 from planner.core.usage import Metered, TokenClasses
-from tests.core.test_settlement import (
+from tests.doubles.deciding import book
+from tests.doubles.settling import (
     ADDED,
     AT,
     DISCOUNTED,
@@ -24,7 +25,6 @@ from tests.core.test_settlement import (
     amounts,
     settled,
 )
-from tests.doubles.deciding import book
 
 COUNTS = st.builds(
     TokenClasses,
@@ -140,3 +140,51 @@ def test_settling_the_same_twice_is_the_same(classes: TokenClasses, iterations: 
     """Nothing is remembered between two settlements but what is passed."""
     used = Metered(classes=classes, iterations=iterations)
     assert settled(used=used, **terms) == settled(used=used, **terms)
+
+
+PLAIN = {"edit": ToolEdit(), "threaded": False, "model": OPUS}
+
+
+@given(COUNTS, COUNTS, st.integers(0, 50), TERMS)
+def test_a_request_costs_the_sum_of_its_parts(
+    one: TokenClasses, two: TokenClasses, searches: int, terms: dict[str, Any]
+) -> None:
+    """Its tokens in two heaps, its searches and its container time, each settled alone, add up to it."""
+    idle = {"runs": 0, "resumed": False, "preloaded": False}
+    whole = settled(used=Metered(classes=one + two, web_searches=searches), **(terms | PLAIN))
+    parts = [
+        settled(used=Metered(classes=one), **(terms | PLAIN | idle)),
+        settled(used=Metered(classes=two), **(terms | PLAIN | idle)),
+        settled(used=Metered(classes=TokenClasses(), web_searches=searches), **(terms | PLAIN | idle)),
+        settled(used=Metered(classes=TokenClasses()), **(terms | PLAIN)),
+    ]
+    assert whole.cost == sum(part.cost or 0 for part in parts)
+    assert whole.hours_ms == sum(part.hours_ms for part in parts)
+
+
+@given(COUNTS, COUNTS, st.tuples(*[st.integers(0, 900_000)] * 2), st.tuples(*[st.integers(0, 20)] * 2), TERMS)
+def test_more_of_anything_never_costs_less(
+    used: TokenClasses, more: TokenClasses, ms: tuple[int, int], searches: tuple[int, int], terms: dict[str, Any]
+) -> None:
+    """More tokens of any class, searches and seconds of code, across tiers, at list and at contracted price."""
+    costs = []
+    for classes, time, found in ((used, min(ms), min(searches)), (used + more, max(ms), max(searches))):
+        how = terms | {"measured_ms": time, "elapsed_ms": 900_000}
+        one = settled(used=Metered(classes=classes, web_searches=found), rules=DISCOUNTED, **how)
+        assert one.cost is not None
+        assert one.listed is not None
+        costs.append((one.cost, one.listed, one.hours_ms))
+    assert all(less <= larger for less, larger in zip(*costs, strict=True))
+
+
+@given(COUNTS, st.integers(0, 2 * HOUR_MS), TERMS)
+def test_more_free_hours_never_cost_more(classes: TokenClasses, more: int, terms: dict[str, Any]) -> None:
+    """And change nothing but the credit."""
+    few, many = (
+        settled(used=Metered(classes=classes), **(terms | {"free_ms": terms["free_ms"] + extra})) for extra in (0, more)
+    )
+    assert few.cost is not None
+    assert many.cost is not None
+    assert many.cost <= few.cost
+    assert few.hours_ms == many.hours_ms
+    assert amounts(few) | {"allowance_credit": 0} == amounts(many) | {"allowance_credit": 0}

@@ -19,6 +19,7 @@ from planner.rulesource import load_rules
 from tests.bench.regret.habits import Cost, Hindsight, acting, play
 from tests.bench.regret.workloads import WORKLOADS, Workload, trace
 
+BEGIN, END = "<!-- regret -->", "<!-- /regret -->"
 WARM_BAR, WHOLE_BAR, SUM_BAR = 1.03, 1.10, 1.01
 
 
@@ -107,13 +108,24 @@ def rows(results: Sequence[Result]) -> Iterator[tuple[str, ...]]:
 HEAD = ("workload", "always", "never", "B", "clairvoyant", "planner", "warm", "whole", "holds")
 
 
+def write(path: Path, tables: str) -> None:
+    """Put tables into a page between its two marks, or make a file of them where there is no such page."""
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    marked = f"{before}{begin}\n\n{tables}\n{end}{after}" if end else tables
+    path.write_text(marked, encoding="utf-8")
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.regret", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the world as believed alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="workloads whose name holds this")
-    parser.add_argument("--markdown", type=Path, help="write the tables into a file as well")
+    parser.add_argument(
+        "--markdown", type=Path, help="write the tables into a file as well, or into a page between its marks"
+    )
     chosen = parser.parse_args()
     console = Console()
     written = []
@@ -130,7 +142,7 @@ def main() -> None:
         written += ["|---|" + "---:|" * (len(HEAD) - 2)]
         written += ["| " + " | ".join(row[:-1]) + " |" for row in rows(results)] + ["", said, ""]
     if chosen.markdown:
-        chosen.markdown.write_text("\n".join(written), encoding="utf-8")
+        write(chosen.markdown, "\n".join(written))
 
 
 if __name__ == "__main__":

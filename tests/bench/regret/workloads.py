@@ -4,6 +4,7 @@ The numbers are made up. Each workload has 2,000 requests or more; the same seed
 """
 
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -81,8 +82,13 @@ def trace(workload: Workload, *, seed: int = 1, drift: bool = False) -> list[byt
 
 def _horizon(workload: Workload) -> float:
     """Seconds in which the workload's agents ask a little more often than wanted."""
-    rate = sum(agent.turns * agent.burst / agent.every for agent in workload.agents)
+    rate = sum(_mean_turns(agent) * agent.burst / agent.every for agent in workload.agents)
     return 1.15 * workload.requests / rate
+
+
+def _mean_turns(agent: Agent) -> float:
+    """Requests of a conversation on average: less than the mean of the draw, of which only whole turns count."""
+    return 1 + 1 / math.expm1(1 / (agent.turns - 1)) if agent.turns > 1 else 1.0
 
 
 def _requests(
