@@ -1,4 +1,4 @@
-"""What a request and its answer teach: container seconds under both readings, our own tokens taken out, warm prefixes."""
+"""What a request and its answer teach: container seconds in both readings, our tokens taken out, warm prefixes."""
 
 from datetime import timedelta
 from typing import Any

@@ -69,7 +69,7 @@ def test_without_anything_learnt_the_prior_holds() -> None:
 
 
 def test_one_request_weighs_a_twenty_first() -> None:
-    """n / (n + 20), in the parent as in the profile itself: two steps from the prior."""
+    """It is n / (n + 20), in the parent as in the profile itself: two steps from the prior."""
     far = 20 / 21
     assert watched(seen()).learnt(SIBLING).code.at(PRIOR) == pytest.approx(PRIOR * far + 1 / 21)
     assert watched(seen()).learnt(KEY).code.at(PRIOR) == pytest.approx((PRIOR * far + 1 / 21) * far + 1 / 21)
