@@ -1,13 +1,10 @@
 """What is learnt of an agent: weights by hand, fading, folding, bounds, and what outlives a restart."""
 
-from datetime import datetime, timedelta
-from math import isfinite
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from planner.core.profile import (
     HALF_LIFE_DAYS,
@@ -17,7 +14,6 @@ from planner.core.profile import (
     UNLEARNT,
     VOLATILE,
     Estimate,
-    Learnt,
     LearntParent,
     LearntProfile,
     Moments,
@@ -273,15 +269,6 @@ def test_changes_come_in_portions_and_once() -> None:
     assert len(profiles.changes(9)) == 2
 
 
-def through_json(profiles: Profiles) -> Profiles:
-    """Profiles that were kept, and taken up again from JSON."""
-    restored = Profiles()
-    kinds = LearntProfile | LearntParent
-    for each in profiles.changes(10**6):
-        restored.restore(msgspec.json.decode(msgspec.json.encode(each), type=kinds))
-    return restored
-
-
 def test_what_is_kept_holds_no_text() -> None:
     """Digests and numbers alone."""
     request = ask(system=cached("A secret of ours. " * 50))
@@ -339,93 +326,3 @@ def test_each_part_makes_another_profile() -> None:
     for found in (profile_key(ask(**one), "key-2"), profile_key(ask(**one | {"tools": [NEWER_CODE]}), "key-1")):
         assert found.parent != key.parent
         assert found.own != key.own
-
-
-# ---------------------------------------------------------------- laws
-
-OBSERVATIONS = st.builds(
-    Observation,
-    opens=st.booleans(),
-    ran=st.booleans(),
-    seconds=st.floats(0, 600),
-    billed=st.floats(0, 600),
-    billed_apart=st.floats(0, 600),
-    samples=st.integers(1, 10).map(float),
-    prompt=st.floats(0, 200_000),
-    scale=st.none() | st.floats(0.1, 10),
-    cached=st.floats(0, 1),
-    marked=st.booleans(),
-    cold=st.booleans(),
-    futile=st.none() | st.integers(0, 2),
-    output=st.floats(0, 10_000),
-    read=st.none() | st.floats(0, 200_000),
-)
-KEYS = st.sampled_from([KEY, SIBLING, STRANGER, ProfileKey("another stranger", "another parent")])
-HISTORY = st.lists(st.tuples(KEYS, OBSERVATIONS, st.floats(0, 40)), max_size=30)
-History = list[tuple[ProfileKey, Observation, float]]
-ESTIMATES = tuple(field for field in Learnt.__struct_fields__ if isinstance(getattr(UNLEARNT, field), Estimate))
-
-
-def told(history: History) -> Profiles:
-    """Profiles that saw this, each so many days behind the one before."""
-    profiles, at = Profiles(), NOW
-    for key, observation, days in history:
-        at += timedelta(days=days)
-        profiles.observe(key, observation, at)
-    return profiles
-
-
-@given(HISTORY, KEYS, st.floats(-3, 3), st.floats(0, 1_000))
-def test_estimates_are_numbers_that_are_not_negative(history: History, key: ProfileKey, z: float, prior: float) -> None:
-    """Whatever was seen, and in whichever world."""
-    found = told(history).learnt(key)
-    for name in ESTIMATES:
-        estimate = getattr(found, name)
-        assert 0 <= estimate.rest <= 1
-        assert isfinite(estimate.at(prior, z))
-        assert estimate.at(prior, z) >= 0
-
-
-@given(HISTORY, KEYS)
-def test_a_mean_lies_among_what_was_seen_and_believed(history: History, key: ProfileKey) -> None:
-    """It is a blend of them, so no share leaves its bounds."""
-    found = told(history).learnt(key)
-    for name in ("code", "cold", "cached", "share"):
-        assert 0 <= getattr(found, name).at(PRIOR) <= 1 + 1e-9
-
-
-@given(HISTORY, KEYS)
-def test_the_same_observations_make_the_same_estimates(history: History, key: ProfileKey) -> None:
-    """There is no chance in it, and no clock."""
-    assert told(history).learnt(key) == told(history).learnt(key)
-
-
-@given(HISTORY, st.randoms(use_true_random=False))
-def test_independent_agents_do_not_know_of_each_other(history: History, random: Any) -> None:
-    """However their requests are mixed, as long as each one's own stay in order."""
-    ordered: list[tuple[ProfileKey, Observation, datetime]] = []
-    at = NOW
-    for key, observation, days in history:
-        at += timedelta(days=days)
-        ordered.append((key, observation, at))
-    ours = [each for each in ordered if each[0].parent == "parent"]
-    others = [each for each in ordered if each[0].parent != "parent"]
-    mixed = Profiles()
-    while ours or others:
-        queue = ours if ours and (not others or random.random() < 0.5) else others
-        mixed.observe(*queue.pop(0))
-    for key in (KEY, SIBLING, STRANGER):
-        assert mixed.learnt(key) == told(history).learnt(key)
-
-
-@given(HISTORY)
-def test_what_was_kept_is_what_was_learnt(history: History) -> None:
-    """Through JSON and a restart, with everything that comes of it later."""
-    before = told(history)
-    expected = {key: told(history).learnt(key) for key in (KEY, SIBLING, STRANGER)}
-    after = through_json(before)
-    assert {key: after.learnt(key) for key in expected} == expected
-    going_on = told(history)
-    for profiles in (after, going_on):
-        profiles.observe(KEY, seen(), NOW + timedelta(days=2_000))
-    assert after.learnt(KEY) == going_on.learnt(KEY)

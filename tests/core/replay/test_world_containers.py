@@ -129,7 +129,7 @@ def test_without_code_there_is_no_container() -> None:
         (True, True, {"code_deferred_web_tool_frees": True, "code_direct_web_tool_frees": False}, False),
     ],
 )
-def test_what_frees_code(facts: dict[str, bool], *, direct: bool, deferred: bool, free: bool) -> None:
+def test_what_frees_code(facts: dict[str, Any], *, direct: bool, deferred: bool, free: bool) -> None:
     """A web tool of the newer kind, where nothing of it says otherwise."""
     web = msgspec.structs.replace(FETCH, direct=direct, deferred=deferred)
     found = world(**facts).call(call(tools=(CODE, web), work=RAN))
