@@ -81,7 +81,7 @@ def means(found: Learnt) -> dict[str, float]:
     return {
         name: round(each.own / (1 - each.rest), 9)
         for name, each in estimates.items()
-        if name not in {"requests", "begun", "prompts"} and each is not UNKNOWN
+        if name not in {"requests", "begun", "seen", "prompts"} and each is not UNKNOWN
     }
 
 
@@ -198,6 +198,13 @@ def test_an_untouched_request_is_learnt_as_it_was() -> None:
     assert found["output"] == 500
     assert found["scale"] == pytest.approx(1)
     assert "futile" not in found
+
+
+def test_how_long_code_ran_is_learnt_where_it_was_seen() -> None:
+    """Else what is believed would be taken for what was seen."""
+    found = means(learnt((sent(), answer(timed=False))))
+    assert "seconds" not in found
+    assert found["code"] == 1
 
 
 def test_the_tokens_of_our_own_edit_are_taken_out() -> None:

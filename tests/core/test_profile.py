@@ -5,10 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import astuple
 
 from planner.core.profile import (
     HALF_LIFE_DAYS,
     MEMORY,
+    MOST_STEADY,
     PROMPTS,
     UNKNOWN,
     UNLEARNT,
@@ -85,8 +87,25 @@ def test_a_profile_shrinks_toward_its_parent_first() -> None:
     profiles = watched(*[seen()] * 200)
     before = profiles.learnt(SIBLING).code.at(PRIOR)
     assert before > 0.9
-    profiles.observe(SIBLING, seen(ran=False, seconds=0), NOW)
-    assert 0.85 < profiles.learnt(SIBLING).code.at(PRIOR) < before
+    for _ in range(MOST_STEADY):
+        profiles.observe(SIBLING, seen(ran=False, seconds=0), NOW)
+    assert 0.4 < profiles.learnt(SIBLING).code.at(PRIOR) < before
+
+
+def test_of_many_requests_a_few_more_change_nothing_yet() -> None:
+    """The very same object is believed, so that what follows from it need not be reckoned again."""
+    profiles = watched(*[seen()] * 400)
+    before = profiles.learnt(KEY)
+    for _ in range(MOST_STEADY - 1):
+        profiles.observe(KEY, seen(), NOW)
+    assert profiles.learnt(KEY) is before
+    profiles.observe(KEY, seen(), NOW)
+    assert profiles.learnt(KEY) is not before
+    few = watched(seen())
+    assert few.learnt(KEY) is few.learnt(KEY)
+    early = few.learnt(KEY)
+    few.observe(KEY, seen(), NOW)
+    assert few.learnt(KEY) is not early
 
 
 def test_an_estimate_is_never_negative() -> None:
@@ -158,6 +177,18 @@ def test_lengths_of_epochs_are_learnt() -> None:
     assert profiles.learnt(STRANGER).conversations.at(4) == pytest.approx(7, rel=0.05)
 
 
+def test_how_long_code_ran_may_not_have_been_seen() -> None:
+    """Then that it ran is learnt alone."""
+    found = watched(seen(seconds=None)).learnt(KEY)
+    assert found.seconds is UNKNOWN
+    assert found.code.at(0) > 0
+
+
+def test_when_the_last_request_came_is_told() -> None:
+    """Of the profile."""
+    assert watched(seen(), seen(), days=2).learnt(KEY).seen == NOW + timedelta(days=2)
+
+
 def test_prompts_are_kept_where_a_tier_is_decided_by_them() -> None:
     """The last three hundred, and none where the model has no tier."""
     found = watched(*[seen(read=number, samples=1) for number in range(PROMPTS + 5)]).learnt(KEY)
@@ -214,7 +245,7 @@ def test_texts_that_are_never_the_same_are_folded_into_the_parent() -> None:
         profiles.observe(key, seen(), NOW)
     assert len(profiles) == VOLATILE - 1
     newest = profiles.learnt(volatile(1, 10 * VOLATILE - 1)[0])
-    assert newest == profiles.learnt(ProfileKey("never seen", "parent"))
+    assert astuple(newest) == astuple(profiles.learnt(ProfileKey("never seen", "parent")))
     assert newest.code.at(0) > 0.9
 
 
@@ -254,6 +285,19 @@ def test_what_waits_to_be_kept_is_bounded_too() -> None:
     for number in range(50):
         profiles.observe(ProfileKey(f"own {number}", f"parent {number}"), seen(), NOW)
     assert len(profiles.changes(1_000)) <= 6
+
+
+@pytest.mark.xfail(strict=True, reason="what was believed with a parent that is forgotten holds for the next one")
+def test_a_parent_that_was_forgotten_is_learnt_anew() -> None:
+    """And not believed by what nobody remembers."""
+    profiles = Profiles(bound=2)
+    for _ in range(100):
+        profiles.observe(KEY, seen(), NOW)
+    profiles.learnt(KEY)
+    for number in range(2):
+        profiles.observe(ProfileKey(f"own {number}", f"parent {number}"), seen(), NOW)
+    profiles.observe(KEY, seen(ran=False), NOW)
+    assert profiles.learnt(KEY).requests == 1
 
 
 # ---------------------------------------------------------------- what is kept

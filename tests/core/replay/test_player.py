@@ -177,7 +177,7 @@ def test_a_conversation_repeats_its_edit_byte_for_byte() -> None:
     rows = [row(0, conversation="c"), *(row(20 * turn, conversation="c", turn=turn + 1) for turn in range(1, 4))]
     played = play(encoded(*rows), always())
     assert bundles(played) == [(Outcome.APPLIED, Reason.POLICY), *[REPEATED] * 3]
-    bodies = [apply(each.line.request.body, each.plan.edits[:2]) for each in played]
+    bodies = [apply(each.line.request.body, each.plan.edits[:2]).body for each in played]
     assert len(set(bodies)) == 1
     assert bodies[0] != played[0].line.request.body
     assert len({called(each.line, each.plan).tools for each in played}) == 1

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.prices import Unpriced
+from planner.core.replay.calls import Call, Counts, Declared, Work
 from planner.core.replay.staging import nature_of, stage
-from planner.core.replay.world import Call, Counts, Declared, Work
 from planner.core.usage import Modifiers, TokenClasses
 from planner.rulesource import load_rules
 from tests.doubles.deciding import BOOK, NOW, book
@@ -88,7 +88,6 @@ def test_a_revoked_price_is_none() -> None:
     assert stage(revoked).call(call("claude-opus-5-5", Work(prompt_tokens=1))).bill is None
 
 
-@pytest.mark.xfail(strict=True, reason="a revoked price of a tool is taken")
 def test_a_revoked_price_of_a_tool_is_none() -> None:
     """What was revoked by mistake's discovery holds for tools as for models."""
     good = next(row for row in BOOK.prices.tools if row.component == "code_execution")

@@ -194,7 +194,6 @@ def test_a_month_begins_anew_at_midnight_utc() -> None:
     assert here.hours("o", end - timedelta(seconds=1)) == here.hours("o", end) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="container time of a request without a price uses no free hours")
 def test_a_model_without_a_price_uses_free_hours_too() -> None:
     """What its tokens cost is unknown; that its container ran is not."""
     here = world(free_hours_limit=1)
