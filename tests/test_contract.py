@@ -15,13 +15,16 @@ from planner.cli import main, options
 from planner.core.ledger import Ending, Entry, Mode
 from planner.core.prices import Basis
 from planner.core.replay.calls import Work
-from planner.core.replay.trace import TraceLine, read_trace
+from planner.core.replay.nature import world_keys
+from planner.core.replay.tally import decided
+from planner.core.replay.trace import TraceLine
 from planner.metrics import Gauge, Histogram
 from planner.proxy import errors, headers
 from planner.proxy.callers import TAG_KEYS
 from planner.rulesource import load_rules
 from planner.settings import Settings
 from planner.upstream import UpstreamFault
+from tests.doubles.traces import encoded, lines_of, play, row
 from tests.pages import DOCS, reasons_page
 
 ROOT: Final = DOCS.parent
@@ -142,16 +145,6 @@ def test_no_row_stands_twice(title: str) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_the_example_of_a_trace_is_one() -> None:
-    """It reads as a line, and every field of a line is in the table."""
-    (example,) = re.findall(r"```json\n(.*?)```", section("Trace"), re.DOTALL)
-    (line,) = read_trace([example.replace("\n", "").encode()])
-    assert isinstance(line, TraceLine)
-    names = {f"work.{name}" for name in Work.__struct_fields__} | set(TraceLine.__struct_fields__) - {"number"}
-    told = {word for cells in rows(section("Trace")) for cell in cells for word in words(cell)}
-    assert names <= told
-
-
 def test_the_exit_codes() -> None:
     """The codes are those of the code."""
     told = {int(cells[0]): cells[1].split(":")[0] for cells in rows(section("Exit codes"))}
@@ -223,6 +216,53 @@ def test_every_word_of_a_closed_field_is_documented(field: str, values: Any) -> 
     """A reader of the ledger knows all that can stand there."""
     (cell,) = (cells[2] for cells in rows(section("Ledger")) if words(cells[0])[0] == field)
     assert set(get_args(values)) == set(words(cell))
+
+
+def table(title: str) -> dict[str, list[str]]:
+    """The rows of a section's table by the word in their first cell."""
+    return {words(cells[0])[0]: cells[1:] for cells in rows(section(title))}
+
+
+def test_every_field_of_a_trace_is_documented_with_its_default() -> None:
+    """What a line may leave out, and what it then has."""
+    told = table("Trace")
+    assert set(told) == set(TraceLine.__struct_fields__) - {"number"}
+    needed = {name: f"needed-{name}" for name in ("principal", "conversation")}
+    shortest = {"at": "2026-11-03T09:00:00Z", "turn": 1, "request": {}, "work": {"prompt_tokens": 1}} | needed
+    assert {name for name, (default, *_) in told.items() if not default} == set(shortest)
+    (line,) = lines_of(encoded(shortest))
+    for name, (default, *_) in told.items():
+        if default:
+            assert getattr(line, name) == {"the principal": line.principal, '`""`': ""}[default]
+
+
+def test_every_field_of_work_is_documented_with_its_default() -> None:
+    """A field without a default must be there."""
+    told = {name: words(default)[0] if default else None for name, (default, *_) in table("Work").items()}
+    assert told == {
+        field.name: None if field.default is msgspec.NODEFAULT else str(field.default)
+        for field in msgspec.structs.fields(Work)
+    }
+
+
+def test_the_line_on_the_page_is_one() -> None:
+    """It can be played as it stands, written on one line."""
+    (example,) = re.findall(r"```json\n(.*?)```", section("Trace"), re.DOTALL)
+    (line,) = lines_of([b" ".join(example.encode().split())])
+    assert line.work.prompt_tokens == 18_000
+
+
+def test_every_field_of_a_replays_decisions_is_documented() -> None:
+    """One line of `--decisions`."""
+    (played,) = play(encoded(row()))
+    written = decided(played)
+    leaves = {f"{name}.{inner}" for name, value in written.items() if isinstance(value, dict) for inner in value}
+    assert set(table("Decisions of a replay")) == leaves | {"line"}
+
+
+def test_every_fact_of_the_world_is_documented() -> None:
+    """What `--world` takes."""
+    assert set(table("The world of a replay")) == set(world_keys())
 
 
 def test_every_setting_of_a_process_is_documented() -> None:
