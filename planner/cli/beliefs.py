@@ -13,8 +13,9 @@ from planner.cli.options import USAGE, fail
 from planner.core.catalog import Prior
 from planner.core.conversations import ToolEdit
 from planner.core.facts import Facts
-from planner.core.profile import Estimate, Profiles
-from planner.core.profile import Learnt as Habits
+from planner.core.learnt import Estimate
+from planner.core.learnt import Learnt as Habits
+from planner.core.profile import Profiles
 from planner.core.records import Learnt
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import Combination, LearntScale, LearntSize, Size, Sizes, combination

@@ -88,8 +88,14 @@ def command(  # noqa: PLR0913 - one parameter a flag
     nature = _nature(book, world)
     with ExitStack() as opened:
         lines = sys.stdin.buffer if str(trace) == "-" else _open(trace, "rb", opened)
-        out = None if decisions is None else _open(decisions, "wb", opened)
+        draft = None if decisions is None else decisions.with_name(decisions.name + ".part")
+        out = None if draft is None else _open(draft, "wb", opened)
+        if draft is not None:
+            opened.callback(draft.unlink, missing_ok=True)  # of a trace that cannot be used, nothing is left
         result = Replay(str(trace), book, other, nature, out).run(read_trace(lines))
+        if draft is not None and decisions is not None and out is not None:
+            out.close()
+            draft.replace(decisions)
     if form == "json" or as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:

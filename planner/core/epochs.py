@@ -85,10 +85,15 @@ class Epochs:
         )
         return ended
 
-    def answered(self, prefix: str, warmth: Warmth, *, edited: bool) -> None:
-        """A request on the prefix was answered and read or wrote its cache; after a restart, that begins an epoch."""
-        known = self._all.get(prefix) or Epoch(edited=edited)
-        self._put(prefix, _warmed(known, warmth, edited=edited))
+    def answered(self, prefix: str, warmth: Warmth, *, edited: bool, sent: datetime | None = None) -> int | None:
+        """A request on the prefix was answered and read or wrote its cache; return the length of an epoch that was over.
+
+        What was `sent` on a prefix that had gone cold, or that is not known, begins an epoch.
+        """
+        known = self._all.get(prefix)
+        alive = None if known is None else known.at(sent or warmth.last_seen)
+        self._put(prefix, _warmed(alive or Epoch(edited=edited), warmth, edited=edited))
+        return known.conversations or None if known is not None and alive is None else None
 
     def _put(self, prefix: str, epoch: Epoch) -> None:
         self._all[prefix] = epoch

@@ -25,8 +25,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from planner.core.catalog import Interval
+from planner.core.learnt import UNKNOWN, UNLEARNT, Estimate, Learnt
 from planner.core.prices import Rates, Tier
-from planner.core.profile import UNKNOWN, UNLEARNT, Estimate, Learnt
 
 WORLDS: Final = 101
 GENERATOR: Final = 18

@@ -104,7 +104,7 @@ class Experience:
             return
         lives = cache_seconds(long=sent.prompt.long)
         ended = self.epochs.begin(sent.prefix, sent.at, edited=not sent.edit.empty, lives=lives)
-        if ended is not None:
+        if ended:
             self.profiles.epoch_ended(sent.profile, ended, sent.at)
 
     def answered(self, sent: Sent, answer: Answer, book: RuleBook) -> int:
@@ -133,7 +133,9 @@ class Experience:
         held = (kept.cache_read + kept.cache_write) // (answer.iterations if first is None else 1)
         ended = sent.at + timedelta(milliseconds=answer.elapsed_ms)
         warmth = Warmth(held, ended, cache_seconds(long=sent.prompt.long))
-        self.epochs.answered(sent.prefix, warmth, edited=not sent.edit.empty)
+        over = self.epochs.answered(sent.prefix, warmth, edited=not sent.edit.empty, sent=sent.at)
+        if over is not None:
+            self.profiles.epoch_ended(sent.profile, over, sent.at)
 
     def _bills(self, sent: Sent, answer: Answer, book: RuleBook) -> tuple[int, int]:
         """Container milliseconds of one request with a minimum a session, and with a minimum a request."""

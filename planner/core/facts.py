@@ -9,7 +9,8 @@ from planner.core.containers import Lease
 from planner.core.conversations import Conversation, Scope
 from planner.core.conversations import begins as request_begins
 from planner.core.epochs import Epoch
-from planner.core.profile import UNLEARNT, Learnt, ProfileKey
+from planner.core.learnt import UNLEARNT, Learnt
+from planner.core.profile import ProfileKey
 from planner.core.reasons import Reason
 from planner.core.sizes import Sizes
 from planner.core.wire import MessagesRequest

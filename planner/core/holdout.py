@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.reasons import Action, Decision, Reason
+from planner.core.reasons import Action, Decision, Outcome, Reason
 
 FEWEST: Final = 30
 """Clusters an arm: below, the mean of so skewed a thing as a cost is not near enough to normal. Ours."""
@@ -20,11 +20,24 @@ Z80: Final = 1.2816
 """Standard errors on either side of a mean that hold 80 % of cases, as all intervals here do."""
 
 
-class Cluster(msgspec.Struct):
-    """One prefix on one day under one policy: in which arm it is, its requests, and what they cost in nano-dollars."""
+UNFIT: Final = frozenset(
+    {
+        None,
+        Reason.ALREADY_FREE,
+        Reason.ENCODED_BODY,
+        Reason.MID_CONVERSATION,
+        Reason.NO_CODE_EXECUTION,
+        Reason.OFF,
+        Reason.UNKNOWN_MODEL,
+        Reason.UNKNOWN_TOOL,
+    }
+)
+"""Declined for these, a request could be in no arm: it was never a matter of the policy."""
 
-    policy: str
-    held_out: bool
+
+class Cluster(msgspec.Struct):
+    """The requests of one prefix on one day under one policy that are in one arm, and their cost in nano-dollars."""
+
     requests: int = 0
     nano: int = 0
 
@@ -47,24 +60,25 @@ class HoldOut:
     """Collects requests by cluster."""
 
     def __init__(self) -> None:
-        self._clusters: dict[tuple[str, str, str], Cluster] = {}
+        self._clusters: dict[tuple[str, bool, str, str], Cluster] = {}
 
     def add(self, decisions: Iterable[Decision], prefix: str, day: str, nano: int | None) -> None:
         """Count a request of which the cost is known, under the policy that decided on its bundle."""
         bundle = next((each for each in decisions if each.action is Action.BUNDLE), None)
         if bundle is None or bundle.policy is None or nano is None:
             return
-        held_out = bundle.reason is Reason.HOLDOUT
-        cluster = self._clusters.setdefault((bundle.policy, prefix, day), Cluster(bundle.policy, held_out))
-        cluster.held_out = cluster.held_out or held_out
+        if bundle.outcome is Outcome.DECLINED and bundle.reason in UNFIT:
+            return
+        key = (bundle.policy, bundle.reason is Reason.HOLDOUT, prefix, day)
+        cluster = self._clusters.setdefault(key, Cluster())
         cluster.requests += 1
         cluster.nano += nano
 
     def measured(self) -> tuple[Measured, ...]:
         """What is known of each policy of which anything was held out, by name."""
         arms: dict[str, tuple[list[float], list[float]]] = {}
-        for cluster in self._clusters.values():
-            arms.setdefault(cluster.policy, ([], []))[cluster.held_out].append(cluster.nano / cluster.requests)
+        for (policy, held_out, _, _), cluster in self._clusters.items():
+            arms.setdefault(policy, ([], []))[held_out].append(cluster.nano / cluster.requests)
         return tuple(_measure(policy, *arms[policy]) for policy in sorted(arms) if arms[policy][True])
 
 

@@ -14,10 +14,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from planner.core.learnt import PSEUDO_REQUESTS, UNLEARNT, Estimate, Learnt
 from planner.core.wire import MessagesRequest
-
-PSEUDO_REQUESTS: Final = 20.0
-"""How many requests of its own outweigh what is believed of an agent otherwise."""
 
 MEMORY: Final = 1 - 1 / 300
 """What each new request leaves of the weight of those before it: some 300 are remembered."""
@@ -32,6 +30,9 @@ beyond its threshold can cost more than all others."""
 BOUND: Final = 10_000
 VOLATILE: Final = 64
 """So many profiles of one parent that hardly repeat say that its system text is never the same: they are folded."""
+
+STRANGERS: Final = 256
+"""How many of the profiles that were folded last are known again when they repeat, and are kept from then on."""
 
 STEADY, MOST_STEADY = 20, 15
 """One request in so many, and no more than so many requests, leave what is believed as it is: so that a decision is not
@@ -85,61 +86,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     futile: int | None = None
     output: float = 0.0
     read: float | None = None
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """What is believed of a quantity after learning: `own + spread * z + rest * prior`, z a standard normal draw."""
-
-    own: float = 0.0
-    spread: float = 0.0
-    rest: float = 1.0
-
-    def at(self, prior: float, z: float = 0.0) -> float:
-        """The quantity in one world, never negative."""
-        value = self.own + self.spread * z + self.rest * prior
-        return max(0.0, value)
-
-    def under(self, mean: float, error: float, weight: float) -> "Estimate":
-        """What is believed with a nearer observation of such a weight."""
-        far = 1 - weight
-        return Estimate(self.own * far + mean * weight, self.spread * far + error * weight, self.rest * far)
-
-
-UNKNOWN: Final = Estimate()
-
-
-class Learnt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """What is believed of an agent beside the catalog's priors; the same object as long as it has not changed.
-
-    `requests` is how many are behind it, faded, `begun` the conversations among them, `seen` when the last one came.
-
-    Shares are of requests: `code` run code, `cold` wrote their definitions to the cache, `cached` could be cached and
-    were. `share` is the part of a prompt that lies in the cache. `conversations` begin in an epoch, `turns` are
-    requests of a conversation. `billed` are container seconds of a request, `billed_apart` those under the other
-    reading of the minimum. `futile` are calls of an added tool in a request that has one, `output` are tokens.
-    `prompts` are the prompt tokens and iterations of its own last requests, by which a tier is told.
-    """
-
-    requests: float = 0.0
-    begun: float = 0.0
-    seen: datetime | None = None
-    code: Estimate = UNKNOWN
-    seconds: Estimate = UNKNOWN
-    billed: Estimate = UNKNOWN
-    billed_apart: Estimate = UNKNOWN
-    samples: Estimate = UNKNOWN
-    scale: Estimate = UNKNOWN
-    cached: Estimate = UNKNOWN
-    share: Estimate = UNKNOWN
-    cold: Estimate = UNKNOWN
-    turns: Estimate = UNKNOWN
-    conversations: Estimate = UNKNOWN
-    futile: Estimate = UNKNOWN
-    output: Estimate = UNKNOWN
-    prompts: tuple[tuple[float, float], ...] = ()
-
-
-UNLEARNT: Final = Learnt()
 
 
 class Moments(msgspec.Struct):
@@ -253,6 +199,19 @@ class Parent(msgspec.Struct):
     profile: Profile
     children: int = 0
     requests: int = 0
+    strangers: list[str] = []
+
+    def admits(self, name: str) -> bool:
+        """Whether a profile that is not kept is to be kept from now on: at first all, later those that come again."""
+        if name in self.strangers:
+            self.strangers.remove(name)
+            return True
+        self.children += 1
+        if not self.folded:
+            return True
+        self.strangers.append(name)
+        del self.strangers[:-STRANGERS]
+        return False
 
     @property
     def folded(self) -> bool:
@@ -275,10 +234,11 @@ class LearntParent(msgspec.Struct, frozen=True, tag="parent"):
 
 
 class Believed(msgspec.Struct, frozen=True):
-    """What is believed, until so many requests of the parent are known."""
+    """What is believed, until so many requests of that parent are known."""
 
     learnt: Learnt
     until: int
+    parent: Parent
 
 
 class Profiles:
@@ -300,13 +260,13 @@ class Profiles:
         if parent is None:
             return UNLEARNT
         known = self._believed.get(key)
-        if known is not None and parent.requests < known.until:
+        if known is not None and known.parent is parent and parent.requests < known.until:
             return known.learnt
         below = parent.profile.over(UNLEARNT)
         own = self._own.get(key.own)
         learnt = below if own is None else own.over(below)
         until = parent.requests + min(max(parent.requests // STEADY, 1), MOST_STEADY)
-        _put(self._believed, key, Believed(learnt, until), self._bound)
+        _put(self._believed, key, Believed(learnt, until, parent), self._bound)
         return learnt
 
     def observe(self, key: ProfileKey, seen: Observation, at: datetime) -> None:
@@ -356,8 +316,7 @@ class Profiles:
     def _profile(self, key: ProfileKey, parent: Parent, at: datetime) -> Profile | None:
         own = self._own.get(key.own)
         if own is None:
-            parent.children += 1
-            if parent.folded:
+            if not parent.admits(key.own):
                 return None
             own = Profile(at)
         _put(self._own, key.own, own, self._bound)
@@ -376,17 +335,6 @@ def _put(kept: OrderedDict[K, V], name: K, value: V, bound: int) -> None:
     kept.move_to_end(name)
     if len(kept) > bound:
         kept.popitem(last=False)
-
-
-def dear_share(prompts: tuple[tuple[float, float], ...], edge: float, added: float, *, summed: bool) -> Estimate:
-    """The share of prompt tokens in requests beyond a tier's threshold, were so many added to each iteration."""
-    everything = sum(read for read, _ in prompts)
-    if not everything:
-        return UNKNOWN
-    dear = sum(read for read, samples in prompts if read + added * samples > (edge if summed else edge * samples))
-    share, number = dear / everything, len(prompts)
-    weight = number / (number + PSEUDO_REQUESTS)
-    return UNKNOWN.under(share, sqrt(share * (1 - share) / number), weight)
 
 
 def profile_key(request: MessagesRequest, principal: str) -> ProfileKey:

@@ -9,8 +9,8 @@ from planner.core.catalog import Interval
 from planner.core.epochs import cache_seconds
 from planner.core.expectation import SESSION_SECONDS, Beliefs, Expectation, Terms, expect
 from planner.core.facts import Facts, Prompt
+from planner.core.learnt import UNKNOWN, UNLEARNT, Estimate, Learnt, dear_share
 from planner.core.prices import PriceBook, PriceRow, Rates, Tier
-from planner.core.profile import UNKNOWN, UNLEARNT, Estimate, Learnt, dear_share
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import Rulings

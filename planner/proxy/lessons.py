@@ -9,8 +9,8 @@ import msgspec
 
 from planner.core.exchange import Exchange
 from planner.core.experience import Answer, Experience
+from planner.core.learnt import UNKNOWN
 from planner.core.ledger import Entry
-from planner.core.profile import UNKNOWN
 from planner.core.records import Learnt, LearntRecord
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import BOUND, Combination, LearntScale, LearntSize, combination, estimated_prompt

@@ -25,8 +25,9 @@ from planner.core.conversations import (
 from planner.core.epochs import warm
 from planner.core.experience import Experience, Sent
 from planner.core.facts import Facts
+from planner.core.learnt import UNLEARNT
 from planner.core.plan import Plan, make_plan, unedited
-from planner.core.profile import UNLEARNT, profile_key
+from planner.core.profile import profile_key
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import combination

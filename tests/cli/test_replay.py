@@ -250,7 +250,6 @@ def test_of_many_bad_lines_the_first_are_told(tmp_path: Path) -> None:
     assert f"the first {MOST_PROBLEMS} are told" in result.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="decisions of the lines before a bad one are left in the file")
 def test_a_trace_that_cannot_be_used_leaves_no_decisions(tmp_path: Path) -> None:
     """Whoever reads the file later would take it for the whole trace."""
     out = tmp_path / "decisions.jsonl"

@@ -8,8 +8,8 @@ import pytest
 from planner.core.allowance import Allowance
 from planner.core.bundle import FEWEST_BEFORE_A_TRIAL
 from planner.core.epochs import Epoch, Warmth
+from planner.core.learnt import Estimate, Learnt
 from planner.core.plan import Plan, make_plan
-from planner.core.profile import Estimate, Learnt
 from planner.core.reasons import Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import Sizes, combination

@@ -106,7 +106,6 @@ def test_after_a_restart_an_answer_begins_an_epoch() -> None:
     assert epochs.find("p", NOW) == Epoch(edited=True, bundled=Warmth(7, NOW))
 
 
-@pytest.mark.xfail(strict=True, reason="an answer on a cold prefix takes up the epoch that is over")
 def test_a_late_turn_begins_a_new_epoch() -> None:
     """A prefix that was cold is written anew, whoever asks: what began before it went cold is over."""
     epochs = Epochs()

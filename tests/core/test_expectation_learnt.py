@@ -7,8 +7,8 @@ import pytest
 
 from planner.core.catalog import Interval
 from planner.core.expectation import Beliefs, Expectation, Terms, expect
+from planner.core.learnt import Estimate, Learnt
 from planner.core.prices import Rates, Tier
-from planner.core.profile import Estimate, Learnt
 
 HOUR = 50_000_000_000
 RATES = Rates(

@@ -13,7 +13,8 @@ from planner.core.conversations import ToolEdit
 from planner.core.epochs import LONG_CACHE, Epoch, Warmth
 from planner.core.experience import SESSION_IDLE_MS, TRIAL_LASTS, Answer, Experience, Sent
 from planner.core.facts import Prompt
-from planner.core.profile import UNKNOWN, Learnt, ProfileKey
+from planner.core.learnt import UNKNOWN, Learnt
+from planner.core.profile import ProfileKey
 from planner.core.sizes import Combination, Sizes
 from planner.core.usage import TokenClasses
 from tests.doubles.deciding import BOOK, NOW, book, settings

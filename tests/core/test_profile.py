@@ -7,22 +7,19 @@ import msgspec
 import pytest
 from msgspec.structs import astuple
 
+from planner.core.learnt import UNKNOWN, UNLEARNT, Estimate, dear_share
 from planner.core.profile import (
     HALF_LIFE_DAYS,
     MEMORY,
     MOST_STEADY,
     PROMPTS,
-    UNKNOWN,
-    UNLEARNT,
     VOLATILE,
-    Estimate,
     LearntParent,
     LearntProfile,
     Moments,
     Observation,
     ProfileKey,
     Profiles,
-    dear_share,
     profile_key,
 )
 from tests.doubles.deciding import CLIENT_TOOL, CODE, NEWER_CODE, NOW, ask, cached
@@ -258,7 +255,6 @@ def test_profiles_that_repeat_are_kept() -> None:
     assert len(profiles) == 2 * VOLATILE
 
 
-@pytest.mark.xfail(strict=True, reason="a profile that is folded counts as another child each time it is seen")
 def test_profiles_that_repeat_by_turns_are_kept() -> None:
     """What was folded once and repeats is no volatile text."""
     profiles = Profiles()
@@ -287,7 +283,6 @@ def test_what_waits_to_be_kept_is_bounded_too() -> None:
     assert len(profiles.changes(1_000)) <= 6
 
 
-@pytest.mark.xfail(strict=True, reason="what was believed with a parent that is forgotten holds for the next one")
 def test_a_parent_that_was_forgotten_is_learnt_anew() -> None:
     """And not believed by what nobody remembers."""
     profiles = Profiles(bound=2)

@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from planner.core.profile import (
-    UNLEARNT,
-    Estimate,
-    Learnt,
-    LearntParent,
-    LearntProfile,
-    Observation,
-    ProfileKey,
-    Profiles,
-)
+from planner.core.learnt import UNLEARNT, Estimate, Learnt
+from planner.core.profile import LearntParent, LearntProfile, Observation, ProfileKey, Profiles
 from tests.doubles.deciding import NOW
 
 KEY = ProfileKey("own", "parent")

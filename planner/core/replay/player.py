@@ -19,8 +19,9 @@ from planner.core.conversations import Conversation, Scope, ToolEdit, Turn, pref
 from planner.core.epochs import warm
 from planner.core.experience import Answer, Experience, Sent
 from planner.core.facts import Facts, Prompt
+from planner.core.learnt import UNLEARNT
 from planner.core.plan import Plan, make_plan
-from planner.core.profile import UNLEARNT, ProfileKey, profile_key
+from planner.core.profile import ProfileKey, profile_key
 from planner.core.reasons import Outcome, Reason
 from planner.core.replay.trace import TraceLine
 from planner.core.replay.world import Call, Counts, Declared, Response, World

@@ -5,12 +5,20 @@ Every line that cannot be used is told with its number; none is guessed at.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Final
 
 import msgspec
 from msgspec import Raw
 
 from planner.core.replay.calls import Work
 from planner.core.wire import MessagesRequest, WireError
+
+
+MOST_ITERATIONS: Final = 1_000
+"""A hundred times what the API lets a turn have before it pauses: what is more is a typing error. Ours."""
+
+YEARS: Final = range(2000, 2200)
+"""Dates outside of which no month or lifetime could be reckoned."""
 
 
 class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -74,6 +82,8 @@ def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
     fields = _LINE.decode(line)
     if fields.at.tzinfo is None:
         raise ValueError("`at` has no time zone: write it in UTC, as 2026-11-03T09:00:00Z")
+    if fields.at.year not in YEARS:
+        raise ValueError(f"`at` is in the year {fields.at.year}: mend the date")
     if last is not None and fields.at < last:
         raise ValueError(f"`at` is {fields.at.isoformat()}, before the line above: a trace is in time order")
     if fields.turn < 1:
@@ -86,8 +96,8 @@ def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
     front, prompt = work.cached_prefix_tokens, work.prompt_tokens
     if front > prompt:
         raise ValueError(f"`work.cached_prefix_tokens` is {front}, more than the {prompt} of the prompt")
-    if work.iterations < 1:
-        raise ValueError("`work.iterations` is 0: a request has one iteration at least")
+    if not 1 <= work.iterations <= MOST_ITERATIONS:
+        raise ValueError(f"`work.iterations` is {work.iterations}: a request has from 1 to {MOST_ITERATIONS}")
     return TraceLine(
         number=number,
         at=fields.at,

@@ -96,7 +96,6 @@ def test_a_revoked_price_of_a_tool_is_none() -> None:
     assert nature_of(corrected).hour_pico == 50_000_000_000
 
 
-@pytest.mark.xfail(strict=True, reason="a model is found by its whole pattern, so a dated name has no minimum")
 def test_the_minimum_of_a_cache_is_that_of_dated_names_too() -> None:
     """The catalog's patterns are globs."""
     work = Work(prompt_tokens=4_000, cached_prefix_tokens=4_000)
