@@ -316,6 +316,17 @@ def test_hours_of_a_subscription_use_up_no_free_hours_in_the_planners_mind() -> 
         assert sum(month.untouched_ms for month in pool._months.values()) == hours * 3_600_000  # noqa: SLF001 - nothing else tells
 
 
+@pytest.mark.xfail(strict=True, reason="the world knows no subscriptions: it bills them, and gives them free hours")
+def test_a_subscription_uses_up_no_free_hours_of_the_world() -> None:
+    """It is not billed by the token, nor by the hour: its cost is no part of a bill."""
+    rules = with_caller(billing="subscription")
+    player = Player(rules, world := stage(rules))
+    (line,) = lines_of(encoded(row(0)))
+    played = player.play(line)
+    assert world.hours("key-1", line.at) == 0
+    assert not (played.response.bill or {}).get("code_execution")
+
+
 # ---------------------------------------------------------------- files that are loaded once
 
 
