@@ -11,7 +11,7 @@ import rich_click as click
 
 from planner.cli.options import FINDINGS, USAGE, fail, pairs, read_rules, rules_options
 from planner.core.money import format_nano
-from planner.core.replay.player import Played, Player, called
+from planner.core.replay.player import Played, Player, called, subscribed
 from planner.core.replay.staging import nature_of, stage
 from planner.core.replay.tally import KINDS, Bill, Tally, decided
 from planner.core.replay.trace import TraceError, TraceLine, read_trace
@@ -130,7 +130,8 @@ class Replay:
                 self._play(line)
         if bad:
             more = f", of which the first {MOST_PROBLEMS} are told" if bad > MOST_PROBLEMS else ""
-            fail(f"{bad} lines of {self._trace} cannot be used{more}. Mend them: nothing was billed.", FINDINGS)
+            lines = "1 line" if bad == 1 else f"{bad} lines"
+            fail(f"{lines} of {self._trace} cannot be used{more}. Mend what is told: nothing was billed.", FINDINGS)
         return self._result()
 
     def _play(self, line: TraceLine) -> None:
@@ -139,7 +140,7 @@ class Replay:
         self._requests += 1
         self._names.add((line.principal, line.conversation))
         self._principals.add(line.principal)
-        self._bill.add(self._untouched.call(called(line, None)))
+        self._bill.add(self._untouched.call(called(line, None, subscribed(line, self._books["rules"]))))
         for name, player in self._players.items():
             played = player.play(line)
             self._tallies[name].add(played)
@@ -184,7 +185,7 @@ def text(result: Result) -> Iterator[str]:
     yield f"  {'billed hours':<20}" + "".join(f"{side.container_hours:>16.2f}" for side in result.sides)
     for side in result.sides:
         if side.unpriced:
-            yield f"  {side.name}: {side.unpriced:,} requests have no price, and are in no sum"
+            yield f"  {side.name}: requests without a price, which are in no sum: {side.unpriced:,}"
     for side in result.sides[1:]:
         yield f"\nDecisions under {side.name} (rule book {side.rules}, price book {side.prices})"
         for action, counted in side.decisions.items():

@@ -114,11 +114,12 @@ class Moments(msgspec.Struct):
 
     @property
     def error(self) -> float:
-        """The standard error of the mean."""
-        if self.weight <= 1:
-            return abs(self.mean)
-        variance = max(self.squares / self.weight - self.mean**2, 0.0)
-        return sqrt(variance / (self.weight - 1))
+        """The standard error of the mean; of few, as if one more had been as far off as the mean is from nothing."""
+        weight, mean = self.weight, self.mean
+        if not weight:
+            return 0.0
+        variance = max(self.squares / weight - mean * mean, 0.0)
+        return sqrt((variance * weight + mean * mean) / ((weight + 1) * weight))
 
 
 class Profile(msgspec.Struct):
@@ -285,6 +286,7 @@ class Profiles:
         own = self._own.get(key.own)
         if own is not None:
             own.epoch_ended(conversations, at)
+        self._believed.pop(key, None)
 
     def changes(self, most: int) -> tuple["LearntProfile | LearntParent", ...]:
         """What changed since it was last asked, at most so much; what is left comes the next time."""

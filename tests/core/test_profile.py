@@ -121,7 +121,6 @@ def test_the_spread_is_the_standard_error() -> None:
     assert moments.error == pytest.approx((1 / 3) ** 0.5)
 
 
-@pytest.mark.xfail(strict=True, reason="by a weight just above 1 the variance is divided by nearly nothing")
 @pytest.mark.parametrize("days", [10, 13, 13.9])
 def test_what_fades_is_doubted_no_more_than_it_varied(days: float) -> None:
     """Two requests of 0 and 300 seconds: their mean is no further off than 300, until both weigh nothing."""

@@ -51,8 +51,8 @@ class Till:
 
     def __init__(self, nature: Nature, prices: tuple[Price, ...], rebates: tuple[Rebate, ...] = ()) -> None:
         self._nature = nature
-        self._rebates = tuple((_matcher(rebate.models or ("*",)), rebate) for rebate in rebates)
-        self._prices = tuple((_matcher(price.models), price) for price in prices)
+        self._rebates = tuple((matcher(rebate.models or ("*",)), rebate) for rebate in rebates)
+        self._prices = tuple((matcher(price.models), price) for price in prices)
         self._found: dict[tuple[str, date], Price | None] = {}
         self._hours: dict[tuple[str, int, int], int] = {}
 
@@ -144,7 +144,8 @@ def _holds(price: Price | Rebate, day: date) -> bool:
     return (price.since is None or day >= price.since) and (price.until is None or day < price.until)
 
 
-def _matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
+def matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
+    """A test of a word against globs, of which one must match."""
     return re.compile("|".join(f"(?:{translate(pattern)})" for pattern in patterns)).match
 
 

@@ -31,7 +31,10 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request as it reaches the world: who, when, what it needs, and what it declares; `own` as its caller did."""
+    """One request as it reaches the world: who, when, what it needs, and what it declares; `own` as its caller did.
+
+    `notional` says that a subscription pays for it, so that it is on no bill and uses no free hours.
+    """
 
     at: datetime
     organization: str
@@ -48,6 +51,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     fast: bool
     us: bool
     work: Work
+    notional: bool = False
 
 
 class Counts(msgspec.Struct):

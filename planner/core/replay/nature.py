@@ -45,12 +45,15 @@ def altered(nature: Nature, changes: Mapping[str, str]) -> Nature:
     for key, text in changes.items():
         group, _, rest = key.partition(".")
         if group == "tool_tokens" and rest and rest != "scale":
+            if rest not in sizes:
+                raise ValueError(f"the world has no tool {rest!r}: it knows {', '.join(sorted(sizes))}")
             sizes[rest] = _number(key, text)
         else:
             plain[key.replace(".", "_")] = text
     unknown = sorted(set(plain) - (set(Nature.__struct_fields__) - {"tool_tokens", "cache_minimum"}))
     if unknown:
-        raise ValueError(f"the world has no fact {unknown[0]!r}: it knows {', '.join(world_keys())}")
+        given = next(key for key in changes if key.replace(".", "_") == unknown[0])
+        raise ValueError(f"the world has no fact {given!r}: it knows {', '.join(world_keys())}")
     try:
         wanted = msgspec.convert(plain, Nature, strict=False)
     except msgspec.ValidationError as error:

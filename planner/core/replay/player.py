@@ -9,6 +9,7 @@ planner sees of a body is how long it is and where its breakpoints lie: here `wo
 import heapq
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
@@ -35,6 +36,8 @@ from planner.core.worth import FEWEST_BYTES, MOST_BYTES, USUAL_BYTES
 Key = tuple[str, str]
 """A principal and the name of a conversation of its."""
 
+FORGET_EVERY: Final = 10_000
+
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """What was done with one line, and what came of it."""
@@ -49,6 +52,7 @@ class Known(msgspec.Struct):
     """A conversation in play: what was decided on its first request, and the container of its last answered turn."""
 
     conversation: Conversation
+    seen: datetime
     lease: Lease | None = None
 
 
@@ -73,11 +77,13 @@ class Player:
         self._due: list[tuple[datetime, int]] = []
         self._waiting: dict[int, Waiting] = {}
         self._last: dict[Key, int] = {}
+        self._lines = 0
 
     def play(self, line: TraceLine) -> Played:
         """Decide on one line, and let the world answer it."""
         key = (line.principal, line.conversation)
         self._catch_up(line.at, key)
+        self._forget(line.at)
         known, caller = self._known.get(key), self._book.callers.find(line.principal)
         scope = Scope(line.organization, line.workspace)
         prefix = prefix_key(line.request, scope)
@@ -105,7 +111,9 @@ class Player:
             prefix=prefix,
         )
         plan = self.plan(line, facts)
-        played = Played(line=line, plan=plan, prefix=prefix, response=self._world.call(called(line, plan)))
+        played = Played(
+            line=line, plan=plan, prefix=prefix, response=self._world.call(called(line, plan, _subscribed(caller)))
+        )
         self._send(key, played, facts, profile)
         return played
 
@@ -127,7 +135,9 @@ class Player:
         line, plan = played.line, played.plan
         known = self._known.get(key)
         if known is None and plan.conversation is not None:
-            known = self._known[key] = Known(plan.conversation)
+            known = self._known[key] = Known(plan.conversation, line.at)
+        if known is not None:
+            known.seen = line.at
         lease = facts.lease if plan.threaded else None
         if lease is not None:
             lease.apply("offer" if lease.state is State.IDLE and not line.request.awaited else "claim")
@@ -138,17 +148,31 @@ class Player:
             prefix=played.prefix,
             profile=profile,
             prompt=facts.prompt or _prompt(line),
-            opens=line.turn == 1,
+            opens=facts.begins is True,
             edit=plan.tool_edit,
             combination=combination(line.request.model or "", line.request.tools, plan.tool_edit),
             trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
-            preloaded=line.work.files > 0 or preloads(line.request, self._book.settings.code),
+            preloaded=self._preloads(line),
             warm=warm(facts.epoch, edited=not plan.tool_edit.empty),
         )
         self._experience.sent(sent)
         self._waiting[line.number] = Waiting(key, played, sent, lease)
         self._last[key] = line.number
         heapq.heappush(self._due, (line.at + timedelta(seconds=played.response.elapsed), line.number))
+
+    def _preloads(self, line: TraceLine) -> bool:
+        """Whether files or skills are loaded into the container of a request, so that it bills if nothing runs."""
+        code = self._book.settings.code
+        files = line.work.files > 0 and (code.history_uploads_bill or line.turn == 1)
+        return files or preloads(line.request, code)
+
+    def _forget(self, now: datetime) -> None:
+        """Forget, every so many lines, the conversations that nobody goes on with, as a live planner does."""
+        self._lines += 1
+        if self._lines % FORGET_EVERY:
+            return
+        before = now - timedelta(days=self._book.settings.conversations.expire_days)
+        self._known = {key: known for key, known in self._known.items() if known.seen >= before}
 
     def _catch_up(self, now: datetime, key: Key) -> None:
         """Take in every answer that is there by now; a client that goes on has had the answer before."""
@@ -173,7 +197,7 @@ class Player:
         )
         billed = self._experience.answered(sent, _answer(waiting.played), self._book)
         untouched = 0 if frees_code(line.request.tools, ToolEdit(), self._book) else billed
-        if not _subscribed(self._book.callers.find(line.principal)):
+        if not subscribed(line, self._book):
             self._pool(line).add(line.at, 0 if plan.free else billed, untouched)
         if waiting.taken is not None:
             waiting.taken.apply("answered")
@@ -188,7 +212,7 @@ class Player:
         return pool
 
 
-def called(line: TraceLine, plan: Plan | None) -> Call:
+def called(line: TraceLine, plan: Plan | None, notional: bool = False) -> Call:  # noqa: FBT001, FBT002 - a fact
     """A line as it reaches the world: by its plan, or as it came where there is none."""
     request = line.request
     own = tuple(map(_declared, request.tools))
@@ -214,6 +238,7 @@ def called(line: TraceLine, plan: Plan | None) -> Call:
         fast=request.speed == "fast",
         us=request.inference_geo == "us",
         work=line.work,
+        notional=notional,
     )
 
 
@@ -283,6 +308,11 @@ def _turn(played: Played, before: Lease | None, scope: Scope) -> Turn:
         opened_at=opened,
         threaded=played.plan.threaded or (before is not None and before.turn.threaded),
     )
+
+
+def subscribed(line: TraceLine, book: RuleBook) -> bool:
+    """Whether a subscription pays for a line."""
+    return _subscribed(book.callers.find(line.principal))
 
 
 def _subscribed(caller: CallerRow | None) -> bool:

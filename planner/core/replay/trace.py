@@ -13,7 +13,6 @@ from msgspec import Raw
 from planner.core.replay.calls import Work
 from planner.core.wire import MessagesRequest, WireError
 
-
 MOST_ITERATIONS: Final = 1_000
 """A hundred times what the API lets a turn have before it pauses: what is more is a typing error. Ours."""
 

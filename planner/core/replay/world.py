@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.replay.bill import Price, Rates, Rebate, Till
+from planner.core.replay.bill import Price, Rates, Rebate, Till, matcher
 from planner.core.replay.calls import Call, Counts, Declared, Response, Work
 from planner.core.replay.nature import Nature, altered, world_keys
 
@@ -35,6 +35,8 @@ SESSION_IDLE: Final = 300.0
 CONTAINER_IDLE: Final = 300.0
 CONTAINER_LIFE: Final = 30 * 86_400.0
 CACHE_SECONDS: Final = {"5m": 300.0, "1h": 3_600.0}
+DAY: Final = timedelta(days=1)
+MODELS: Final = 10_000
 OUTPUT_TOKENS_PER_SECOND: Final = 80.0
 SECONDS_PER_ITERATION: Final = 1.0
 
@@ -70,6 +72,8 @@ class World:
         self._prefixes: dict[tuple[object, ...], _Cache] = {}
         self._histories: dict[tuple[object, ...], _Cache] = {}
         self._containers: dict[str, _Container] = {}
+        self._least_of = [(matcher((pattern,)), least) for pattern, least in nature.cache_minimum.items()]
+        self._minimums: dict[str, int] = {}
         self._futile = 0.0
         self._swept = 0
         self.starts = 0
@@ -89,7 +93,7 @@ class World:
         whole.output = work.output_tokens + futile * round(self._nature.futile_call_tokens)
         elapsed = work.code_seconds + iterations * SECONDS_PER_ITERATION + whole.output / OUTPUT_TOKENS_PER_SECOND
         container, started, billed = self._run(call, elapsed)
-        bill = self._till.bill(call, first, whole, iterations, billed)
+        bill = {} if call.notional else self._till.bill(call, first, whole, iterations, billed)
         return Response(
             first=first,
             whole=whole,
@@ -99,7 +103,7 @@ class World:
             started=started,
             elapsed=elapsed,
             bill=bill,
-            billed_ms=billed,
+            billed_ms=0 if call.notional else billed,
             futile=futile,
         )
 
@@ -163,13 +167,20 @@ class World:
         return read
 
     def _sweep(self, now: datetime) -> None:
-        """Forget caches that are cold, every thousand calls."""
+        """Forget what is cold or gone, every thousand calls."""
         self._swept += 1
         if self._swept % 1_000 == 0:
             self._histories = {key: each for key, each in self._histories.items() if each.expires > now}
+            self._prefixes = {key: each for key, each in self._prefixes.items() if each.expires > now - DAY}
+            self._containers = {key: each for key, each in self._containers.items() if not self._gone(each, now)}
 
     def _least(self, model: str) -> int:
-        return self._nature.cache_minimum.get(model, 0)
+        """The shortest prompt that a model caches."""
+        if model not in self._minimums:
+            if len(self._minimums) > MODELS:
+                self._minimums.clear()
+            self._minimums[model] = next((least for matches, least in self._least_of if matches(model)), 0)
+        return self._minimums[model]
 
     def _futile_call(self, call: Call) -> int:
         """One more iteration for each call of an added tool that reaches nothing: every so manieth request has one."""

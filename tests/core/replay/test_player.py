@@ -316,7 +316,6 @@ def test_hours_of_a_subscription_use_up_no_free_hours_in_the_planners_mind() -> 
         assert sum(month.untouched_ms for month in pool._months.values()) == hours * 3_600_000  # noqa: SLF001 - nothing else tells
 
 
-@pytest.mark.xfail(strict=True, reason="the world knows no subscriptions: it bills them, and gives them free hours")
 def test_a_subscription_uses_up_no_free_hours_of_the_world() -> None:
     """It is not billed by the token, nor by the hour: its cost is no part of a bill."""
     rules = with_caller(billing="subscription")
@@ -330,9 +329,6 @@ def test_a_subscription_uses_up_no_free_hours_of_the_world() -> None:
 # ---------------------------------------------------------------- files that are loaded once
 
 
-@pytest.mark.xfail(
-    strict=True, reason="files of later turns are taken to be loaded though the setting says they are not"
-)
 def test_files_bill_once_where_the_setting_says_so() -> None:
     """The planner's hours are then the world's."""
     rules = load_rules(None, {"code.history_uploads_bill": "false"}).required()
