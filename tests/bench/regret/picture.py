@@ -109,8 +109,9 @@ def draw(points: Sequence[Point]) -> str:
     top = _top(max(each.dollars(side) for each in points for side in SIDES))
     size = f'width="{WIDTH}" height="{HEIGHT}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{TITLE}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<!-- {msgspec.json.encode(points).decode()} -->",
+        f"<title>{TITLE}</title>",
         f"<style>{STYLE}</style>",
         f'<rect class="ground" {size}/>',
         f'<text class="title" x="{LEFT}" y="26">{TITLE}</text>',

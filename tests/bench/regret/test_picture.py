@@ -20,8 +20,15 @@ def test_the_file_is_drawn_from_its_data() -> None:
 
 @pytest.mark.parametrize("index", [2, 9])
 def test_its_data_is_what_a_play_gives(index: int) -> None:
-    """Two points, one on either side of where the habits cross, are played again."""
-    assert point(CHANCES[index]) == read(SVG)[index], REMEDY
+    """Two points, one on either side of where the habits cross, are played again.
+
+    The habits must cost the same to the nano-dollar. The planner may differ by a hundredth, which is less than its line
+    is wide, so that not every change of a decision needs a new picture.
+    """
+    played, drawn = point(CHANCES[index]), read(SVG)[index]
+    mine, shown = played.nano.pop("planner"), drawn.nano.pop("planner")
+    assert played == drawn, REMEDY
+    assert mine == pytest.approx(shown, rel=0.01), REMEDY
 
 
 def test_the_planner_follows_the_cheaper_habit() -> None:
