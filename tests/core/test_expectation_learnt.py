@@ -37,7 +37,7 @@ def priced(learnt: dict[str, Any] | None = None, beliefs: dict[str, float] | Non
     return expect(Beliefs(**exact), msgspec.structs.replace(circumstances, **terms), Learnt(**(learnt or {})))
 
 
-WARM = {"cached": True, "warm_plain": PROMPT, "warm_bundled": PROMPT + TOOL}
+WARM: dict[str, Any] = {"cached": True, "warm_plain": PROMPT, "warm_bundled": PROMPT + TOOL}
 
 
 # ---------------------------------------------------------------- what lies in front of the breakpoint
@@ -151,7 +151,7 @@ def test_the_share_of_dear_tokens_is_each_sides_own() -> None:
 
 def test_output_counts_where_the_tier_makes_it_dearer() -> None:
     """500 tokens at 20,000 more each, by the share of dear tokens; otherwise it is the same on both sides."""
-    shares = {"over": TIER, "dear_plain": known(0), "dear_bundled": known(0.25)}
+    shares: dict[str, Any] = {"over": TIER, "dear_plain": known(0), "dear_bundled": known(0.25)}
     without, found = priced(**shares), priced({"output": known(500)}, **shares)
     assert found.untouched == pytest.approx(without.untouched)
     assert found.planned - without.planned == pytest.approx(0.25 * 500 * 20_000)

@@ -108,8 +108,9 @@ def draw(points: Sequence[Point]) -> str:
     """The picture."""
     top = _top(max(each.dollars(side) for each in points for side in SIDES))
     size = f'width="{WIDTH}" height="{HEIGHT}"'
+    named = f'role="img" aria-label="{TITLE}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{TITLE}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {WIDTH} {HEIGHT}" {named}>',
         f"<!-- {msgspec.json.encode(points).decode()} -->",
         f"<style>{STYLE}</style>",
         f'<rect class="ground" {size}/>',
