@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.replay.bill import Price, Till
+from planner.core.replay.bill import Price, Rebate, Till
 from planner.core.replay.calls import Call, Counts, Work
 from planner.core.replay.nature import Nature
 
@@ -99,6 +99,42 @@ def test_a_tier_looks_at_one_prompt_or_at_their_sum(reading: str, nano: int) -> 
     """Two iterations of six tokens are beyond ten together, and below it each."""
     found = till(price(over=(10, DOUBLE)), haiku55_tier_on=reading)
     assert found.bill(CALL, Counts(input=6), Counts(input=12), 2, 0) == {"input": nano}
+
+
+SECOND = START + timedelta(days=1)
+QUARTER = Rebate(
+    kinds=frozenset({"input", "code_execution"}),
+    models=("claude-x-*",),
+    organizations=frozenset({"o"}),
+    since=date(2026, 11, 2),
+    until=date(2026, 11, 3),
+    left=(3, 4),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "nano"),
+    [
+        ({"at": SECOND}, 1_500),
+        ({}, 2_000),
+        ({"at": SECOND + timedelta(days=1)}, 2_000),
+        ({"at": SECOND, "organization": "other"}, 2_000),
+        ({"at": SECOND, "model": "claude-y-1"}, 2_000),
+    ],
+    ids=["agreed", "before", "after", "another organization", "another model"],
+)
+def test_what_was_agreed_is_left_off(changes: dict[str, Any], nano: int) -> None:
+    """On its days, for its models and organizations, and of its kinds of lines alone."""
+    found = Till(Nature(free_hours_limit=0), (price(models=("*",)),), (QUARTER,))
+    assert billed(found, Counts(input=1, output=1), **changes) == {"input": nano, "output": 10_000}
+
+
+def test_a_rebate_is_in_the_one_rounding_of_its_line() -> None:
+    """Three quarters of 2,002 pico-dollars are one and a half nano-dollars and a little, which is two."""
+    found = Till(Nature(free_hours_limit=0), (price(rates=(2_002,) * 5),), (QUARTER,))
+    assert billed(found, Counts(input=1), at=SECOND) == {"input": 2}
+    whole = msgspec.structs.replace(QUARTER, models=())
+    assert Till(Nature(free_hours_limit=0), (), (whole,)).hour_cost("o", SECOND, HOUR_MS) == HOUR * 3 // 4
 
 
 def test_free_hours_are_used_up_in_time_order() -> None:
