@@ -86,7 +86,7 @@ class Epochs:
         return ended
 
     def answered(self, prefix: str, warmth: Warmth, *, edited: bool, sent: datetime | None = None) -> int | None:
-        """A request on the prefix was answered and read or wrote its cache; return the length of an epoch that was over.
+        """A request was answered and has used the prefix's cache; return the length of an epoch that was over before.
 
         What was `sent` on a prefix that had gone cold, or that is not known, begins an epoch.
         """

@@ -119,7 +119,7 @@ class Moments(msgspec.Struct):
         if not weight:
             return 0.0
         variance = max(self.squares / weight - mean * mean, 0.0)
-        return sqrt((variance * weight + mean * mean) / ((weight + 1) * weight))
+        return sqrt(variance * weight + mean * mean) / weight
 
 
 class Profile(msgspec.Struct):

@@ -135,7 +135,7 @@ def test_what_has_no_price_is_said(tmp_path: Path) -> None:
     raw = encoded(row(0), row(20, request={"model": "claude-new-1"}))
     found = sides(told(tmp_path, raw))
     assert {side["unpriced"] for side in found.values()} == {1}
-    assert "rules: 1 requests have no price, and are in no sum" in replay(tmp_path, raw).stdout
+    assert "rules: requests without a price, which are in no sum: 1" in replay(tmp_path, raw).stdout
 
 
 def test_hold_outs_are_told(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_every_bad_line_is_told_and_nothing_is_billed(tmp_path: Path) -> None:
     assert first.startswith(f"{tmp_path}/trace.jsonl:3: ")
     assert second.startswith(f"{tmp_path}/trace.jsonl:5: ")
     assert "turn" in second
-    assert last == f"planner: 2 lines of {tmp_path}/trace.jsonl cannot be used. Mend them: nothing was billed."
+    assert last == f"planner: 2 lines of {tmp_path}/trace.jsonl cannot be used. Mend what is told: nothing was billed."
 
 
 def test_of_many_bad_lines_the_first_are_told(tmp_path: Path) -> None:

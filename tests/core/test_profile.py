@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec.structs import astuple
 
-from planner.core.learnt import UNKNOWN, UNLEARNT, Estimate, dear_share
+from planner.core.learnt import UNKNOWN, UNLEARNT, Estimate
 from planner.core.profile import (
     HALF_LIFE_DAYS,
     MEMORY,
@@ -111,14 +111,14 @@ def test_an_estimate_is_never_negative() -> None:
 
 
 def test_the_spread_is_the_standard_error() -> None:
-    """Of 1, 2 and 3, which have the variance 2/3: the root of a third, and nothing is certain of one alone."""
+    """Of 1, 2 and 3, which have the variance 2/3, with a third of their mean: nothing is certain of one alone."""
     moments = Moments()
     moments.add(3)
     assert moments.error == moments.mean == 3
     moments.add(2)
     moments.add(1)
     assert moments.mean == 2
-    assert moments.error == pytest.approx((1 / 3) ** 0.5)
+    assert moments.error == pytest.approx((2 / 9 + 4 / 9) ** 0.5)
 
 
 @pytest.mark.parametrize("days", [10, 13, 13.9])
@@ -325,30 +325,6 @@ def test_what_is_kept_holds_no_text() -> None:
     kept = b"".join(map(msgspec.json.encode, profiles.changes(9)))
     assert kept
     assert not [word for word in (b"secret", b"key-1", b"haiku", b"code_execution_2") if word in kept]
-
-
-# ---------------------------------------------------------------- the tier of longer prompts
-
-
-def test_the_share_of_tokens_beyond_a_tier_is_that_of_its_requests() -> None:
-    """One of two requests lies beyond 100: two thirds of the tokens, with the weight of two requests."""
-    found = dear_share(((120.0, 1.0), (60.0, 1.0)), 100, 0, summed=True)
-    assert found.at(0) == pytest.approx(2 / 3 * 2 / 22)
-    assert dear_share(((120.0, 1.0), (60.0, 1.0)), 100, 41, summed=True).at(0) == pytest.approx(2 / 22)
-
-
-def test_iterations_are_summed_or_not() -> None:
-    """Two iterations of 60 are one prompt of 120, or two below 100; what an edit adds counts in each."""
-    prompts = ((120.0, 2.0),) * 20
-    assert dear_share(prompts, 100, 0, summed=True).at(0) == 0.5
-    assert dear_share(prompts, 100, 0, summed=False).at(0) == 0
-    assert dear_share(prompts, 100, 41, summed=False).at(0) == 0.5
-
-
-def test_the_edge_itself_is_not_beyond() -> None:
-    """The tier begins strictly above its threshold, and without prompts nothing is known."""
-    assert dear_share(((100.0, 1.0),), 100, 0, summed=True).at(0) == 0
-    assert dear_share((), 100, 0, summed=True) is UNKNOWN
 
 
 # ---------------------------------------------------------------- keys

@@ -45,9 +45,9 @@ def altered(nature: Nature, changes: Mapping[str, str]) -> Nature:
     for key, text in changes.items():
         group, _, rest = key.partition(".")
         if group == "tool_tokens" and rest and rest != "scale":
-            if rest not in sizes:
-                raise ValueError(f"the world has no tool {rest!r}: it knows {', '.join(sorted(sizes))}")
             sizes[rest] = _number(key, text)
+            if rest not in nature.tool_tokens:
+                raise ValueError(f"the world has no tool {rest!r}: it knows {', '.join(sorted(nature.tool_tokens))}")
         else:
             plain[key.replace(".", "_")] = text
     unknown = sorted(set(plain) - (set(Nature.__struct_fields__) - {"tool_tokens", "cache_minimum"}))

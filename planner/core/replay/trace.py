@@ -96,7 +96,8 @@ def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
     if front > prompt:
         raise ValueError(f"`work.cached_prefix_tokens` is {front}, more than the {prompt} of the prompt")
     if not 1 <= work.iterations <= MOST_ITERATIONS:
-        raise ValueError(f"`work.iterations` is {work.iterations}: a request has from 1 to {MOST_ITERATIONS}")
+        told = f"one iteration at least, {MOST_ITERATIONS} at most"
+        raise ValueError(f"`work.iterations` is {work.iterations}: a request has {told}")
     return TraceLine(
         number=number,
         at=fields.at,

@@ -35,7 +35,9 @@ def test_a_fact_is_named_as_the_setting_that_believes_in_it() -> None:
 def test_a_changed_fact_leaves_the_others() -> None:
     """What was not named stays as it was, also where it is no default."""
     strange = Nature(code_idle_bills=True, tool_tokens={"a": 1.0})
-    assert altered(strange, {"tool_tokens.b": "2"}) == Nature(code_idle_bills=True, tool_tokens={"a": 1.0, "b": 2.0})
+    assert altered(strange, {"tool_tokens.a": "2"}) == Nature(code_idle_bills=True, tool_tokens={"a": 2.0})
+    with pytest.raises(ValueError, match="no tool 'b': it knows a"):
+        altered(strange, {"tool_tokens.b": "2"})
     assert altered(strange, {"code.idle_bills": "false"}) == Nature(tool_tokens={"a": 1.0})
 
 
