@@ -130,8 +130,8 @@ class Replay:
                 self._play(line)
         if bad:
             more = f", of which the first {MOST_PROBLEMS} are told" if bad > MOST_PROBLEMS else ""
-            lines = "1 line" if bad == 1 else f"{bad} lines"
-            fail(f"{lines} of {self._trace} cannot be used{more}. Mend what is told: nothing was billed.", FINDINGS)
+            counted = "1 line" if bad == 1 else f"{bad} lines"
+            fail(f"{counted} of {self._trace} cannot be used{more}. Mend what is told: nothing was billed.", FINDINGS)
         return self._result()
 
     def _play(self, line: TraceLine) -> None:
