@@ -11,11 +11,11 @@ import rich_click as click
 
 from planner.cli.options import FINDINGS, USAGE, fail, pairs, read_rules, rules_options
 from planner.core.money import format_nano
+from planner.core.replay.nature import Nature, altered
 from planner.core.replay.player import Played, Player, called, subscribed
 from planner.core.replay.staging import nature_of, stage
 from planner.core.replay.tally import KINDS, Bill, Tally, decided
 from planner.core.replay.trace import TraceError, TraceLine, read_trace
-from planner.core.replay.world import Nature, altered
 from planner.core.rulebook import RuleBook
 
 MOST_PROBLEMS: Final = 20

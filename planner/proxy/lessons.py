@@ -76,9 +76,9 @@ class Lessons:
             self.keep(now, KEPT_AT_ONCE)
 
     def _observe_habit(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
-        """Learn how the agent works; an answer that was cut, or whose usage is estimated, tells too little."""
+        """Learn how the agent works; an answer that was cut tells too little."""
         metered, known = exchange.metered, sent.sent
-        if known is None or metered is None or metered.estimated or entry.outcome != OK_ENDING:
+        if known is None or metered is None or entry.outcome != OK_ENDING:
             return
         runs = 0 if entry.code is None else entry.code.runs
         container = exchange.told.container

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from planner.cli import main
 from planner.cli.replay import MOST_PROBLEMS
-from planner.core.replay.world import world_keys
+from planner.core.replay.nature import world_keys
 from tests.doubles.traces import encoded, row, workload
 
 BEYOND = ("--set", "free_hours.limit=0")

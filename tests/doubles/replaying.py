@@ -5,7 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.replay.world import Call, Declared, Nature, Price, Work, World
+from planner.core.replay.bill import Price
+from planner.core.replay.calls import Call, Declared, Work
+from planner.core.replay.nature import Nature
+from planner.core.replay.world import World
 
 NOW: Final = datetime(2026, 11, 16, tzinfo=UTC)
 """The sixteenth: half of November is over."""

@@ -24,8 +24,9 @@ from planner.core.learnt import UNLEARNT
 from planner.core.plan import Plan, make_plan
 from planner.core.profile import ProfileKey, profile_key
 from planner.core.reasons import Outcome, Reason
+from planner.core.replay.calls import Call, Counts, Declared, Response
 from planner.core.replay.trace import TraceLine
-from planner.core.replay.world import Call, Counts, Declared, Response, World
+from planner.core.replay.world import World
 from planner.core.rulebook import CallerRow, RuleBook
 from planner.core.sizes import Sizes, combination
 from planner.core.splice import SetContainer

@@ -13,23 +13,9 @@ from typing import Final
 
 import msgspec
 
-from planner.core.replay.bill import Price, Rates, Rebate, Till, matcher
-from planner.core.replay.calls import Call, Counts, Declared, Response, Work
-from planner.core.replay.nature import Nature, altered, world_keys
-
-__all__ = [
-    "Call",
-    "Counts",
-    "Declared",
-    "Nature",
-    "Price",
-    "Rates",
-    "Response",
-    "Work",
-    "World",
-    "altered",
-    "world_keys",
-]
+from planner.core.replay.bill import Price, Rebate, Till, matcher
+from planner.core.replay.calls import Call, Counts, Response
+from planner.core.replay.nature import Nature
 
 SESSION_IDLE: Final = 300.0
 CONTAINER_IDLE: Final = 300.0

@@ -12,9 +12,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from planner.core.replay.nature import Nature
 from planner.core.replay.staging import nature_of
 from planner.core.replay.trace import TraceLine, read_trace
-from planner.core.replay.world import Nature
 from planner.rulesource import load_rules
 from tests.bench.regret.habits import Cost, Hindsight, acting, play
 from tests.bench.regret.workloads import WORKLOADS, Workload, trace

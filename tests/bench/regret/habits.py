@@ -13,10 +13,10 @@ import msgspec
 
 from planner.core.facts import Facts
 from planner.core.plan import Plan, make_plan
+from planner.core.replay.nature import Nature
 from planner.core.replay.player import Played, Player
 from planner.core.replay.staging import stage
 from planner.core.replay.trace import TraceLine
-from planner.core.replay.world import Nature
 from planner.core.rulebook import RuleBook
 from planner.core.rules import BundleRule, Then
 

@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.core.replay.calls import Counts, Response
 from planner.core.replay.player import Played
 from planner.core.replay.tally import KINDS, Bill, Tally, decided
-from planner.core.replay.world import Counts, Response
 from planner.core.rules import BundleRule, Then
 from tests.doubles.deciding import BASIC_SEARCH, CODE, NEWER_CODE, book
 from tests.doubles.traces import BEYOND, encoded, play, row, workload

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.core.replay.calls import Work
 from planner.core.replay.trace import TraceError, TraceLine, read_trace
-from planner.core.replay.world import Work
 from tests.doubles.deciding import CODE
 
 REQUEST: dict[str, Any] = {

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from planner.core.replay.world import Call, Counts, Price
+from planner.core.replay.bill import Price
+from planner.core.replay.calls import Call, Counts
 from tests.doubles.replaying import CODE, EDITED, RAN, SEARCH, bill, call, world
 
 # ---------------------------------------------------------------- tokens

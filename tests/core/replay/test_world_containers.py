@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from planner.core.replay.world import Call, Response
+from planner.core.replay.calls import Call, Response
 from tests.doubles.replaying import CODE, FETCH, HOUR, MINIMUM, NOW, RAN, SEARCH, bill, call, world
 
 # ---------------------------------------------------------------- containers

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.replay.world import Call, Nature, Work, altered, world_keys
+from planner.core.replay.calls import Call, Work
+from planner.core.replay.nature import Nature, altered, world_keys
 from tests.doubles.replaying import CODE, FETCH, NATURE, NOW, bill, call, world
 
 # ---------------------------------------------------------------- other facts
