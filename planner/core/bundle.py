@@ -216,7 +216,12 @@ def _worth_trying(
     That number is the same for every agent, and nobody publishes it. It is worth learning when the gain turns on it,
     and when the conversations that will come (as many as have come) would gain more by it than this one may lose.
     """
-    if expectation is None or facts.trying or reason not in {Reason.NOT_WORTH_IT, Reason.UNCERTAIN}:
+    if (
+        expectation is None
+        or facts.trying
+        or not facts.teaches
+        or reason not in {Reason.NOT_WORTH_IT, Reason.UNCERTAIN}
+    ):
         return False
     tokens, begun = candidate.tokens, facts.learnt.begun
     if not book.settings.decision.trials or facts.sizes is None or begun < FEWEST_BEFORE_A_TRIAL:

@@ -77,6 +77,11 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it was left alone for a reason that says nothing about the next one that begins like it."""
         return self.edit.empty and any(decision.reason in OF_THE_MOMENT for decision in self.decisions)
 
+    @property
+    def tried(self) -> bool:
+        """Whether it was edited to learn what an edit adds, which is done once and holds for no other."""
+        return any(decision.reason is Reason.TRIAL for decision in self.decisions)
+
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """One response of a conversation: the ids it can be found by, and the container it ran in.

@@ -65,34 +65,20 @@ class Epochs:
         known = self._all.get(prefix)
         return None if known is None else known.at(now)
 
-    def begin(self, prefix: str, now: datetime, *, edited: bool, lives: float) -> int | None:
-        """A conversation begins, which warms its prefix; return the length of an epoch that has ended by that.
-
-        The tokens that it warms are told by its answer.
-        """
-        known = self._all.get(prefix)
-        alive = None if known is None else known.at(now)
-        ended = known.conversations if known is not None and alive is None else None
-        epoch = alive or Epoch()
-        side = epoch.bundled if edited else epoch.plain
-        self._put(
-            prefix,
-            _warmed(
-                msgspec.structs.replace(epoch, edited=edited, conversations=epoch.conversations + 1),
-                Warmth(0 if side is None else side.tokens, now, lives),
-                edited=edited,
-            ),
-        )
-        return ended
-
-    def answered(self, prefix: str, warmth: Warmth, *, edited: bool, sent: datetime | None = None) -> int | None:
+    def answered(
+        self, prefix: str, warmth: Warmth, *, edited: bool, sent: datetime | None = None, begun: bool | None = None
+    ) -> int | None:
         """A request was answered and has used the prefix's cache; return the length of an epoch that was over before.
 
-        What was `sent` on a prefix that had gone cold, or that is not known, begins an epoch.
+        What was `sent` on a prefix that had gone cold, or that is not known, begins an epoch. Where a conversation has
+        begun with it, `begun` is what holds for those that follow: whether they are edited.
         """
         known = self._all.get(prefix)
         alive = None if known is None else known.at(sent or warmth.last_seen)
-        self._put(prefix, _warmed(alive or Epoch(edited=edited), warmth, edited=edited))
+        epoch = alive or Epoch(edited=edited)
+        if begun is not None:
+            epoch = msgspec.structs.replace(epoch, edited=begun, conversations=epoch.conversations + 1)
+        self._put(prefix, _warmed(epoch, warmth, edited=edited))
         return known.conversations or None if known is not None and alive is None else None
 
     def _put(self, prefix: str, epoch: Epoch) -> None:

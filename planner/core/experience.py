@@ -21,6 +21,9 @@ from planner.core.usage import TokenClasses
 TRIAL_LASTS: Final = timedelta(minutes=15)
 """After so long a trial whose answer never came is forgotten: longer than the API holds a connection open. Ours."""
 
+MOST_TRIALS, TRIALS_COUNT = 8, timedelta(days=1)
+"""Trials of one model in a day, at most: what so many do not tell, more do not either. Ours."""
+
 SESSION_IDLE_MS: Final = 300_000
 """A container that was idle for longer was checkpointed, and its next use opens a session anew [A]:
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool, checked 2026-11-22."""
@@ -81,6 +84,15 @@ class Session(msgspec.Struct, frozen=True):
     ended: datetime
 
 
+class Trials(msgspec.Struct):
+    """The trials of a model within a day: how many were sent, and whether one still waits for its answer."""
+
+    first: datetime
+    last: datetime
+    sent: int = 0
+    waiting: bool = False
+
+
 class Experience:
     """What was learnt, in memory, bounded. What edits weigh is learnt by `Sizes` itself, and read here."""
 
@@ -89,30 +101,31 @@ class Experience:
         self.epochs = Epochs()
         self.sizes = sizes
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._trials: dict[str, datetime] = {}
+        self._trials: dict[str, Trials] = {}
 
     def trying(self, model: str, now: datetime) -> bool:
-        """Whether an edit is being tried on a model."""
-        since = self._trials.get(model)
-        return since is not None and now - since < TRIAL_LASTS
+        """Whether an edit is being tried on a model, or was tried too often of late."""
+        known = self._trials.get(model)
+        if known is None or now - known.first >= TRIALS_COUNT:
+            return False
+        return known.sent >= MOST_TRIALS or (known.waiting and now - known.last < TRIAL_LASTS)
 
     def sent(self, sent: Sent) -> None:
         """A request goes out."""
-        if sent.trial:
-            self._trials[sent.model] = sent.at
-        if not sent.opens:
+        if not sent.trial:
             return
-        lives = cache_seconds(long=sent.prompt.long)
-        ended = self.epochs.begin(sent.prefix, sent.at, edited=not sent.edit.empty, lives=lives)
-        if ended:
-            self.profiles.epoch_ended(sent.profile, ended, sent.at)
+        known = self._trials.get(sent.model)
+        if known is None or sent.at - known.first >= TRIALS_COUNT:
+            known = self._trials[sent.model] = Trials(first=sent.at, last=sent.at)
+        known.last, known.waiting = sent.at, True
+        known.sent += 1
 
     def answered(self, sent: Sent, answer: Answer, book: RuleBook) -> int:
         """Its answer is there; return the container milliseconds that it bills, or would if its code were not free."""
         edited = not sent.edit.empty
         added = self.sizes.of(sent.combination, sent.edit, book).interval.likely if edited else 0.0
-        if sent.trial:
-            self._trials.pop(sent.model, None)
+        if sent.trial and (known := self._trials.get(sent.model)) is not None:
+            known.waiting = False
         per_session, per_request = self._bills(sent, answer, book)
         strict = book.settings.code.minimum_per == "request"
         billed, apart = (per_request, per_session) if strict else (per_session, per_request)
@@ -133,7 +146,12 @@ class Experience:
         held = (kept.cache_read + kept.cache_write) // (answer.iterations if first is None else 1)
         ended = sent.at + timedelta(milliseconds=answer.elapsed_ms)
         warmth = Warmth(held, ended, cache_seconds(long=sent.prompt.long))
-        over = self.epochs.answered(sent.prefix, warmth, edited=not sent.edit.empty, sent=sent.at)
+        edited = not sent.edit.empty
+        begun = None
+        if sent.opens:  # what was only tried decides nothing for those that follow
+            before = self.epochs.find(sent.prefix, sent.at)
+            begun = edited if not sent.trial else before is not None and before.edited
+        over = self.epochs.answered(sent.prefix, warmth, edited=edited, sent=sent.at, begun=begun)
         if over is not None:
             self.profiles.epoch_ended(sent.profile, over, sent.at)
 

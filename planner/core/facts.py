@@ -56,7 +56,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         epoch: the warm prefix that this request falls on.
         learnt: what the agent's own requests have shown.
         sizes: what is known of the tokens that edits add; None for what the rule book says.
-        trying: whether an edit is being tried on this model already, to learn its size.
+        trying: whether an edit is being tried on this model already, or was too often, to learn its size.
+        teaches: whether the answer to this request can tell the size of an edit.
         allowance: the organization's free hours.
         input_tokens_left: what the API last said of the caller's input rate limit; None when it has not.
         root, prefix, profile: digests of this request.
@@ -82,6 +83,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     learnt: Learnt = UNLEARNT
     sizes: Sizes | None = None
     trying: bool = False
+    teaches: bool = True
     allowance: Allowance
     input_tokens_left: int | None = None
     root: str = ""

@@ -64,7 +64,7 @@ def see(request: MessagesRequest) -> Prompt:
         fewest=size / MOST_BYTES,
         most=size / FEWEST_BYTES,
         marked=request.breakpoints.after_tools,
-        long=b'"1h"' in request.body,
+        long=request.long_cache,
         files=bool(request.uploads),
     )
 

@@ -21,6 +21,7 @@ from planner.proxy.recorder import Recorder
 
 OK: Final = 200
 SERVER_ERROR: Final = 500
+INPUT_LEFT: Final = b"anthropic-ratelimit-input-tokens-remaining"
 TOOLS_CHANGED: Final = "tools_changed"
 """A reason for a cache miss: https://platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11-22 [A]."""
 
@@ -54,7 +55,7 @@ class Learning:
         if request is None:
             return
         if conversation is not None and (begins(request) or not conversation.edit.empty):
-            news = self._memory.begin(conversation, now)
+            news = self._memory.begin(conversation, now, decided=planned.decided)
             if news:
                 self._recorder.remember(ConversationRecord(_text(now), conversation))
             if not conversation.edit.empty:
@@ -93,6 +94,7 @@ class Learning:
         if entry.code is not None:  # as the ledger would tell it after a restart
             self._hours[entry.organization or ""].add(now, money.hours_ms, money.untouched_hours_ms)
         self._end_lease(answered, now)
+        self._learn_limit(answered, now)
         scope = self._learn_scope(answered)
         if sent is not None and entry.status == OK:
             self._learn_sessions(sent, answered.exchange)
@@ -119,6 +121,12 @@ class Learning:
         """The answer to a request is read, as far as it ever will be."""
         if planned is not None and planned.plan.conversation is not None:
             self._memory.answered(planned.plan.conversation.root, id(planned))
+
+    def _learn_limit(self, answered: Answered, now: datetime) -> None:
+        """How many input tokens are left of the caller's rate limit, as the API says."""
+        left = answered.exchange.headers.get(INPUT_LEFT, b"")
+        if left.isdigit():
+            self._memory.learn_limit(answered.account, int(left), now)
 
     def _learn_scope(self, answered: Answered) -> Scope | None:
         """Where the request was answered: what was only declared is never learnt, so that a mistake can be mended."""

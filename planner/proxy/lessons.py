@@ -13,14 +13,16 @@ from planner.core.learnt import UNKNOWN
 from planner.core.ledger import Entry
 from planner.core.records import Learnt, LearntRecord
 from planner.core.rulebook import RuleBook
-from planner.core.sizes import BOUND, Combination, LearntScale, LearntSize, combination, estimated_prompt
+from planner.core.sizes import Combination, LearntScale, LearntSize, estimated_prompt
 from planner.core.wire import MessagesRequest
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
 
-KEEP_EVERY: Final = timedelta(minutes=1)
+KEEP_EVERY: Final = timedelta(seconds=15)
 KEPT_AT_ONCE: Final = 64
-"""How often what was learnt is written down, and how much of it: settings of ours, by which a crash costs a minute."""
+"""How often what was learnt is written down, and how much of it, so that no request waits for long: a crash costs a
+quarter of a minute of learning where agents are few, three quarters of an hour where there are ten thousand. Ours."""
+EVERYTHING: Final = 1_000_000
 LARGEST: Final = 2 * 1024 * 1024
 """Bytes of body beyond which one request tells too little of a tool to be worth looking through."""
 GROUP_DIGITS: Final = 16
@@ -116,20 +118,21 @@ class Lessons:
         self.sizes.count(key, tokens, now)
         self.keep(now, KEPT_AT_ONCE)
 
-    def keep(self, now: datetime, most: int = 2 * BOUND) -> None:
+    def keep(self, now: datetime, most: int = EVERYTHING) -> None:
         """Write down what changed since the last time, at most so much; all there is where nothing is said."""
         at = now.isoformat(timespec="microseconds")
         for learnt in (*self.sizes.changes(most), *self.experience.profiles.changes(most)):
             self._recorder.remember(LearntRecord(at, learnt))
 
     def _key(self, sent: Planned) -> Combination | None:
-        """The combination of a request; None for one that has none: no code, or a model that the catalog lacks."""
-        request = sent.request
-        if request is None or request.model is None or self._rules.catalog.model(request.model) is None:
+        """The combination of a request as it went out; None for one that has none: no code, or an unknown model."""
+        request, known = sent.request, sent.sent
+        if request is None or known is None or self._rules.catalog.model(known.model) is None:
             return None
         if not any(tool.family == "code_execution" for tool in request.tools):
             return None
-        return combination(request.model, request.tools, sent.plan.tool_edit)
+        edit = sent.plan.tool_edit
+        return msgspec.structs.replace(known.combination, append=edit.append, retypes=edit.retypes)
 
 
 def group_of(request: MessagesRequest, principal: str) -> str:

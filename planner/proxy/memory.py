@@ -22,6 +22,12 @@ LONGEST_CACHE: Final = timedelta(hours=1)
 REST: Final = timedelta(hours=1)
 """How long a rule rests after the API refused its edit: a setting of ours, long enough to be noticed in the metrics."""
 
+LIMIT_LASTS: Final = timedelta(minutes=1)
+"""Rate limits are counted a minute: https://platform.claude.com/docs/en/api/rate-limits, checked 2026-11-22."""
+
+LONGEST_LEANING: Final = timedelta(days=1)
+"""How long a decision holds at most for conversations that nothing but their beginning tells apart: ours."""
+
 AGAIN: Final = timedelta(minutes=10)
 """How old what the store knows of a living conversation may be: what is found there was seen at most so much later."""
 
@@ -56,8 +62,8 @@ class Root(msgspec.Struct):
 
     `stored_at` is when the store heard last of the one with an edit, `asked` whether the store was asked. `answering`
     tells the requests with an edit whose answers are not read to their end: a caller may go on before that.
-    `decided_at` is when the decision that holds was made, `leaned_at` when a conversation was last known in its middle
-    by nothing but these words: as long as that happens, all that begin so must go on alike.
+    `holding` is what was decided last, at `decided_at`; of what the store knows, when it was seen last. `leaned_at` is
+    when a conversation was last known in its middle by nothing but these words.
     """
 
     edited: Conversation | None = None
@@ -66,26 +72,27 @@ class Root(msgspec.Struct):
     plain: Conversation | None = None
     plain_at: datetime | None = None
     asked: bool = False
+    holding: Conversation | None = None
     decided_at: datetime | None = None
     leaned_at: datetime | None = None
     answering: set[int] = msgspec.field(default_factory=set)
 
-    @property
-    def seen(self) -> tuple[datetime, ...]:
-        """When conversations that begin so were seen last."""
-        return tuple(at for at in (self.edited_at, self.plain_at) if at is not None)
+    def decide(self, conversation: Conversation, now: datetime) -> None:
+        """Let what was decided on hold for all that begin so; what was tried, or left alone for a moment, does not."""
+        if not conversation.passing and not conversation.tried:
+            self.holding, self.decided_at = conversation, now
 
     def begun(self, now: datetime) -> Conversation | None:
-        """What one that begins now goes on like, while the longest cache lives; an edit rather than none.
+        """What one that begins now goes on like: for an hour what was decided last, the longest that a cache lives.
 
-        Words that are always the same, as of a scheduled agent, are decided on anew every now and then.
+        Then it is decided anew; but where conversations are known by these words alone, all that begin so should be
+        alike, and the decision holds for a day.
         """
-        if not _fresh(self.decided_at, now) and not _fresh(self.leaned_at, now):
+        if self.decided_at is None:
             return None
-        if self.edited is not None and _fresh(self.edited_at, now):
-            return self.edited
-        lasting = self.plain is not None and not self.plain.passing and _fresh(self.plain_at, now)
-        return self.plain if lasting else None
+        age = now - self.decided_at
+        lasts = age < LONGEST_CACHE or (_fresh(self.leaned_at, now) and age < LONGEST_LEANING)
+        return self.holding if lasts else None
 
     def middle(self, now: datetime) -> Conversation | None:
         """What one is that nothing but its beginning tells: no edit comes into what may have begun without."""
@@ -110,6 +117,7 @@ class Memory:
         self._lent: dict[str, Lease] = {}
         self._roots: Recent[str, Root] = Recent(bound)
         self._scopes: Recent[str, Scope] = Recent(bound)
+        self._limits: Recent[str, tuple[int, datetime]] = Recent(bound)
         self._containers: Recent[str, Lease] = Recent(min(bound, CONTAINERS))
         self._sessions: Recent[str, Sessions] = Recent(min(bound, CONTAINERS))
         self._edited: Recent[str, datetime] = Recent(bound)
@@ -123,6 +131,15 @@ class Memory:
     def scope(self, account: str) -> Scope | None:
         """Where this account was last answered."""
         return self._scopes.get(account)
+
+    def learn_limit(self, account: str, tokens: int, now: datetime) -> None:
+        """Remember how many input tokens an account had left of its rate limit."""
+        self._limits.put(account, (tokens, now))
+
+    def input_tokens_left(self, account: str, now: datetime) -> int | None:
+        """What was left a moment ago; limits refill all the time, so what is older than a minute says nothing."""
+        known = self._limits.get(account)
+        return None if known is None or now - known[1] >= LIMIT_LASTS else known[0]
 
     def rest(self, prefix: str, now: datetime) -> None:
         """Let our edits rest on a prefix, since the API refused one."""
@@ -177,18 +194,23 @@ class Memory:
         if stored is not None:
             conversation, at = stored[0], datetime.fromisoformat(stored[1])
             if not conversation.edit.empty and known.edited is None:
-                known.edited, known.edited_at, known.stored_at, known.decided_at = conversation, at, at, at
+                known.edited, known.edited_at, known.stored_at = conversation, at, at
             elif conversation.edit.empty and known.plain is None:
-                known.plain, known.plain_at, known.decided_at = conversation, at, at
+                known.plain, known.plain_at = conversation, at
+            if known.holding is None:
+                known.decide(conversation, at)
             self._roots.put(root, known)
         return known
 
-    def begin(self, conversation: Conversation, now: datetime) -> bool:
-        """Remember a conversation; say whether it is news that the store should have: only of an edit."""
+    def begin(self, conversation: Conversation, now: datetime, *, decided: bool = True) -> bool:
+        """Remember a conversation; say whether it is news that the store should have: only of an edit.
+
+        `decided` says that it begins now and was decided on, not repeated.
+        """
         known = self._roots.find(conversation.root) or Root()
         self._roots.put(conversation.root, known)
-        if conversation not in (known.edited, known.plain) or not _fresh(max(known.seen, default=None), now):
-            known.decided_at = now
+        if decided:
+            known.decide(conversation, now)
         if conversation.edit.empty:
             known.plain, known.plain_at = conversation, now
             return False
@@ -219,7 +241,9 @@ class Memory:
 
     def forget_edit(self, conversation: Conversation, now: datetime) -> None:
         """What begins like this conversation has no edit any more."""
-        self._roots.put(conversation.root, Root(plain=conversation, plain_at=now, decided_at=now, asked=True))
+        known = Root(plain=conversation, plain_at=now, asked=True)
+        known.decide(conversation, now)
+        self._roots.put(conversation.root, known)
 
     def learn_scope(self, account: str, scope: Scope) -> bool:
         """Remember where an account was answered; say whether that is news."""

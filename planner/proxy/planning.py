@@ -30,7 +30,7 @@ from planner.core.plan import Plan, make_plan, unedited
 from planner.core.profile import profile_key
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
-from planner.core.sizes import combination
+from planner.core.sizes import combination, estimated_prompt
 from planner.core.threading import runs_code
 from planner.core.wire import MessagesRequest, WireError
 from planner.core.worth import see
@@ -58,6 +58,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope | None = None
     session: str | None = None
     sent: Sent | None = None
+    decided: bool = False
 
     @property
     def edited(self) -> bool:
@@ -143,6 +144,7 @@ class Planning:
             scope=facts.scope,
             session=session,
             sent=self._sent(request, facts, plan),
+            decided=facts.conversation is None and begins(request),
         )
 
     def _concerns(self, request: MessagesRequest) -> bool:
@@ -185,6 +187,8 @@ class Planning:
             learnt=self._experience.profiles.learnt(profile) if begins(request) else UNLEARNT,
             sizes=self._experience.sizes,
             trying=self._experience.trying(request.model or "", now),
+            input_tokens_left=self._memory.input_tokens_left(caller.account, now),
+            teaches=_teaches(request, self._rules),
             allowance=self._hours[organization].judge(now),
             root=root,
             prefix=prefix,
@@ -278,6 +282,11 @@ def _make(request: MessagesRequest, facts: Facts, rules: RuleBook) -> tuple[Plan
     """The plan, and the body with its edits. Raises SpliceError."""
     plan = make_plan(request, facts, rules)
     return plan, splice.apply(request.body, plan.edits).body
+
+
+def _teaches(request: MessagesRequest, rules: RuleBook) -> bool:
+    """Whether the answer can tell what an edit adds: streams tell the first prompt, and the body what it should be."""
+    return request.stream and len(request.body) <= LARGE and estimated_prompt(request, rules) is not None
 
 
 def _declared_scope(caller: Caller) -> Scope | None:

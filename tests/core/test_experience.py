@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from planner.core.catalog import Interval
 from planner.core.conversations import ToolEdit
 from planner.core.epochs import LONG_CACHE, Epoch, Warmth
-from planner.core.experience import SESSION_IDLE_MS, TRIAL_LASTS, Answer, Experience, Sent
+from planner.core.experience import MOST_TRIALS, SESSION_IDLE_MS, TRIAL_LASTS, TRIALS_COUNT, Answer, Experience, Sent
 from planner.core.facts import Prompt
 from planner.core.learnt import UNKNOWN, Learnt
 from planner.core.profile import ProfileKey
@@ -352,6 +352,41 @@ def test_a_trial_without_an_answer_is_forgotten() -> None:
     experience.sent(edited(trial=True))
     assert experience.trying(MODEL, NOW + TRIAL_LASTS - timedelta(seconds=1))
     assert not experience.trying(MODEL, NOW + TRIAL_LASTS)
+
+
+def test_trials_of_a_model_are_few_a_day() -> None:
+    """What so many did not tell, more do not either."""
+    experience = Experience(Sizes())
+    for number in range(MOST_TRIALS):
+        trial = edited(60 * number, trial=True)
+        assert not experience.trying(MODEL, trial.at)
+        experience.sent(trial)
+        experience.answered(trial, answer(), BOOK)
+    assert experience.trying(MODEL, NOW + TRIALS_COUNT - timedelta(seconds=1))
+    assert not experience.trying(MODEL, NOW + TRIALS_COUNT)
+
+
+def test_a_trial_decides_nothing_for_those_that_follow() -> None:
+    """Its side is warm, and the prefix stays as it was."""
+    experience = Experience(Sizes())
+    experience.sent(edited(trial=True))
+    experience.answered(edited(trial=True), answer(), BOOK)
+    found = experience.epochs.find("p", NOW)
+    assert found is not None
+    assert found.bundled is not None
+    assert (found.edited, found.conversations) == (False, 1)
+
+
+def test_what_is_never_answered_warms_nothing() -> None:
+    """A client that tries again and again begins one conversation."""
+    experience = Experience(Sizes())
+    for number in range(12):
+        experience.sent(sent(number))
+    assert experience.epochs.find("p", NOW) is None
+    experience.answered(sent(12), answer(), BOOK)
+    found = experience.epochs.find("p", NOW + timedelta(seconds=12))
+    assert found is not None
+    assert found.conversations == 1
 
 
 def test_the_size_that_these_tests_take_out_is_the_catalogs() -> None:

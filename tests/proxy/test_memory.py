@@ -7,6 +7,7 @@ import pytest
 
 from planner.core.containers import State
 from planner.core.conversations import Scope, ToolEdit, Turn, turn_key
+from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import TurnRecord
 from planner.core.settlement import Session, Sessions
 from planner.proxy.memory import AGAIN, LONGEST_CACHE, REST, Memory, Recent
@@ -132,16 +133,46 @@ def test_words_that_never_change_are_decided_on_anew() -> None:
         memory = Memory(MemoryStore())
         plain, hour = conversation(), LONGEST_CACHE
         for minutes in range(0, 70, 10):
-            memory.begin(plain, NOW + timedelta(minutes=minutes))
+            memory.begin(plain, NOW + timedelta(minutes=minutes), decided=minutes == 0)
         root = await memory.root("r")
         assert root.begun(NOW + hour - timedelta(seconds=1)) == plain
         assert root.begun(NOW + hour + timedelta(minutes=5)) is None
         memory.leaned("r", NOW + hour)
         assert root.begun(NOW + hour + timedelta(minutes=5)) == plain
-        memory.begin(conversation(edit=EDIT), NOW + hour + timedelta(minutes=6))
-        assert root.begun(NOW + hour + timedelta(minutes=7)) == conversation(edit=EDIT)
+        memory.leaned("r", NOW + timedelta(days=1))
+        assert root.begun(NOW + timedelta(days=1)) is None, "not for ever"
+        memory.begin(conversation(edit=EDIT), NOW + timedelta(days=1))
+        assert root.begun(NOW + timedelta(days=1)) == conversation(edit=EDIT)
+        memory.begin(plain, NOW + timedelta(days=1, minutes=5))
+        assert root.begun(NOW + timedelta(days=1, minutes=6)) == plain, "what was decided last holds"
 
     asyncio.run(scenario())
+
+
+def test_a_trial_holds_for_no_other() -> None:
+    """It was weighed as one conversation; what was left alone for a moment holds for none either."""
+
+    async def scenario() -> None:
+        memory = Memory(MemoryStore())
+        tried = Decision(Action.BUNDLE, Outcome.APPLIED, Reason.TRIAL)
+        memory.begin(conversation(edit=EDIT, decisions=(tried,)), NOW)
+        root = await memory.root("r")
+        assert root.begun(NOW) is None
+        assert root.middle(NOW) is not None
+        moment = Decision(Action.BUNDLE, Outcome.DECLINED, Reason.TIME_BUDGET)
+        memory.begin(conversation(decisions=(moment,)), NOW)
+        assert root.begun(NOW) is None
+
+    asyncio.run(scenario())
+
+
+def test_the_rate_limit_is_known_for_a_minute() -> None:
+    """Of each account by itself."""
+    memory = Memory(MemoryStore())
+    memory.learn_limit("a", 7_000, NOW)
+    assert memory.input_tokens_left("a", NOW + timedelta(seconds=59)) == 7_000
+    assert memory.input_tokens_left("a", NOW + timedelta(seconds=60)) is None
+    assert memory.input_tokens_left("b", NOW) is None
 
 
 def test_what_begins_alike_with_an_edit_and_without() -> None:
@@ -151,7 +182,7 @@ def test_what_begins_alike_with_an_edit_and_without() -> None:
         memory = Memory(MemoryStore())
         edited, plain = conversation(edit=EDIT), conversation()
         memory.begin(edited, NOW)
-        assert not memory.begin(plain, NOW), "the store keeps the edit"
+        assert not memory.begin(plain, NOW, decided=False), "the store keeps the edit"
         root = await memory.root("r")
         assert (root.begun(NOW), root.middle(NOW)) == (edited, plain)
         assert root.middle(NOW + LONGEST_CACHE) == edited
@@ -170,7 +201,7 @@ def test_an_edit_that_only_the_store_knows_joins_what_began_without() -> None:
         edited, plain = conversation(edit=EDIT), conversation()
         store.conversations["r"] = edited, NOW.isoformat()
         memory = Memory(store)
-        memory.begin(plain, NOW)
+        memory.begin(plain, NOW, decided=False)
         root = await memory.root("r")
         assert (root.begun(NOW), root.middle(NOW)) == (edited, plain)
         reads = store.reads
@@ -274,7 +305,8 @@ def test_memory_is_bounded() -> None:
         memory.learn_sessions(name, Sessions())
         memory.begin(conversation(root=name, edit=EDIT), NOW)
         memory.learn_scope(name, Scope("o", "w"))
+        memory.learn_limit(name, 1, NOW)
         memory.rest(name, NOW)
     kept = {name: len(each) for name, each in vars(memory).items() if isinstance(each, Recent)}
-    assert len(kept) == 7
+    assert len(kept) == 8
     assert set(kept.values()) == {3}

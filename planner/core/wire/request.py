@@ -30,6 +30,7 @@ from planner.core.wire.reading import (
 _MOST_TOOLS: Final = 10_000
 """A longer `tools` reads as none: no model takes it, and reading it would hold up everyone else."""
 
+_AN_HOUR: Final = re.compile(rb'"ttl"\s*:\s*"1h"')
 _DATED: Final = re.compile(r"(?P<family>.+)_(?P<version>\d{8})")
 
 
@@ -266,6 +267,11 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
             system=system,
             messages=said and history.has_breakpoint(self.messages),
         )
+
+    @property
+    def long_cache(self) -> bool:
+        """Whether a breakpoint asks for the cache that lives an hour."""
+        return self._may_say(b"cache_control") and _AN_HOUR.search(self.body) is not None
 
 
 class _Top(msgspec.Struct):
