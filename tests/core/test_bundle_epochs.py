@@ -118,6 +118,11 @@ def test_not_where_the_setting_forbids_it() -> None:
     assert trying(book(settings=settings(decision={"trials": False}))) == UNCERTAIN
 
 
+def test_what_could_teach_nothing_is_not_tried() -> None:
+    """An answer that does not tell its first prompt costs the edit for nothing."""
+    assert trying(teaches=False) == UNCERTAIN
+
+
 def test_not_where_nothing_would_be_learnt() -> None:
     """Sizes are not kept, or this one was counted."""
     assert trying(sizes=None) == UNCERTAIN
