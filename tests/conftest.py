@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import gc
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def require() -> Require:
         pytest.skip(message)
 
     return ask
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the suite itself is made of out of every search for garbage: many tests collect, to see what leaks."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
