@@ -154,7 +154,7 @@ POOLED: Final = (
     Agent(name="reader", principal="p3", chance=0.05, prompt=60_000, cached=58_000, every=4_300),
     Agent(name="builder", principal="p4", chance=0.6, model="claude-opus-5-5", every=8_600),
 )
-"""Some 44 container hours in the eight days that are left of the month, beside 20 hours a month elsewhere."""
+"""Some 40 container hours in the ten days that are left of the month, beside 20 hours a month elsewhere."""
 
 WORKLOADS: Final = (
     Workload(
@@ -206,19 +206,19 @@ WORKLOADS: Final = (
     Workload(
         name="month's end, beyond the pool",
         agents=POOLED,
-        start=datetime(2026, 11, 22, 9, tzinfo=UTC),
+        start=datetime(2026, 11, 20, 9, tzinfo=UTC),
         settings=_month_end(22),
     ),
     Workload(
         name="month's end, near the pool",
         agents=POOLED,
-        start=datetime(2026, 11, 22, 9, tzinfo=UTC),
+        start=datetime(2026, 11, 20, 9, tzinfo=UTC),
         settings=_month_end(62),
     ),
     Workload(
         name="month's end, below the pool",
         agents=POOLED,
-        start=datetime(2026, 11, 22, 9, tzinfo=UTC),
+        start=datetime(2026, 11, 20, 9, tzinfo=UTC),
         settings=_month_end(200),
     ),
     Workload(
