@@ -34,7 +34,7 @@ from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.recorder import Recorder
 from planner.settings import Settings, sqlite_path
-from planner.stores import Store
+from planner.stores import Store, StoreError
 from planner.stores.journal import Journal
 from planner.stores.sqlite import SqliteStore
 from planner.stores.writer import Writer
@@ -45,6 +45,7 @@ from planner.upstream.pooled import PooledUpstream
 GRACEFUL_SECONDS = 30
 DAY_SECONDS = 86_400
 PICO = 10**12
+TRUSTED = 3  # times a count may have failed to be made anew before it counts no more than anything else: ours
 
 
 class App:
@@ -123,10 +124,10 @@ class App:
             memory, hours = Memory(store), Hours(self._rules.settings.free_hours)
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
-            experience = Experience(Sizes())
+            experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))
             lessons = Lessons(experience, self._rules, recorder)
             await memory.load()
-            lessons.restore(await store.learnt())
+            await self._recall(store, lessons)
             since = remembered(self._clock.now())
             hours.restore(await store.hours(since.isoformat(timespec="microseconds")))
             tasks = Tasks(self._task_failed)
@@ -170,6 +171,22 @@ class App:
             )
             opened.callback(self._close)
             yield
+
+    async def _recall(self, store: Store, lessons: Lessons) -> None:
+        """Go on from what was learnt; what cannot be gone on from is said and left aside, for no request needs it."""
+        try:
+            kept = await store.learnt()
+        except StoreError as error:
+            self.log.warning("what was learnt cannot be read", error=str(error))
+            return
+        lost = kept.unread
+        for each in kept.learnt:
+            try:
+                lessons.restore((each,))
+            except Exception:  # noqa: BLE001 - what another version wrote must not stop this one
+                lost += 1
+        if lost:
+            self.log.warning("some of what was learnt is left aside", rows=lost)
 
     def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(

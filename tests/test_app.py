@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import io
+import json
 import re
 import socket
 import threading
@@ -18,9 +19,12 @@ from planner import log as logs
 from planner.app import App, Server
 from planner.clock import VirtualClock
 from planner.core.ledger import Code, Seconds
-from planner.core.records import ConversationRecord, EntryRecord, TurnRecord
+from planner.core.records import ConversationRecord, EntryRecord, LearntRecord, TurnRecord
 from planner.core.rulefile import load
+from planner.core.scale import Scale
+from planner.core.sizes import LearntScale
 from planner.listening import AddressError
+from planner.proxy.lessons import Lessons
 from planner.rulesource import read_files
 from planner.settings import Settings, SettingsError
 from planner.stores import StoreError
@@ -255,3 +259,51 @@ def test_a_task_that_fails_is_in_the_log(tmp_path: Path) -> None:
     app._task_failed("writer", ValueError("what somebody said"))  # noqa: SLF001 - heard from Tasks
     assert msgspec.json.decode(said.getvalue())["error"] == "ValueError"
     assert "somebody" not in said.getvalue()
+
+
+def test_what_was_learnt_never_stops_a_start(tmp_path: Path) -> None:
+    """Rows that another version wrote are left aside and counted in the log; so is all of a table that is gone."""
+
+    async def scenario() -> None:
+        app, settings, _ = made(tmp_path)
+        await serve(app, settings)
+        store = await SqliteStore.open(tmp_path / "ledger.db")
+        rows = [("x", START.isoformat(), '{"type":"of the future"}'), ("y", START.isoformat(), "{")]
+        await store._connection.executemany("INSERT INTO learnt VALUES (?, ?, ?)", rows)  # noqa: SLF001 - another version
+        await store.close()
+        app, settings, said = made(tmp_path)
+        await serve(app, settings)
+        (line,) = [json.loads(line) for line in said.getvalue().splitlines() if "left aside" in line]
+        assert (line["level"], line["rows"]) == ("warning", 2)
+        store = await SqliteStore.open(tmp_path / "ledger.db")
+        await store._connection.execute("DROP TABLE learnt")  # noqa: SLF001 - somebody broke the file
+        await store.close()
+        app, settings, said = made(tmp_path)
+        await serve(app, settings)
+        assert "what was learnt cannot be read" in said.getvalue()
+
+    run(scenario())
+
+
+def test_what_cannot_be_gone_on_from_never_stops_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lesson by itself: the others are gone on from."""
+    taken: list[str] = []
+
+    def restore(_: Lessons, learnt: tuple[LearntScale, ...]) -> None:
+        for each in learnt:
+            if each.group == "bad":
+                raise ValueError(each.group)
+            taken.append(each.group)
+
+    async def scenario() -> None:
+        app, settings, said = made(tmp_path)
+        store = await SqliteStore.open(tmp_path / "ledger.db")
+        at = START.isoformat()
+        await store.apply([LearntRecord(at, LearntScale(group, Scale())) for group in ("a", "bad", "c")])
+        await store.close()
+        monkeypatch.setattr(Lessons, "restore", restore)
+        await serve(app, settings)
+        assert taken == ["a", "c"]
+        assert '"rows":1' in said.getvalue().replace(" ", "")
+
+    run(scenario())

@@ -101,12 +101,12 @@ def learnt_in(store: str, since: datetime) -> Known:
     return known
 
 
-async def _read(path: Path, since: datetime) -> tuple[list[Learnt], list[Metered]]:
+async def _read(path: Path, since: datetime) -> tuple[tuple[Learnt, ...], list[Metered]]:
     from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - the other commands start faster without it
 
     store = await SqliteStore.read(path)
     try:
-        return await store.learnt(), await store.hours(since.isoformat(timespec="microseconds"))
+        return (await store.learnt()).learnt, await store.hours(since.isoformat(timespec="microseconds"))
     finally:
         await store.close()
 

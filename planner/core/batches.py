@@ -5,11 +5,16 @@ broken off. So an entry holds what the batch is known to cost by then, less what
 
 What a result does not tell is taken for the dearer case: code is priced as if no web tool freed it, unless the result
 shows that code called one; files that were preloaded without a run are not seen at all.
+
+Nor does it tell when it was made: prices, discounts and the month of the free hours are those of the fetch. Results can
+be fetched for 29 days [A], so a line whose price changed within that time is estimated.
 Source: https://platform.claude.com/docs/en/build-with-claude/batch-processing, checked 2026-11-22.
 """
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -18,7 +23,7 @@ from msgspec import Raw
 from planner.core.counts import UsageError
 from planner.core.ledger import Batch, Code, Ending, Entry, Seconds
 from planner.core.money import checked, format_nano
-from planner.core.prices import Basis, Line
+from planner.core.prices import Basis, Line, PriceBook
 from planner.core.readers import Told
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Sessions, Settlement, Terms, settle
@@ -31,6 +36,9 @@ LARGEST_RESULT: Final = 8 * 1024 * 1024
 
 MOST_CONTAINERS: Final = 10_000
 """Containers whose sessions are told apart; results that name one are rare, since each makes its own."""
+
+LIVES: Final = timedelta(days=30)
+"""A batch is made at most so long before its results are fetched: they stay for 29 days [A], and days are whole."""
 
 FREE_OF_COST: Final = frozenset({"errored", "canceled", "expired"})
 """Results of requests that were not answered [A]."""
@@ -128,7 +136,7 @@ class BatchReader:
     def _money(self, news: Tally, terms: Terms) -> Settlement:
         """Lines of what is new. Raises OverflowError."""
         lines = [
-            Line(kind, *_quantity(kind, news[f"quantity.{kind}"]), checked(news[f"nano.{kind}"]), basis)
+            _line(kind, news[f"quantity.{kind}"], checked(news[f"nano.{kind}"]), checked(news[f"listed.{kind}"]), basis)
             for kind, basis in self._bases.items()
             if news[f"quantity.{kind}"]
         ]
@@ -136,14 +144,21 @@ class BatchReader:
         charged = news[f"quantity.{_CODE}"]
         credited = min(charged, max(terms.free_ms, 0))
         if credited:
-            nano = news[f"nano.{_CODE}"] if credited == charged else round(news[f"nano.{_CODE}"] * credited / charged)
-            lines.append(Line(_CREDIT, *_quantity(_CODE, credited), -nano, self._bases[_CODE]))
+            nano, listed = (_share(news[f"{price}.{_CODE}"], credited, charged) for price in ("nano", "listed"))
+            credit = _line(_CODE, credited, -nano, -listed, self._bases[_CODE])
+            lines.append(msgspec.structs.replace(credit, kind=_CREDIT))
         cost = checked(sum(line.nano for line in lines))
         seconds = Seconds(0.0, news["likely_ms"] / 1000, news["high_ms"] / 1000)
         ran = charged or news["high_ms"]
         code = Code(news["runs"], seconds, "billed" if charged else "free", hours, hours) if ran else None
         return Settlement(
-            lines=tuple(lines), cost=cost, untouched=cost, code=code, hours_ms=hours, untouched_hours_ms=hours
+            lines=tuple(lines),
+            cost=cost,
+            listed=checked(sum(line.listed for line in lines)),
+            untouched=cost,
+            code=code,
+            hours_ms=hours,
+            untouched_hours_ms=hours,
         )
 
     def _keep(self, piece: bytes) -> None:
@@ -185,11 +200,17 @@ class BatchReader:
         self._unpriced = self._unpriced or one.unpriced
         for line in one.lines:
             if self._bases.get(line.kind) in {None, "measured"}:
-                self._bases[line.kind] = line.basis
+                moved = line.basis == "measured" and self._moved(line.kind, message.model or "")
+                self._bases[line.kind] = "estimated" if moved else line.basis
         _add_lines(self._seen, one.lines)
         _add_tokens(self._seen, used.classes)
         if one.code is not None:
             _add_code(self._seen, one.code)
+
+    def _moved(self, kind: str, model: str) -> bool:
+        """Whether the price of a line is another one than when the batch may have been made."""
+        prices, at = self._book.prices.contracted(self._terms.organization), self._terms.at
+        return _price(prices, kind, model, at) != _price(prices, kind, model, at - LIVES)
 
     def _result_terms(self, message: Message, container: str | None) -> Terms:
         """How a result was made, as far as it tells; nothing bounds how long its code ran but what is believed."""
@@ -199,6 +220,7 @@ class BatchReader:
         return Terms(
             at=self._terms.at,
             model=message.model or "",
+            organization=self._terms.organization,
             free=any(map(_calls_web_from_code, message.content)),
             sessions=self._sessions.get(container or "", Sessions()),
             runs=watch.runs,
@@ -232,6 +254,7 @@ def _add_lines(found: Tally, lines: Iterable[Line]) -> None:
             continue
         found[f"quantity.{line.kind}"] += _count_of(line)
         found[f"nano.{line.kind}"] += line.nano
+        found[f"listed.{line.kind}"] += line.listed
 
 
 def _add_tokens(found: Tally, classes: TokenClasses) -> None:
@@ -248,6 +271,21 @@ def _add_code(found: Tally, code: Code) -> None:
 
 def _tokens(found: Tally) -> TokenClasses:
     return TokenClasses(**{name: found[f"tokens.{name}"] for name in TokenClasses.__struct_fields__})
+
+
+def _price(prices: PriceBook, kind: str, model: str, at: datetime) -> object:
+    """What the price of a kind of line is made of at a time."""
+    row = prices.lookup(model, at) if kind in TokenClasses.__struct_fields__ else prices.tool(kind, at)
+    return row, prices.factor(kind, model, at)
+
+
+def _line(kind: str, count: int, nano: int, listed: int, basis: Basis) -> Line:
+    return Line(kind, *_quantity(kind, count), nano, basis, None if listed == nano else listed)
+
+
+def _share(nano: int, part: int, whole: int) -> int:
+    """Nano-dollars of a part, rounded once, half to even."""
+    return round(Fraction(nano * part, whole))
 
 
 def _count_of(line: Line) -> int:

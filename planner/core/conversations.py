@@ -70,7 +70,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     edit: ToolEdit = ToolEdit()
     decisions: tuple[Decision, ...] = ()
     free: bool = False
-    begun: str = ""
 
     @property
     def passing(self) -> bool:

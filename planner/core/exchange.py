@@ -111,7 +111,8 @@ class Exchange:
             self._unreadable = "unknown-encoding"
             return
         if self._billing == "batch":
-            self._reader = BatchReader(self._book, self._terms)
+            billed = msgspec.structs.replace(self._terms, organization=self.organization)
+            self._reader = BatchReader(self._book, billed)
             return
         kind = self._headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         self._reader = StreamReader() if kind == b"text/event-stream" else WholeReader()

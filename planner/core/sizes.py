@@ -1,5 +1,7 @@
 """What an edit of `tools` adds to every prompt: counted by the API, else as a file says, else learnt from traffic.
 
+A count holds until it is old, or until all samples, each of them younger, say that it cannot be.
+
 Without a count it is the first-iteration prompt of edited requests less what such a prompt would have been untouched,
 which untouched requests teach (`scale`). It is held together with the catalog's belief, each weighed by how sure it is.
 No clock, no chance: the same calls in the same order give the same sizes.
@@ -8,7 +10,7 @@ No clock, no chance: the same calls in the same order give the same sizes.
 import math
 from collections import OrderedDict
 from collections.abc import Iterable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Literal, TypeVar
@@ -36,6 +38,8 @@ UNKNOWN: Final = Interval(0.0, 4_000.0, 10_000.0)
 """Of a tool that no row speaks of: all that was ever seen of one."""
 COUNTED_WITHIN: Final = 0.02
 """How far a count may be off: the API calls it an estimate [A]; the share is ours."""
+TRUSTED: Final = timedelta(days=21)
+"""How long a count beats what is known since: three times as long as until it is made anew. Ours."""
 STRANGER_BIAS, STRANGER_NOISE = 0.10, 0.10
 NOBODY_BIAS, NOBODY_NOISE = 0.25, 0.10
 """Relative errors of a body's estimate by what others of the model taught, and by four bytes a token alone: ours."""
@@ -131,27 +135,32 @@ def estimated_prompt(request: MessagesRequest, book: RuleBook) -> float | None:
 class Sizes:
     """Sizes of edits, learnt while requests pass; bounded, what was touched last stays."""
 
-    def __init__(self, bound: int = BOUND) -> None:
+    def __init__(self, bound: int = BOUND, trusted: timedelta = TRUSTED) -> None:
         self._bound = bound
+        self._trusted = trusted
         self._known: OrderedDict[Combination, _Known] = OrderedDict()
         self._scales: OrderedDict[str, Scale] = OrderedDict()
         self._asked: OrderedDict[Combination, None] = OrderedDict()
         self._changed: dict[Combination | str, None] = {}
 
     def of(self, key: Combination, edit: ToolEdit, book: RuleBook) -> Size:
-        """The best that is known: counted, else measured by a setting, else traffic and catalog, else the catalog."""
+        """The best that is known: counted, else measured by a setting, else traffic and catalog, else the catalog.
+
+        A count is taken for old by the newest that is known otherwise, since nothing here has a clock.
+        """
         if edit.empty:
             return Size(Interval(0.0, 0.0, 0.0), "catalog")
         _put(self._asked, key, None, self._bound)
         known = self._known.get(key)
-        if known is not None and known.counted is not None:
-            tokens = float(known.counted.tokens)
-            spread = max(tokens * COUNTED_WITHIN, LEAST)
-            return Size(Interval(max(tokens - spread, 0.0), tokens, tokens + spread), "count_tokens", known.counted.at)
         believed = _believed(key, edit, book)
-        if believed.source == "settings" or known is None or not known.samples:
-            return believed
-        return Size(self._blended(key.model, believed.interval, known), "traffic", newest(known.samples))
+        seen = None
+        if known is not None and known.samples:
+            seen = Size(self._blended(key.model, believed.interval, known), "traffic", newest(known.samples))
+        if known is not None and known.counted is not None:
+            counted = _counted(known.counted)
+            if not self._outdated(known.counted, believed, seen) and not _contradicted(counted, known, seen):
+                return counted
+        return believed if believed.source == "settings" or seen is None else seen
 
     def measured(self, key: Combination) -> int:
         """How many edited requests have taught the size of a combination; at most as many as are kept."""
@@ -169,9 +178,11 @@ class Sizes:
         return tuple(key for key, at in counts if at is None or at < before)
 
     def count(self, key: Combination, tokens: int, at: datetime) -> None:
-        """Learn what the API counts for an edit."""
+        """Learn what the API counts for an edit. Raises ValueError where it counts nothing: a tool adds something."""
+        if tokens <= 0:
+            raise ValueError(f"an edit cannot add {tokens} tokens")
         known = self._known.get(key, _Known())
-        known.counted = Counted(at, max(tokens, 0))
+        known.counted = Counted(at, tokens)
         self._keep(key, known)
 
     def observe(
@@ -212,7 +223,12 @@ class Sizes:
             if isinstance(each, LearntScale):
                 _put(self._scales, each.group, msgspec.structs.replace(each.scale), self._bound)
             else:
-                _put(self._known, each.key, _Known(each.counted, each.samples[-SAMPLES:]), self._bound)
+                counted = each.counted if each.counted is not None and each.counted.tokens > 0 else None
+                _put(self._known, each.key, _Known(counted, each.samples[-SAMPLES:]), self._bound)
+
+    def _outdated(self, counted: Counted, *others: Size | None) -> bool:
+        """Whether something else is known from so much later that a count should have been made anew."""
+        return any(other is not None and _age(counted, other) > self._trusted for other in others)
 
     def _told(self, names: Iterable[Combination | str]) -> tuple[Learnt, ...]:
         found = (self._learnt(name) for name in names)
@@ -257,6 +273,27 @@ class Sizes:
             bias = math.hypot(seen.bias, STRANGER_BIAS * estimate)
             return Predicted(seen.tokens, max(seen.noise, STRANGER_NOISE * estimate), bias, 0.0)
         return Predicted(estimate, NOBODY_NOISE * estimate, NOBODY_BIAS * estimate, 0.0)
+
+
+def _counted(counted: Counted) -> Size:
+    """What a count says."""
+    tokens = float(counted.tokens)
+    spread = max(tokens * COUNTED_WITHIN, LEAST)
+    return Size(Interval(max(tokens - spread, 0.0), tokens, tokens + spread), "count_tokens", counted.at)
+
+
+def _age(counted: Counted, other: Size) -> timedelta:
+    """How much older a count is than what is known otherwise."""
+    return timedelta(0) if other.at is None else other.at - counted.at
+
+
+def _contradicted(counted: Size, known: _Known, seen: Size | None) -> bool:
+    """Whether as many samples as are kept, all made since a count, lie wholly beside it."""
+    if seen is None or counted.at is None or len(known.samples) < SAMPLES:
+        return False
+    if min(sample.at for sample in known.samples) <= counted.at:
+        return False
+    return seen.interval.low > counted.interval.high or seen.interval.high < counted.interval.low
 
 
 def _believed(key: Combination, edit: ToolEdit, book: RuleBook) -> Size:

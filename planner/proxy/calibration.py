@@ -118,7 +118,10 @@ class Calibration:
     async def _difference(self, key: Combination) -> int:
         """The tokens with the edit less those without. Raises CountError, UpstreamError, TimeoutError."""
         without = await self._count(question(key, edited=False))
-        return await self._count(question(key, edited=True)) - without
+        tokens = await self._count(question(key, edited=True)) - without
+        if tokens <= 0:
+            raise CountError("an edit that adds nothing")
+        return tokens
 
     async def _count(self, body: bytes) -> int:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -28,6 +28,13 @@ class Metered(NamedTuple):
     untouched_ms: int
 
 
+class Kept(NamedTuple):
+    """What was learnt, what changed last at the end; `unread` rows were not understood: another version wrote them."""
+
+    learnt: tuple[Learnt, ...]
+    unread: int = 0
+
+
 class Store(Protocol):
     """Where the ledger is kept."""
 
@@ -62,8 +69,8 @@ class Store(Protocol):
         """The scope of every principal that was ever answered. Raises StoreError."""
         ...
 
-    async def learnt(self) -> list[Learnt]:
-        """What was learnt of edits and agents, what changed last at the end. Raises StoreError."""
+    async def learnt(self) -> Kept:
+        """The newest that was learnt of edits and agents, as much as a process remembers. Raises StoreError."""
         ...
 
     async def hours(self, since: str) -> list[Metered]:

@@ -21,10 +21,12 @@ from planner.core.records import (
     ScopeRecord,
     TurnRecord,
 )
-from planner.stores import Metered, RefusedError, StoreError
+from planner.stores import Kept, Metered, RefusedError, StoreError
 from planner.stores.statements import migrations, question_marks, statements
 
 PAGE = 1_000
+PROFILES, SIZES = 20_000, 2_048
+"""Rows that are read at most of agents, and of sizes and scales: as many as a process remembers."""
 Row = tuple[str | int | None, ...]
 _STATEMENTS = statements("ledger") | statements("conversations") | statements("learnt")
 _SQL = {name: question_marks(text) for name, text in _STATEMENTS.items()}
@@ -135,9 +137,15 @@ class SqliteStore:
         rows = await self._fetch("scopes")
         return {principal: Scope(organization, workspace) for principal, organization, workspace in rows}
 
-    async def learnt(self) -> list[Learnt]:
-        """What was learnt of edits and agents, what changed last at the end. Raises StoreError."""
-        return [_learnt.decode(text) for (text,) in await self._fetch("learnt")]
+    async def learnt(self) -> Kept:
+        """The newest that was learnt of edits and agents, as much as a process remembers. Raises StoreError."""
+        learnt, unread = [], 0
+        for (text,) in await self._fetch("learnt", PROFILES, SIZES):
+            try:
+                learnt.append(_learnt.decode(text))
+            except (msgspec.DecodeError, TypeError, RecursionError, UnicodeError):
+                unread += 1
+        return Kept(tuple(learnt), unread)
 
     async def hours(self, since: str) -> list[Metered]:
         """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
@@ -241,5 +249,6 @@ def _row(entry: Entry) -> Row:
         None if entry.code is None else entry.code.hours_ms,
         None if entry.code is None else entry.code.untouched_hours_ms,
         entry.corrects,
+        entry.corrected_at,
         None if entry.batch is None else entry.batch.id,
     )

@@ -1,6 +1,7 @@
 """Results of a batch are counted once, each at its own price, in whatever pieces and however often they pass."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -10,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.batches import LARGEST_RESULT, BatchReader, Settled, tally
+from planner.core.discounts import Discount
 from planner.core.exchange import Exchange
 from planner.core.ledger import Batch, Digests, Entry, Latency
+from planner.core.prices import PriceBook
+from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms
 from planner.core.usage import TokenClasses
-from tests.doubles.deciding import BOOK
+from tests.doubles.deciding import BOOK, book
 from tests.doubles.messages import usage
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -43,9 +47,17 @@ def result(kind: str = "succeeded", model: str = OPUS, **members: Any) -> bytes:
     return msgspec.json.encode({"custom_id": "one", "result": told}) + b"\n"
 
 
-def passed(*chunks: bytes, before: Any = None, ending: Any = "ok", free_ms: int = 0, notional: bool = False) -> Settled:
+def passed(
+    *chunks: bytes,
+    before: Any = None,
+    ending: Any = "ok",
+    free_ms: int = 0,
+    notional: bool = False,
+    rules: RuleBook = BOOK,
+    organization: str | None = None,
+) -> Settled:
     """What a passage of results adds to what earlier entries count."""
-    reader = BatchReader(BOOK, Terms(at=AT, model="", notional=notional))
+    reader = BatchReader(rules, Terms(at=AT, model="", notional=notional, organization=organization))
     for chunk in chunks:
         reader.feed(chunk, 0.0)
     reader.end(0.0)
@@ -64,6 +76,7 @@ def entry(settled: Settled) -> Entry:
         mode="plan",
         outcome="ok",
         cost_nano=settled.money.cost,
+        list_nano=settled.money.listed,
         lines=settled.money.lines,
         code=settled.money.code,
         tokens=settled.tokens,
@@ -242,14 +255,17 @@ def test_amounts_that_no_store_holds() -> None:
     assert (one.money.cost, one.money.unpriced) == (None, "overflow")
 
 
-def exchanged(*chunks: bytes, status: int = 200) -> Entry:
+def exchanged(
+    *chunks: bytes, status: int = 200, rules: RuleBook = BOOK, billed: bytes | None = None, free_ms: int = 0
+) -> Entry:
     """The entry of an exchange that got these results."""
     intent = msgspec.structs.replace(entry(Settled(WHOLE.money, Batch("b"))), outcome="unknown", lines=(), code=None)
-    one = Exchange(intent, Terms(at=AT, model=""), BOOK, billing="batch")
-    one.begin(status, [(b"content-type", b"application/x-jsonl")])
+    one = Exchange(intent, Terms(at=AT, model=""), rules, billing="batch")
+    names = () if billed is None else ((b"Anthropic-Organization-Id", billed),)
+    one.begin(status, [(b"content-type", b"application/x-jsonl"), *names])
     for chunk in chunks:
         one.feed(chunk)
-    return one.settle("ok", TOOK, Terms(at=AT, model=""), tally(()))
+    return one.settle("ok", TOOK, Terms(at=AT, model="", free_ms=free_ms), tally(()))
 
 
 def test_an_exchange_is_one_entry() -> None:
@@ -269,3 +285,62 @@ def test_results_that_are_not_there_cost_nothing() -> None:
     """A batch that has not ended answers with an error."""
     one = exchanged(b'{"type":"error"}', status=404)
     assert (one.outcome, one.cost_nano, one.batch) == ("error", 0, Batch("b"))
+
+
+def agreed(off: Fraction = Fraction(1, 4), **members: Any) -> RuleBook:
+    """The shipped rules with a discount that one organization has."""
+    terms: dict[str, Any] = {"organizations": ("org",), "source": "s", "checked": date(2026, 1, 1), "mark": "A"}
+    discount = Discount(name="d", why="w", off=off, **(terms | members))
+    return book(prices=PriceBook(BOOK.prices.rows, BOOK.prices.tools, (discount,)))
+
+
+def test_who_is_billed_by_the_answer_pays_what_it_agreed() -> None:
+    """Contracted and list price are both kept, of each line and of the entry; others pay the list price."""
+    theirs, others = (exchanged(MIXED, rules=agreed(), billed=name) for name in (b"org", b"another"))
+    assert (others.cost_nano, others.list_nano) == (WHOLE.money.cost, WHOLE.money.cost)
+    assert {line.list_nano for line in others.lines} == {None}
+    assert theirs.list_nano == others.cost_nano
+    assert theirs.cost_nano == sum(line.nano for line in theirs.lines)
+    assert {line.kind: line.list_nano for line in theirs.lines} == amounts(WHOLE)
+    found = {line.kind: line.nano for line in theirs.lines}
+    tokens = (3 * OPUS_NANO + SONNET_NANO) * 3 // 4
+    assert (found["input"] + found["output"], found["web_search"]) == (tokens, 15_000_000)
+    assert found["code_execution"] == 2 * 3_125_000
+
+
+def test_free_hours_come_back_at_both_prices() -> None:
+    """What they cover costs nothing at either."""
+    lines = exchanged(result(content=RAN), rules=agreed(), billed=b"org", free_ms=10**9).lines
+    code, credit = (line for line in lines if line.unit == "second")
+    assert (code.nano, code.listed) == (-credit.nano, -credit.listed) == (3_125_000, MINIMUM)
+
+
+@given(st.integers(0, len(MIXED)), st.integers(0, 900_000))
+def test_a_batch_has_one_list_price_however_often_it_is_fetched(cut: int, free_ms: int) -> None:
+    """What was counted before counts at both prices."""
+    rules = agreed()
+    entries = [entry(passed(MIXED[:cut], ending="error", free_ms=free_ms, rules=rules, organization="org"))]
+    entries.append(entry(passed(MIXED, before=tally(entries), rules=rules, organization="org")))
+    gross = [line for each in entries for line in each.lines if line.kind != "allowance_credit"]
+    assert sum(line.listed for line in gross) == WHOLE.money.cost
+    assert tally(entries) == tally([entry(passed(MIXED, rules=rules, organization="org"))])
+    for each in entries:
+        assert each.list_nano == sum(line.listed for line in each.lines)
+
+
+@pytest.mark.parametrize(("days", "basis"), [(0, "estimated"), (29, "estimated"), (30, "measured"), (-1, "measured")])
+def test_a_price_that_changed_of_late_is_an_estimate(days: int, basis: str) -> None:
+    """Results live for 29 days, and do not tell when they were made: prices of models, tools and contracts alike."""
+    since = AT.date() - timedelta(days=days)
+    row = BOOK.prices.lookup(OPUS, AT)
+    assert row is not None
+    dated = msgspec.structs.replace(row, since=since, until=None)
+    moved = book(prices=PriceBook((dated, *BOOK.prices.rows), BOOK.prices.tools))
+    searched = result(usage=usage(server_tool_use={"web_search_requests": 1}))
+    own = {line.kind: line.basis for line in passed(searched, rules=moved).money.lines}
+    assert own == {"input": basis, "output": basis, "web_search": "measured"}
+    assert {line.basis for line in passed(result(model=SONNET), rules=moved).money.lines} == {"measured"}
+    assert {line.basis for line in passed(result(), rules=moved, notional=True).money.lines} == {"notional"}
+    contract = agreed(since=since, components=("web_search",))
+    theirs = {line.kind: line.basis for line in passed(searched, rules=contract, organization="org").money.lines}
+    assert theirs == {"input": "measured", "output": "measured", "web_search": basis}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.conversations import (
+    Conversation,
     Retype,
     Scope,
     ToolEdit,
@@ -293,3 +294,11 @@ def test_twenty_turns_share_a_growing_prefix(turns: int) -> None:
         messages += [ANSWER, {"role": "user", "content": f"Turn {number}"}]
     for before, after in itertools.pairwise(bodies):
         assert after.startswith(before.removesuffix(b"]}"))
+
+
+def test_a_conversation_that_an_earlier_version_kept_is_understood() -> None:
+    """Members that nobody reads any more are passed over."""
+    kept = b'{"root":"r","principal":"p","prefix":"x","begun":"2026-11-01T00:00:00+00:00"}'
+    one = msgspec.json.decode(kept, type=Conversation)
+    assert one == Conversation(root="r", principal="p", prefix="x")
+    assert b"begun" not in msgspec.json.encode(one)

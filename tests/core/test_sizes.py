@@ -15,8 +15,10 @@ from planner.core.sizes import (
     SAMPLES,
     UNKNOWN,
     Combination,
+    Counted,
     Declared,
     Learnt,
+    LearntSize,
     Size,
     Sizes,
     combination,
@@ -133,8 +135,55 @@ def test_a_count_beats_all() -> None:
     assert sizes.of(KEY, ADDED, measured(FETCH)) == counted
     watch(sizes, 2_000)
     assert sizes.of(KEY, ADDED, BOOK) == counted
-    sizes.count(KEY, -3, NOW)
-    assert sizes.of(KEY, ADDED, BOOK).interval == Interval(0, 0, 1)
+
+
+@pytest.mark.parametrize("tokens", [0, -3])
+def test_a_count_of_nothing_is_none(tokens: int) -> None:
+    """A tool adds something: nothing is learnt of such a count, and one that was kept is not believed."""
+    sizes, prior = Sizes(), PRIORS.tool_tokens[FETCH].interval
+    with pytest.raises(ValueError, match=f"cannot add {tokens} tokens"):
+        sizes.count(KEY, tokens, NOW)
+    assert (sizes.snapshot(), sizes.counted(KEY)) == ((), None)
+    sizes.restore([LearntSize(KEY, Counted(NOW, tokens))])
+    assert sizes.counted(KEY) is None
+    assert sizes.of(KEY, ADDED, BOOK) == Size(prior, "catalog")
+
+
+def test_traffic_that_contradicts_a_count_beats_it() -> None:
+    """As many edited requests as are kept, all since the count; a count that is made anew is believed again."""
+    sizes = Sizes()
+    watch(sizes, 2_000, untouched=60, edited=0)
+    sizes.count(KEY, 5_000, NOW - timedelta(minutes=1))
+    watch(sizes, 2_000, untouched=0, edited=SAMPLES - 1)
+    assert sizes.of(KEY, ADDED, BOOK).source == "count_tokens"
+    watch(sizes, 2_000, untouched=0, edited=1)
+    size = sizes.of(KEY, ADDED, BOOK)
+    assert size.source == "traffic"
+    assert size.interval.likely == pytest.approx(2_000, rel=0.1)
+    assert sizes.of(KEY, ADDED, measured(FETCH)).source == "settings"
+    sizes.count(KEY, 5_000, NOW + timedelta(minutes=1))
+    assert sizes.of(KEY, ADDED, BOOK).source == "count_tokens"
+
+
+def test_traffic_that_agrees_leaves_a_count_alone() -> None:
+    """The count is surer."""
+    sizes = Sizes()
+    sizes.count(KEY, 5_000, NOW - timedelta(minutes=1))
+    watch(sizes, 5_050, untouched=60, edited=2 * SAMPLES)
+    assert sizes.of(KEY, ADDED, BOOK).source == "count_tokens"
+
+
+@pytest.mark.parametrize(("days", "source"), [(21, "count_tokens"), (22, "traffic")])
+def test_an_old_count_beats_nothing_that_is_newer(days: int, source: str) -> None:
+    """It should have been made anew long ago; how old it is, the newest sample or the day of the setting tells."""
+    sizes = Sizes()
+    sizes.count(KEY, 5_000, NOW - timedelta(days=days))
+    assert sizes.of(KEY, ADDED, BOOK).source == "count_tokens"
+    watch(sizes, 5_000, untouched=0, edited=1)
+    assert sizes.of(KEY, ADDED, BOOK).source == source
+    written = Sizes(trusted=timedelta(days=1))
+    written.count(KEY, 5_000, datetime(2026, 11, 1, tzinfo=UTC) - timedelta(days=days - 21 + 1))
+    assert written.of(KEY, ADDED, measured(FETCH)).source == ("settings" if days > 21 else "count_tokens")
 
 
 def test_what_was_asked_for_is_wanted_until_it_is_counted() -> None:

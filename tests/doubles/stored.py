@@ -30,7 +30,7 @@ from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.recorder import Recorder
-from planner.stores import Metered, StoreError
+from planner.stores import Kept, Metered, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 
@@ -103,10 +103,10 @@ class MemoryStore:
         await self._read()
         return dict(self.known_scopes)
 
-    async def learnt(self) -> list[Learnt]:
+    async def learnt(self) -> Kept:
         """All that was learnt."""
         await self._read()
-        return list(self.kept.values())
+        return Kept(tuple(self.kept.values()))
 
     async def hours(self, since: str) -> list[Metered]:
         """No hours."""

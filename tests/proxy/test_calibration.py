@@ -258,7 +258,7 @@ def counts(planner: Simulated) -> list[Heard]:
 async def learnt(store: Path) -> Sizes:
     """What a ledger knows of sizes."""
     sizes, reader = Sizes(), await SqliteStore.read(store)
-    sizes.restore(each for each in await reader.learnt() if isinstance(each, LearntSize | LearntScale))
+    sizes.restore(each for each in (await reader.learnt()).learnt if isinstance(each, LearntSize | LearntScale))
     await reader.close()
     return sizes
 
@@ -317,3 +317,25 @@ def test_without_a_key_nothing_is_asked(tmp_path: Path) -> None:
             assert {value for each in simulator.heard for value in each.values("x-api-key")} == {CALLER}
 
     run(main())
+
+
+@pytest.mark.parametrize("second", [100, 90], ids=["as many", "fewer"])
+def test_an_edit_that_adds_nothing_was_not_counted(tmp_path: Path, second: int) -> None:
+    """A tool never adds nothing, so such an answer is an error that rests, and nothing is kept of it."""
+
+    class Changing(Counter):
+        async def send(self, request: UpstreamRequest) -> Answer:
+            self.instead = Answer(200, b'{"input_tokens": %d}' % (second if self.asked else 100))
+            return await super().send(request)
+
+    async def scenario() -> None:
+        here = counted(tmp_path)
+        here.work._upstream = Changing()  # noqa: SLF001 - an upstream that answers twice differently
+        here.sizes.of(KEY, ADDED, BOOK)
+        assert await here.work.count_once()
+        assert here.mind.metrics.calibrations.values == {("error",): 1}
+        assert "an edit that adds nothing" in here.log.getvalue()
+        assert here.sizes.snapshot() == ()
+        assert not await here.work.count_once()
+
+    run(scenario())

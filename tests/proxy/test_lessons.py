@@ -157,7 +157,7 @@ def test_traffic_alone_teaches_the_size(tmp_path: Path) -> None:
                 await planner.entries(12)
             reader = await SqliteStore.read(planner.store)
             sizes = Sizes()
-            sizes.restore(each for each in await reader.learnt() if isinstance(each, LearntSize | LearntScale))
+            sizes.restore(each for each in (await reader.learnt()).learnt if isinstance(each, LearntSize | LearntScale))
             await reader.close()
             (key,) = [each.key for each in sizes.snapshot() if isinstance(each, LearntSize)]
             size = sizes.of(key, ToolEdit(append=key.append), book)

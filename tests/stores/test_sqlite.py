@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from collections import Counter
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from planner.core.records import EntryRecord, LearntRecord, ScopeRecord, TurnRec
 from planner.core.scale import Scale
 from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
 from planner.stores import RefusedError, StoreError
-from planner.stores.sqlite import SqliteStore
+from planner.stores.sqlite import _STATEMENTS, PROFILES, SIZES, SqliteStore
 from tests.doubles.deciding import BOOK, NOW, turn
 from tests.doubles.proxy import run
 
@@ -270,9 +271,59 @@ def test_what_was_learnt_of_sizes(tmp_path: Path) -> None:
         store = await SqliteStore.open(tmp_path / "l.db")
         await store.apply([LearntRecord("2026-11-02", late), LearntRecord("2026-11-03", scale)])
         await store.apply([LearntRecord("2026-11-01", early), LearntRecord("2026-11-01", LearntSize(other))])
-        assert await store.learnt() == [LearntSize(other), late, scale]
+        assert await store.learnt() == ((LearntSize(other), late, scale), 0)
         await store.forget("2026-11-02")
-        assert await store.learnt() == [late, scale]
+        assert await store.learnt() == ((late, scale), 0)
         await store.close()
 
     run(scenario())
+
+
+@pytest.mark.parametrize(
+    "row",
+    ['{"type":"of the future"}', '{"type":"scale","group":"g","scale":{"weight":null}}', "[" * 100_000, "", "\ud7ff{"],
+)
+def test_a_row_that_is_not_understood_is_left_out(tmp_path: Path, row: str) -> None:
+    """Another version wrote it, or a number that is none: the others are read, and it is counted."""
+    scale = LearntScale("0123456789abcdef", Scale(weight=1.0, ratio=1.25))
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        await store.apply([LearntRecord("2026-11-03", scale)])
+        await store._connection.execute("INSERT INTO learnt VALUES ('x', '2026-11-04', ?)", (row,))  # noqa: SLF001 - as another version would
+        assert await store.learnt() == ((scale,), 1)
+        await store.close()
+
+    run(scenario())
+
+
+def test_as_much_is_read_as_is_remembered(tmp_path: Path) -> None:
+    """The newest, of agents and of sizes apart: many of the one do not displace the other."""
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        rows = [("agent", "old", 2, "2026-11-01"), ("size a", "old", 2, "2026-11-01")]
+        rows += [("agent", "new", PROFILES - 1, "2026-11-02"), ("size a", "new", SIZES - 1, "2026-11-02")]
+        made = [
+            (f"{kind}{age}{number:05d}", at, msgspec.json.encode(LearntScale(f"{kind} {age}", Scale())).decode())
+            for kind, age, many, at in rows
+            for number in range(many)
+        ]
+        await store._connection.execute("BEGIN")  # noqa: SLF001 - more rows than a test should make one by one
+        await store._connection.executemany("INSERT INTO learnt VALUES (?, ?, ?)", made)  # noqa: SLF001 - likewise
+        await store._connection.execute("COMMIT")  # noqa: SLF001 - likewise
+        kept, unread = await store.learnt()
+        groups = [each.group for each in kept if isinstance(each, LearntScale)]
+        assert (Counter(groups), unread) == (
+            {"agent old": 1, "agent new": PROFILES - 1, "size a old": 1, "size a new": SIZES - 1},
+            0,
+        )
+        assert {*groups[:2]} == {"agent old", "size a old"}
+        await store.close()
+
+    run(scenario())
+
+
+def test_statements_serve_both_databases() -> None:
+    """No function that PostgreSQL lacks."""
+    assert not [name for name, text in _STATEMENTS.items() if "json_" in text.lower()]

@@ -10,8 +10,8 @@ import pytest
 from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Digests, Entry
-from planner.core.records import EntryRecord, Learnt, Record, encode
-from planner.stores import Metered, RefusedError, StoreError
+from planner.core.records import EntryRecord, Record, encode
+from planner.stores import Kept, Metered, RefusedError, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 from tests.doubles.proxy import run, settled
@@ -82,9 +82,9 @@ class Shelf:
         """No scopes."""
         return {}
 
-    async def learnt(self) -> list[Learnt]:
+    async def learnt(self) -> Kept:
         """Nothing learnt."""
-        return []
+        return Kept(())
 
     async def hours(self, since: str) -> list[Metered]:
         """No hours."""

@@ -1,8 +1,8 @@
 -- name: put_entry
 -- An intent is inserted; its settlement replaces it; a second settlement, or an intent read again, changes nothing.
 INSERT INTO entries (request_id, at, principal, team, endpoint, model, outcome, cost_nano, untouched_nano, entry,
-                     organization, hours_ms, untouched_hours_ms, corrects, batch)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                     organization, hours_ms, untouched_hours_ms, corrects, corrected_at, batch)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (request_id) DO UPDATE
 SET team = excluded.team,
     model = excluded.model,
@@ -32,7 +32,7 @@ ORDER BY MIN(at);
 
 -- name: corrections
 -- The corrections of one entry, in the order in which they were made.
-SELECT entry FROM entries WHERE corrects = $1 ORDER BY json_extract(entry, '$.corrected_at'), request_id;
+SELECT entry FROM entries WHERE corrects = $1 ORDER BY corrected_at, request_id;
 
 -- name: batch
 -- The settled entries of one batch, in order of arrival.
