@@ -144,7 +144,7 @@ def _candidate(request: MessagesRequest, book: RuleBook, rulings: Rulings, rule:
         return lifted
     if lifted is not None:
         edit = msgspec.structs.replace(candidate.edit, retypes=(lifted, *candidate.edit.retypes))
-        candidate = Candidate(edit, _sum(candidate.tokens, book.catalog.priors.lift_tokens.interval), lifted)
+        candidate = Candidate(edit, candidate.tokens + book.catalog.priors.lift_tokens.interval, lifted)
     return candidate if frees_code(request.tools, candidate.edit, book) else Reason.NOT_FREE
 
 
@@ -183,7 +183,8 @@ def _upgrade(request: MessagesRequest, book: RuleBook, *, nested: bool) -> tuple
     edit = ToolEdit(retypes=(Retype(basic.type, newer, direct=direct),), free=True)
     tokens = catalog.priors.upgrade_tokens.interval
     if not direct and basic.allowed_callers != ("direct",):
-        tokens = _difference(book.tool_tokens(newer), book.tool_tokens(basic.type)) or tokens
+        more, less = book.tool_tokens(newer), book.tool_tokens(basic.type)
+        tokens = tokens if more is None or less is None else more - less
     return Candidate(edit, tokens), newer
 
 
@@ -251,16 +252,3 @@ def _frees(tool: Tool, catalog: Catalog) -> bool:
 def _rounded(interval: Interval) -> Interval:
     """A size to the next ten tokens: what one more sample changes below that decides nothing."""
     return Interval(round(interval.low, -1), round(interval.likely, -1), round(interval.high, -1))
-
-
-def _sum(one: Interval, other: Interval) -> Interval:
-    return Interval(one.low + other.low, one.likely + other.likely, one.high + other.high)
-
-
-def _difference(more: Interval | None, less: Interval | None) -> Interval | None:
-    """What is believed of a difference, each of its numbers 0 or more."""
-    if more is None or less is None:
-        return None
-    pairs = ((more.low, less.low), (more.likely, less.likely), (more.high, less.high))
-    low, likely, high = sorted(max(one - other, 0.0) for one, other in pairs)
-    return Interval(low, likely, high)

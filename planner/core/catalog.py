@@ -31,6 +31,16 @@ class Interval(msgspec.Struct, frozen=True):
     likely: Amount
     high: Amount
 
+    def __add__(self, other: "Interval") -> "Interval":
+        """What is believed of a sum."""
+        return Interval(self.low + other.low, self.likely + other.likely, self.high + other.high)
+
+    def __sub__(self, other: "Interval") -> "Interval":
+        """What is believed of a difference that cannot be negative."""
+        pairs = ((self.low, other.low), (self.likely, other.likely), (self.high, other.high))
+        low, likely, high = sorted(max(one - two, 0.0) for one, two in pairs)
+        return Interval(low, likely, high)
+
 
 class Prior(msgspec.Struct, frozen=True, kw_only=True):
     """An interval with its mark and its meaning, believed until an agent's own traffic says otherwise."""

@@ -305,13 +305,13 @@ def _believed(key: Combination, edit: ToolEdit, book: RuleBook) -> Size:
         measured = _checked(book, type_)
     for retype in edit.retypes:
         if retype.declared.startswith("code_execution_"):
-            interval = _sum(interval, priors.lift_tokens.interval)
+            interval = interval + priors.lift_tokens.interval
             continue
         less, more = book.tool_tokens(retype.declared), book.tool_tokens(retype.type)
         if retype.direct or Declared(retype.declared, direct=True) in key.declared or less is None or more is None:
-            interval = _sum(interval, priors.upgrade_tokens.interval)
+            interval = interval + priors.upgrade_tokens.interval
             continue
-        interval = _sum(interval, _difference(more, less))
+        interval = interval + (more - less)
         measured = _checked(book, retype.type) and _checked(book, retype.declared)
     return Size(interval, "catalog") if measured is None else Size(interval, "settings", measured)
 
@@ -322,17 +322,6 @@ def _checked(book: RuleBook, type_: str) -> datetime | None:
         return None
     row = next((row for row in book.setting_rows if row.key == f"tool_tokens.{type_}"), None)
     return _LONG_AGO if row is None else datetime.combine(row.checked, time(), UTC)
-
-
-def _sum(one: Interval, other: Interval) -> Interval:
-    return Interval(one.low + other.low, one.likely + other.likely, one.high + other.high)
-
-
-def _difference(more: Interval, less: Interval) -> Interval:
-    """What is believed of a difference, each of its numbers 0 or more."""
-    pairs = ((more.low, less.low), (more.likely, less.likely), (more.high, less.high))
-    low, likely, high = sorted(max(one - other, 0.0) for one, other in pairs)
-    return Interval(low, likely, high)
 
 
 def _counts(tool: Tool) -> bool:

@@ -14,6 +14,7 @@ from planner.core.prices import PriceBook, PriceRow, Rates, Tier
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import Rulings
+from planner.core.sizes import FAMILIES
 from planner.core.wire import MessagesRequest
 
 FEWEST_BYTES, USUAL_BYTES, MOST_BYTES = 2.5, 4.0, 6.0
@@ -22,8 +23,6 @@ an image or a document in the body has far fewer tokens, so bounds from above on
 
 ENOUGH_PROMPTS: Final = 50
 """Requests of an agent after which what its prompts cost in a dearer tier is weighed, not feared. Ours."""
-
-SERVER_TOOLS: Final = frozenset({"code_execution", "web_search", "web_fetch"})
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -105,7 +104,7 @@ def beliefs(
     if request.tool_choice is not None and request.tool_choice.type == "none":
         chance = Interval(0.0, 0.0, 0.0)
     turns = priors.turns
-    if priors.turns_without_client_tools is not None and all(tool.family in SERVER_TOOLS for tool in request.tools):
+    if priors.turns_without_client_tools is not None and all(tool.family in FAMILIES for tool in request.tools):
         turns = priors.turns_without_client_tools
     futile, spent = priors.futile_call_probability, priors.futile_call_tokens
     return Beliefs(
