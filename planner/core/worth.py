@@ -46,7 +46,7 @@ def weigh(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulin
     return _expect(beliefs(request, book, added, facts.learnt, files=files), terms, facts.learnt)
 
 
-_expect = lru_cache(maxsize=1_024)(expect)
+_expect = lru_cache(maxsize=256)(expect)
 """Agents ask alike: what was reckoned for the same numbers needs no reckoning."""
 
 
