@@ -20,7 +20,7 @@ from planner.core.records import Learnt
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import Combination, LearntScale, LearntSize, Size, Sizes, combination
 from planner.core.wire import MessagesRequest
-from planner.settings import SettingsError, sqlite_path
+from planner.settings import DEFAULT_STORE, SettingsError, sqlite_path
 from planner.stores import Metered, StoreError
 
 OVERRIDDEN: Final = "--set"
@@ -86,6 +86,8 @@ def learnt_in(store: str, since: datetime) -> Known:
         path = sqlite_path(store)
     except SettingsError as error:
         fail(str(error), USAGE)
+    if not path.is_file() and store != DEFAULT_STORE:
+        click.echo(f"planner: there is no ledger {path}, so nothing of it is known", err=True)
     if path.is_file():
         try:
             learnt, hours = asyncio.run(_read(path, since))

@@ -330,7 +330,8 @@ def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
     chance = 100 * hours["probability_of_exceeding"]
     odds = f"chance of exceeding them {chance:g} %" if hours["known"] else "no forecast yet"
     planned, untouched = ("{:g} ({:g} to {:g})".format(*map(hours.get, names)) for names in (PLANNED, UNTOUCHED))
-    yield f"  free hours {hours['limit']:g}, forecast {planned} hours this month, {untouched} untouched, {odds}."
+    forecast = f"forecast {planned} hours this month, {untouched} untouched, " if hours["known"] else ""
+    yield f"  free hours {hours['limit']:g}, {forecast}{odds}."
 
 
 def _expectations(expected: Expected | None) -> Iterator[str]:

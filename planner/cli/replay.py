@@ -18,6 +18,10 @@ from planner.core.replay.tally import KINDS, Bill, Tally, decided
 from planner.core.replay.trace import TraceError, TraceLine, read_trace
 from planner.core.rulebook import RuleBook
 
+MINE, OTHERS = "rules", "against"
+CALLED: Final = {"untouched": "untouched", MINE: "rules", OTHERS: "other rules"}
+"""What the sides are called for people."""
+
 MOST_PROBLEMS: Final = 20
 """Bad lines that are told one by one; of more only the number."""
 
@@ -38,7 +42,10 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay came to. `difference_nano` is what the rule book saves against each other side."""
+    """What a replay came to. `difference_nano` is what the rule book saves against each other side.
+
+    `given` are the words of `--set` and `--world` that it was run with. `untouched` has the rule book's prices.
+    """
 
     trace: str
     requests: int
@@ -46,6 +53,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     principals: int
     first: str | None
     last: str | None
+    given: dict[str, tuple[str, ...]]
     sides: tuple[Side, ...]
     difference_nano: dict[str, int]
 
@@ -88,11 +96,14 @@ def command(  # noqa: PLR0913 - one parameter a flag
     nature = _nature(book, world)
     with ExitStack() as opened:
         lines = sys.stdin.buffer if str(trace) == "-" else _open(trace, "rb", opened)
+        if decisions is not None and trace.exists() and decisions.exists() and trace.samefile(decisions):
+            fail(f"--decisions names the trace itself, {trace}", USAGE)
         draft = None if decisions is None else decisions.with_name(decisions.name + ".part")
         out = None if draft is None else _open(draft, "wb", opened)
         if draft is not None:
             opened.callback(draft.unlink, missing_ok=True)  # of a trace that cannot be used, nothing is left
-        result = Replay(str(trace), book, other, nature, out).run(read_trace(lines))
+        given = {"set": overrides, "world": world}
+        result = Replay(str(trace), book, other, nature, out).run(read_trace(lines), given)
         if draft is not None and decisions is not None and out is not None:
             out.close()
             draft.replace(decisions)
@@ -109,7 +120,7 @@ class Replay:
         self, trace: str, book: RuleBook, other: RuleBook | None, nature: Nature, out: IO[bytes] | None
     ) -> None:
         self._trace, self._out = trace, out
-        self._books = {"rules": book} if other is None else {"rules": book, "against": other}
+        self._books = {MINE: book} if other is None else {MINE: book, OTHERS: other}
         self._players = {name: Player(each, stage(each, nature)) for name, each in self._books.items()}
         self._tallies = {name: Tally() for name in self._books}
         self._untouched, self._bill = stage(book, nature), Bill()
@@ -118,7 +129,7 @@ class Replay:
         self._span: tuple[str | None, str | None] = (None, None)
         self._requests = 0
 
-    def run(self, lines: Iterator[TraceLine | TraceError]) -> Result:
+    def run(self, lines: Iterator[TraceLine | TraceError], given: dict[str, tuple[str, ...]]) -> Result:
         """Play all lines. Bad ones end the command, all of them told first."""
         bad = 0
         for line in lines:
@@ -132,7 +143,7 @@ class Replay:
             more = f", of which the first {MOST_PROBLEMS} are told" if bad > MOST_PROBLEMS else ""
             counted = "1 line" if bad == 1 else f"{bad} lines"
             fail(f"{counted} of {self._trace} cannot be used{more}. Mend what is told: nothing was billed.", FINDINGS)
-        return self._result()
+        return self._result(given)
 
     def _play(self, line: TraceLine) -> None:
         at = line.at.isoformat()
@@ -140,14 +151,14 @@ class Replay:
         self._requests += 1
         self._names.add((line.principal, line.conversation))
         self._principals.add(line.principal)
-        self._bill.add(self._untouched.call(called(line, None, subscribed(line, self._books["rules"]))))
+        self._bill.add(self._untouched.call(called(line, None, subscribed(line, self._books[MINE]))))
         for name, player in self._players.items():
             played = player.play(line)
             self._tallies[name].add(played)
-            if name == "rules" and self._out is not None:
+            if name == MINE and self._out is not None:
                 self._out.write(_encoded(played))
 
-    def _result(self) -> Result:
+    def _result(self, given: dict[str, tuple[str, ...]]) -> Result:
         untouched = _side("untouched", None, self._bill, None)
         sides = [_side(name, self._books[name], tally.bill, tally) for name, tally in self._tallies.items()]
         mine, others = sides[0], (untouched, *sides[1:])
@@ -158,6 +169,7 @@ class Replay:
             principals=len(self._principals),
             first=self._span[0],
             last=self._span[1],
+            given=given,
             sides=(untouched, *sides),
             difference_nano={other.name: other.total_nano - mine.total_nano for other in others},
         )
@@ -169,31 +181,44 @@ def text(result: Result) -> Iterator[str]:
         f"{result.trace}: {result.requests:,} requests in {result.conversations:,} conversations of"
         f" {result.principals:,} principals, {result.first or 'never'} to {result.last or 'never'}"
     )
-    names = [side.name for side in result.sides]
+    for flag, words in result.given.items():
+        if words:
+            yield f"with --{flag} {' '.join(words)}"
+    if len({side.prices for side in result.sides} - {None}) > 1:
+        yield "The price books differ, so what is saved is not saved by decisions alone."
     yield ""
-    yield f"{'':<22}" + "".join(f"{name:>16}" for name in names)
-    for kind in KINDS:
-        if any(side.lines.get(kind) for side in result.sides):
-            yield f"  {kind:<20}" + "".join(f"{_dollars(side.lines.get(kind, 0)):>16}" for side in result.sides)
-    yield f"  {'total':<20}" + "".join(f"{_dollars(side.total_nano):>16}" for side in result.sides)
-    for name, saved in result.difference_nano.items():
-        share = next(side.total_nano for side in result.sides if side.name == name)
-        part = f", {100 * saved / share:.1f} %" if share else ""
-        yield f"  the rules {'save' if saved >= 0 else 'cost'} {_dollars(abs(saved))} against {name}{part}"
-    yield ""
-    yield f"  {'container starts':<20}" + "".join(f"{side.container_starts:>16,}" for side in result.sides)
-    yield f"  {'billed hours':<20}" + "".join(f"{side.container_hours:>16.2f}" for side in result.sides)
-    for side in result.sides:
-        if side.unpriced:
-            yield f"  {side.name}: requests without a price, which are in no sum: {side.unpriced:,}"
+    yield from _costs(result)
     for side in result.sides[1:]:
-        yield f"\nDecisions under {side.name} (rule book {side.rules}, price book {side.prices})"
-        for action, counted in side.decisions.items():
-            yield f"  {action}"
-            for what, number in sorted(counted.items(), key=lambda each: (-each[1], each[0])):
-                yield f"    {number:>9,}  {what}"
-        for each in side.holdouts:
-            yield f"  {_holdout(each)}"
+        yield from _decisions(side)
+
+
+def _costs(result: Result) -> Iterator[str]:
+    sides = result.sides
+    yield f"{'':<22}" + "".join(f"{CALLED[side.name]:>16}" for side in sides)
+    for kind in KINDS:
+        if any(side.lines.get(kind) for side in sides):
+            yield f"  {kind:<20}" + "".join(f"{_dollars(side.lines.get(kind, 0)):>16}" for side in sides)
+    yield f"  {'total':<20}" + "".join(f"{_dollars(side.total_nano):>16}" for side in sides)
+    for name, saved in result.difference_nano.items():
+        share = next(side.total_nano for side in sides if side.name == name)
+        part = f", {100 * abs(saved) / share:.1f} %" if share else ""
+        yield f"  the rules {'save' if saved >= 0 else 'cost'} {_dollars(abs(saved))} against {CALLED[name]}{part}"
+    yield ""
+    yield f"  {'container starts':<20}" + "".join(f"{side.container_starts:>16,}" for side in sides)
+    yield f"  {'hours that count':<20}" + "".join(f"{side.container_hours:>16.2f}" for side in sides)
+    for side in sides:
+        if side.unpriced:
+            yield f"  {CALLED[side.name]}: requests without a price, which are in no sum: {side.unpriced:,}"
+
+
+def _decisions(side: Side) -> Iterator[str]:
+    yield f"\nDecisions under {CALLED[side.name]} (rule book {side.rules}, price book {side.prices})"
+    for action, counted in side.decisions.items():
+        yield f"  {action}"
+        for what, number in sorted(counted.items(), key=lambda each: (-each[1], each[0])):
+            yield f"    {number:>9,}  {what}"
+    for each in side.holdouts:
+        yield f"  {_holdout(each)}"
 
 
 def _holdout(each: Any) -> str:  # noqa: ANN401 - planner.core.holdout.Measured

@@ -60,7 +60,7 @@ def test_the_result_as_json(tmp_path: Path) -> None:
     """Its fields, with sums that add up."""
     found = told(tmp_path, RAW)
     assert set(found) == {
-        "trace", "requests", "conversations", "principals", "first", "last", "sides", "difference_nano",
+        "trace", "requests", "conversations", "principals", "first", "last", "given", "sides", "difference_nano",
     }  # fmt: skip
     first, last = json.loads(RAW[0])["at"], json.loads(RAW[-1])["at"]
     assert (found["requests"], found["principals"], found["first"], found["last"]) == (150, 5, first, last)
@@ -201,7 +201,7 @@ def test_two_rule_books_are_compared(tmp_path: Path) -> None:
     assert set(against["decisions"]["bundle"]) <= {
         "declined;reason=policy", "declined;reason=mid-conversation", "declined;reason=no-code-execution",
     }  # fmt: skip
-    assert "against against" in replay(tmp_path, RAW, "--against", str(other)).stdout
+    assert "against other rules" in replay(tmp_path, RAW, "--against", str(other)).stdout
     assert decided(tmp_path, RAW, "--against", str(other)) == decided(tmp_path, RAW)
 
 
@@ -255,6 +255,23 @@ def test_a_trace_that_cannot_be_used_leaves_no_decisions(tmp_path: Path) -> None
     out = tmp_path / "decisions.jsonl"
     assert replay(tmp_path, [*encoded(row(0)), b"nonsense"], "--decisions", str(out)).exit_code == 1
     assert not out.exists() or out.read_bytes() == b""
+
+
+def test_the_trace_is_not_written_over(tmp_path: Path) -> None:
+    """By naming it twice."""
+    trace = tmp_path / "trace.jsonl"
+    result = replay(tmp_path, RAW[:1], "--decisions", str(trace))
+    assert result.exit_code == 2
+    assert "the trace itself" in result.stderr
+    assert trace.read_bytes().startswith(b"{")
+
+
+def test_it_says_what_it_was_run_with(tmp_path: Path) -> None:
+    """So that a saved page can be made again; and that prices differ, where they do."""
+    page = replay(tmp_path, RAW[:1], "--set", "free_hours.limit=0", "--world", "code.minimum_per=request").stdout
+    assert "with --set free_hours.limit=0" in page
+    assert "with --world code.minimum_per=request" in page
+    assert "price books differ" not in page
 
 
 def test_an_unknown_fact_of_the_world_is_a_usage_error(tmp_path: Path) -> None:

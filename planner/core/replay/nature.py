@@ -60,6 +60,8 @@ def altered(nature: Nature, changes: Mapping[str, str]) -> Nature:
         raise ValueError(f"a fact of the world has a wrong value: {error}") from error
     chosen = {name: getattr(wanted, name) for name in plain}
     for name, value in chosen.items():
+        if name.endswith("_probability") and not 0 <= value <= 1:
+            raise ValueError(f"{_dotted(name)} is a share from 0 to 1, not {plain[name]!r}")
         if not _possible(value):
             raise ValueError(f"{_dotted(name)} is a number from 0 up, not {plain[name]!r}")
     return msgspec.structs.replace(nature, **chosen, tool_tokens=sizes)

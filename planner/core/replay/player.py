@@ -292,11 +292,15 @@ def _classes(counts: Counts) -> TokenClasses:
 
 
 def _turn(played: Played, before: Lease | None, scope: Scope) -> Turn:
-    """The turn that a later request goes on from; one that ran in no container leaves the one before in sight."""
+    """The turn that a later request goes on from.
+
+    One that ran in no container leaves that of the turn before in sight, where a client tool may have been called: by
+    such a call's id it is found again. Of a turn in plain words nobody can tell what it went on from.
+    """
     response, conversation = played.response, played.plan.conversation
     if conversation is None:
         raise TypeError("a conversation in play has a plan that names it")
-    if response.container is None and before is not None:
+    if response.container is None and before is not None and any(tool.custom for tool in played.line.request.tools):
         return before.turn
     opened = played.line.at
     if before is not None and before.turn.container == response.container and before.turn.opened_at is not None:

@@ -16,6 +16,8 @@ from planner.core.wire import MessagesRequest, WireError
 MOST_ITERATIONS: Final = 1_000
 """A hundred times what the API lets a turn have before it pauses: what is more is a typing error. Ours."""
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
 YEARS: Final = range(2000, 2200)
 """Dates outside of which no month or lifetime could be reckoned."""
 
@@ -64,6 +66,8 @@ def read_trace(lines: Iterable[bytes]) -> Iterator[TraceLine | TraceError]:
     """Read a trace as it comes; a line that cannot be used comes as its error, and reading goes on behind it."""
     number, last = 0, None
     for index, line in enumerate(lines, 1):
+        if index == 1:
+            line = line.removeprefix(BYTE_ORDER_MARK)  # noqa: PLW2901 - what some editors put there says nothing
         if not line.strip():
             continue
         try:
@@ -91,7 +95,9 @@ def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
     for name in Work.__struct_fields__:
         value = getattr(work, name)
         if isinstance(value, int | float) and not 0 <= value <= 10**12:
-            raise ValueError(f"`work.{name}` is {value}: it is a count, 0 or more")
+            raise ValueError(f"`work.{name}` is {value}: it is a count from 0 to 10^12")
+    if work.code_seconds and not work.code_runs:
+        raise ValueError(f"`work.code_seconds` is {work.code_seconds:g}, but `work.code_runs` is 0: nothing ran")
     front, prompt = work.cached_prefix_tokens, work.prompt_tokens
     if front > prompt:
         raise ValueError(f"`work.cached_prefix_tokens` is {front}, more than the {prompt} of the prompt")

@@ -28,6 +28,8 @@ from planner.core.rulefile.timeline import (
 )
 from planner.core.rulefile.tree import Node, Pairs
 
+ADD_ONE = "Add one, or copy the shipped file here: a prices/ of your own takes the place of the shipped one."
+
 
 class RatesShape(msgspec.Struct, frozen=True, kw_only=True):
     """Dollars per million tokens of each token class."""
@@ -109,8 +111,12 @@ def read_prices(files: Iterable[tuple[Reader, Node | None]], catalog: Catalog | 
         for before, after in check_timeline(line):
             check_jump(before, after)
         if last is not None and not line and sound:
-            at = Finding(last.path, 1, 1, "missing-component", "tools", f"no row prices {component}", "Add one.")
+            at = Finding(last.path, 1, 1, "missing-component", "tools", f"no row prices {component}", ADD_ONE)
             last.findings.append(at)
+    if last is not None and not prices and sound:
+        last.findings.append(
+            Finding(last.path, 1, 1, "missing-component", "prices", "no row prices any model", ADD_ONE)
+        )
     return PriceBook(
         tuple(each.row for each in prices), tuple(each.row for each in tools), tuple(each.row for each in discounts)
     )

@@ -170,6 +170,18 @@ def test_a_time_is_one_that_can_be_reckoned_with(at: str) -> None:
     assert isinstance(one(SHORTEST | {"at": at}), TraceError)
 
 
+def test_a_byte_order_mark_says_nothing() -> None:
+    """Some editors put it in front of the first line."""
+    (found,) = read_trace([b"\xef\xbb\xbf" + json.dumps(SHORTEST).encode()])
+    assert isinstance(found, TraceLine)
+
+
+def test_nothing_runs_in_no_runs() -> None:
+    """Seconds of code without a run would bill nothing."""
+    found = one(SHORTEST | {"work": {"prompt_tokens": 1, "code_seconds": 5}})
+    assert "nothing ran" in str(found)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -46,7 +46,7 @@ def test_an_unknown_fact_is_refused(changes: dict[str, str], told: str) -> None:
 @pytest.mark.parametrize("key", [key for key in world_keys() if "<" not in key])
 def test_every_key_that_is_told_is_taken(key: str) -> None:
     """Each changes the fact that it names, and no other."""
-    tried = ("request", "iteration_prompt", "restore", "true", "7", "false")
+    tried = ("request", "iteration_prompt", "restore", "true", "7", "0.5", "false")
     changed = set()
     for value in tried:
         try:
