@@ -38,6 +38,9 @@ STEADY, MOST_STEADY = 20, 15
 """One request in so many, and no more than so many requests, leave what is believed as it is: so that a decision is not
 reckoned again for each. Ours."""
 
+SHARES: Final = frozenset({"code", "cold", "cached", "share"})
+"""Quantities from 0 to 1."""
+
 DIGITS: Final = 32
 SECONDS_PER_DAY: Final = 86_400.0
 
@@ -175,7 +178,10 @@ class Profile(msgspec.Struct):
 
     def _over(self, name: str, below: Estimate) -> Estimate:
         moments = self.moments[name]
-        return below.under(moments.mean, moments.error, moments.weight / (moments.weight + PSEUDO_REQUESTS))
+        mean = moments.mean
+        # What is one of two things can be doubted in both directions only as far as both were seen.
+        error = sqrt(max(mean * (1 - mean), 0.0) / moments.weight) if name in SHARES and mean else moments.error
+        return below.under(mean, error, moments.weight / (moments.weight + PSEUDO_REQUESTS))
 
     def _put(self, name: str, value: float) -> None:
         self.moments.setdefault(name, Moments()).add(value)

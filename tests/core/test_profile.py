@@ -121,6 +121,15 @@ def test_the_spread_is_the_standard_error() -> None:
     assert moments.error == pytest.approx((2 / 9 + 4 / 9) ** 0.5)
 
 
+def test_a_share_is_doubted_as_far_as_both_were_seen() -> None:
+    """All of one kind leaves no doubt beyond the weight of so few; half and half leaves the most."""
+    one = watched(seen(ran=True)).learnt(KEY).code
+    assert one.spread == 0
+    assert one.rest > 0.9
+    mixed = watched(seen(ran=True), seen(ran=False)).learnt(KEY).code
+    assert mixed.spread > 0
+
+
 @pytest.mark.parametrize("days", [10, 13, 13.9])
 def test_what_fades_is_doubted_no_more_than_it_varied(days: float) -> None:
     """Two requests of 0 and 300 seconds: their mean is no further off than 300, until both weigh nothing."""
