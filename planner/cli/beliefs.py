@@ -10,7 +10,7 @@ import msgspec
 import rich_click as click
 
 from planner.cli.options import USAGE, fail
-from planner.core.catalog import Prior
+from planner.core.catalog import TAIL, Prior
 from planner.core.conversations import ToolEdit
 from planner.core.facts import Facts
 from planner.core.learnt import Estimate
@@ -27,8 +27,6 @@ OVERRIDDEN: Final = "--set"
 PRIOR: Final = "prior of the catalog"
 COUNTED: Final = "counted by the API with count_tokens"
 SETTINGS_SHOWN: Final = ("code.", "free_hours.", "decision.", "cache.", "haiku55_tier_on", "tool_tokens.")
-TAIL: Final = 1.2816
-"""Standard errors from the middle to the 10 % and the 90 % point."""
 HABITS: Final = {
     "code": "share of its requests that run code",
     "seconds": "seconds of execution in a request that does",

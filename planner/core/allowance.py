@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from planner.core.catalog import TAIL
 from planner.core.rulebook import FreeHoursSettings
 from planner.core.season import DAY, HOURS, Day, Season, learn
 
@@ -43,9 +44,6 @@ eleven times a month, with a day at most four times, at the same cost.
 
 OF_LATE: Final = timedelta(days=1)
 """Hours count 1/e of those of now, for the decisions in force, when they are this old."""
-
-TEN_PERCENT: Final = 1.2815515655446004
-"""One case in ten lies further above a normal mean than so many standard deviations, and one as far below."""
 
 NEGLIGIBLE: Final = 0.001
 """A chance below this is none, and one as near to 1 is certain."""
@@ -151,7 +149,7 @@ class Pool:
         metered, untouched = month.used_ms / MS_PER_HOUR, month.untouched_ms / MS_PER_HOUR
         sure, sure_untouched = metered + elsewhere, untouched + elsewhere
         used, forecast = metered + elsewhere * month.passed(now), sure + share * rest
-        width, untouched_width = TEN_PERCENT * sqrt(share * variance), TEN_PERCENT * sqrt(variance)
+        width, untouched_width = TAIL * sqrt(share * variance), TAIL * sqrt(variance)
         known, probability = True, 1.0
         if limit == 0 or used >= limit:
             self._damped = now, 1.0

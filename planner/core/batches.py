@@ -23,7 +23,7 @@ from msgspec import Raw
 from planner.core.counts import UsageError
 from planner.core.ledger import Batch, Code, Ending, Entry, Seconds
 from planner.core.money import checked, format_nano
-from planner.core.prices import Basis, Line, PriceBook
+from planner.core.prices import CODE, CREDIT, NANO_PER_MS, Basis, Line, PriceBook
 from planner.core.readers import Told
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Sessions, Settlement, Terms, settle
@@ -43,9 +43,6 @@ LIVES: Final = timedelta(days=30)
 FREE_OF_COST: Final = frozenset({"errored", "canceled", "expired"})
 """Results of requests that were not answered [A]."""
 
-_CREDIT: Final = "allowance_credit"
-_CODE: Final = "code_execution"
-_NANO_PER_MS: Final = 1_000_000
 
 Tally = Counter[str]
 """What results were counted to, by dotted names: of two tallies of one batch, the later can only be more."""
@@ -141,12 +138,12 @@ class BatchReader:
             if news[f"quantity.{kind}"]
         ]
         hours = news["hours_ms"]
-        charged = news[f"quantity.{_CODE}"]
+        charged = news[f"quantity.{CODE}"]
         credited = min(charged, max(terms.free_ms, 0))
         if credited:
-            nano, listed = (_share(news[f"{price}.{_CODE}"], credited, charged) for price in ("nano", "listed"))
-            credit = _line(_CODE, credited, -nano, -listed, self._bases[_CODE])
-            lines.append(msgspec.structs.replace(credit, kind=_CREDIT))
+            nano, listed = (_share(news[f"{price}.{CODE}"], credited, charged) for price in ("nano", "listed"))
+            credit = _line(CODE, credited, -nano, -listed, self._bases[CODE])
+            lines.append(msgspec.structs.replace(credit, kind=CREDIT))
         cost = checked(sum(line.nano for line in lines))
         seconds = Seconds(0.0, news["likely_ms"] / 1000, news["high_ms"] / 1000)
         ran = charged or news["high_ms"]
@@ -250,7 +247,7 @@ def _calls_web_from_code(block: Block) -> bool:
 
 def _add_lines(found: Tally, lines: Iterable[Line]) -> None:
     for line in lines:
-        if line.kind == _CREDIT:  # what is new alone can use up free hours
+        if line.kind == CREDIT:  # what is new alone can use up free hours
             continue
         found[f"quantity.{line.kind}"] += _count_of(line)
         found[f"nano.{line.kind}"] += line.nano
@@ -298,6 +295,6 @@ def _count_of(line: Line) -> int:
 
 def _quantity(kind: str, count: int) -> tuple[int | str, str]:
     """The quantity and unit of a line."""
-    if kind == _CODE:
-        return format_nano(count * _NANO_PER_MS), "second"
+    if kind == CODE:
+        return format_nano(count * NANO_PER_MS), "second"
     return count, "use" if kind == "web_search" else "token"

@@ -17,15 +17,12 @@ import msgspec
 from planner.core.conversations import Turn
 from planner.core.ledger import Code, Seconds
 from planner.core.money import format_nano
-from planner.core.prices import Line, PriceBook, Unpriced
+from planner.core.prices import CODE, CREDIT, NANO_PER_MS, Line, PriceBook, Unpriced
 from planner.core.rulebook import CodeSettings
 from planner.core.wire import MessagesRequest
 
 LIFE: Final = timedelta(days=30)
 """A container lives 30 days from its creation [A]."""
-
-_NANO_PER_MS: Final = 1_000_000
-_CODE: Final = "code_execution"
 
 
 class State(Enum):
@@ -137,7 +134,7 @@ def charge(
     if not work.ran and not work.preloaded:
         return Charge(None, (), opened_used_ms)
     seconds, ran = _time(work, code)
-    row = prices.tool(_CODE, at)
+    row = prices.tool(CODE, at)
     minimum = 0 if row is None else row.minimum_ms
     before = opened_used_ms if code.minimum_per == "session" else None
     paid = 0 if before is None else max(before, minimum)
@@ -152,9 +149,9 @@ def charge(
         return Charge(Code(work.runs, seconds, "covered"), (), used)
     credited = min(hours, max(free_ms, 0))
     begun = _session(prices, paid, at)
-    lines = [_line(_CODE, hours, begun, _session(prices, reached, at))]
+    lines = [_line(CODE, hours, begun, _session(prices, reached, at))]
     if credited:
-        lines.append(_line("allowance_credit", credited, _session(prices, paid + credited, at), begun))
+        lines.append(_line(CREDIT, credited, _session(prices, paid + credited, at), begun))
     return Charge(Code(work.runs, seconds, "billed"), tuple(lines), used, hours)
 
 
@@ -171,12 +168,12 @@ def _time(work: Work, code: CodeSettings) -> tuple[Seconds, int]:
 
 def _session(prices: PriceBook, milliseconds: int, at: datetime) -> tuple[int, int]:
     """What a session that ran so long costs, at contracted and at list price."""
-    line = prices.time_line(_CODE, milliseconds, at)
+    line = prices.time_line(CODE, milliseconds, at)
     return (0, 0) if line is None or isinstance(line, Unpriced) else (line.nano, line.listed)
 
 
 def _line(kind: str, milliseconds: int, before: tuple[int, int], after: tuple[int, int]) -> Line:
     """The line of what a session costs more after than before, a credit where that is less."""
     nano, listed = (later - earlier for later, earlier in zip(after, before, strict=True))
-    seconds = format_nano(milliseconds * _NANO_PER_MS)
+    seconds = format_nano(milliseconds * NANO_PER_MS)
     return Line(kind, seconds, "second", nano, "estimated", None if listed == nano else listed)

@@ -9,17 +9,12 @@ know better. Nothing in production makes corrections yet: this is the seam for r
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
 from planner.core.ledger import CORRECTION, Code, Entry, Seconds
 from planner.core.money import checked, format_nano
-from planner.core.prices import Basis, Line, PriceBook, Unpriced
-
-_CODE: Final = "code_execution"
-_CREDIT: Final = "allowance_credit"
-_NANO_PER_MS: Final = 1_000_000
+from planner.core.prices import CODE, CREDIT, NANO_PER_MS, Basis, Line, PriceBook, Unpriced
 
 
 class Billed(msgspec.Struct, frozen=True):
@@ -37,7 +32,7 @@ class _Amount(msgspec.Struct, frozen=True):
 def billed(entries: Iterable[Entry]) -> Billed:
     """The container time that an entry and its corrections charge together."""
     lines = [line for entry in entries for line in entry.lines]
-    return Billed(_sum(lines, _CODE).ms, _sum(lines, _CREDIT).ms)
+    return Billed(_sum(lines, CODE).ms, _sum(lines, CREDIT).ms)
 
 
 def correct(  # noqa: PLR0913 - what a correction is made of, named
@@ -62,14 +57,14 @@ def correct(  # noqa: PLR0913 - what a correction is made of, named
     """
     _check(entry, better, earlier)
     before = [line for each in (entry, *earlier) for line in each.lines]
-    charged, credited = _sum(before, _CODE), _sum(before, _CREDIT)
+    charged, credited = _sum(before, CODE), _sum(before, CREDIT)
     at = datetime.fromisoformat(entry.at)
     lines: list[Line] = []
     if better.ms != charged.ms:
-        lines.append(_line(_CODE, better.ms - charged.ms, _price(prices, better.ms, at) - charged.nano, basis))
+        lines.append(_line(CODE, better.ms - charged.ms, _price(prices, better.ms, at) - charged.nano, basis))
     if better.credited_ms != credited.ms:
         nano = -_price(prices, better.credited_ms, at) - credited.nano
-        lines.append(_line(_CREDIT, better.credited_ms - credited.ms, nano, basis))
+        lines.append(_line(CREDIT, better.credited_ms - credited.ms, nano, basis))
     if not lines:
         return None
     moved, cost = better.ms - charged.ms, checked(sum(line.nano for line in lines))
@@ -125,7 +120,7 @@ def _milliseconds(line: Line) -> int:
 
 
 def _price(prices: PriceBook, milliseconds: int, at: datetime) -> int:
-    line = prices.time_line(_CODE, milliseconds, at)
+    line = prices.time_line(CODE, milliseconds, at)
     reason = line.reason if isinstance(line, Unpriced) else None
     if reason is not None:
         raise ValueError(f"container time has no price at {at.isoformat()}: {reason}")
@@ -133,4 +128,4 @@ def _price(prices: PriceBook, milliseconds: int, at: datetime) -> int:
 
 
 def _line(kind: str, milliseconds: int, nano: int, basis: Basis) -> Line:
-    return Line(kind, format_nano(milliseconds * _NANO_PER_MS), "second", nano, basis)
+    return Line(kind, format_nano(milliseconds * NANO_PER_MS), "second", nano, basis)

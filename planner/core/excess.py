@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.catalog import Interval
+from planner.core.catalog import TAIL, Interval
 from planner.core.scale import DOUBT, Predicted
 
 HALF_LIFE: Final = timedelta(days=30)
@@ -20,8 +20,6 @@ HALF_LIFE: Final = timedelta(days=30)
 LEAST: Final = 1.0
 SURE_WITHIN: Final = 0.005
 """No deviation is believed to be less: tokens, and a share of the excess."""
-TAIL: Final = 1.2816
-"""Standard deviations from the middle to the 10 % and 90 % points of an interval."""
 STUDENT: Final = 1.2
 """How much longer a tail is that is known from few: `1.28 + 1.2 / n` is close to Student's 90 % point from n = 2 on."""
 OUTLIER: Final = 3.0

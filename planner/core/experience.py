@@ -126,15 +126,13 @@ class Experience:
         added = self.sizes.of(sent.combination, sent.edit, book).interval.likely if edited else 0.0
         if sent.trial and (known := self._trials.get(sent.model)) is not None:
             known.waiting = False
-        per_session, per_request = self._bills(sent, answer, book)
-        strict = book.settings.code.minimum_per == "request"
-        billed, apart = (per_request, per_session) if strict else (per_session, per_request)
+        billed = self._billed_ms(sent, answer, book)
         row = book.prices.lookup(sent.model, sent.at)
         tiered = row is not None and row.over is not None
         model = book.catalog.model(sent.model)
         front = (sent.prompt.tokens if sent.prompt.cached is None else sent.prompt.cached) + added
         could = sent.prompt.marked and front >= (0 if model is None else model.min_cache_prefix)
-        seen = _observation(sent, answer, added, (billed, apart), tiered=tiered, could=could)
+        seen = _observation(sent, answer, added, billed, tiered=tiered, could=could)
         self.profiles.observe(sent.profile, seen, sent.at)
         self._warm(sent, answer)
         return billed
@@ -155,10 +153,10 @@ class Experience:
         if over is not None:
             self.profiles.epoch_ended(sent.profile, over, sent.at)
 
-    def _bills(self, sent: Sent, answer: Answer, book: RuleBook) -> tuple[int, int]:
-        """Container milliseconds of one request with a minimum a session, and with a minimum a request."""
+    def _billed_ms(self, sent: Sent, answer: Answer, book: RuleBook) -> int:
+        """Container milliseconds that one request adds to the bill; the minimum is of a session or of each request."""
         if answer.runs == 0 and not sent.preloaded:
-            return 0, 0
+            return 0
         row = book.prices.tool("code_execution", sent.at)
         minimum = 0 if row is None else row.minimum_ms
         known = None if answer.container is None else self._sessions.get(answer.container)
@@ -176,12 +174,12 @@ class Experience:
             self._sessions.move_to_end(answer.container)
             if len(self._sessions) > CONTAINERS:
                 self._sessions.popitem(last=False)
-        return max(used + ran, minimum) - paid, max(ran, minimum)
+        if book.settings.code.minimum_per == "request":
+            return max(ran, minimum)
+        return max(used + ran, minimum) - paid
 
 
-def _observation(
-    sent: Sent, answer: Answer, added: float, billed_ms: tuple[int, int], *, tiered: bool, could: bool
-) -> Observation:
+def _observation(sent: Sent, answer: Answer, added: float, billed_ms: int, *, tiered: bool, could: bool) -> Observation:
     """What one request shows of its agent; the tokens of our own edit are taken out."""
     first, iterations = answer.first, max(answer.iterations, 1)
     kept = answer.whole if first is None else first
@@ -199,8 +197,7 @@ def _observation(
         opens=sent.opens,
         ran=answer.runs > 0,
         seconds=answer.code_ms / 1000 if answer.timed else None,
-        billed=billed_ms[0] / 1000,
-        billed_apart=billed_ms[1] / 1000,
+        billed=billed_ms / 1000,
         samples=iterations,
         prompt=prompt,
         scale=prompt / sent.prompt.tokens if first is not None and sent.prompt.tokens > 0 else None,

@@ -11,13 +11,11 @@ from typing import Final
 
 import msgspec
 
+from planner.core.catalog import TAIL
 from planner.core.reasons import Action, Decision, Outcome, Reason
 
 FEWEST: Final = 30
 """Clusters an arm: below, the mean of so skewed a thing as a cost is not near enough to normal. Ours."""
-
-Z80: Final = 1.2816
-"""Standard errors on either side of a mean that hold 80 % of cases, as all intervals here do."""
 
 
 UNFIT: Final = frozenset(
@@ -92,6 +90,6 @@ def _measure(policy: str, treated: list[float], held_out: list[float]) -> Measur
         treated=len(treated),
         held_out=len(held_out),
         saved_nano=saved,
-        low=saved - Z80 * error,
-        high=saved + Z80 * error,
+        low=saved - TAIL * error,
+        high=saved + TAIL * error,
     )

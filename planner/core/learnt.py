@@ -38,9 +38,9 @@ class Learnt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     Shares are of requests: `code` run code, `cold` wrote their definitions to the cache, `cached` could be cached and
     were. `share` is the part of a prompt that lies in the cache. `conversations` begin in an epoch, `turns` are
-    requests of a conversation. `billed` are container seconds of a request, `billed_apart` those under the other
-    reading of the minimum. `futile` are calls of an added tool in a request that has one, `output` are tokens.
-    `prompts` are the prompt tokens and iterations of its own last requests, by which a tier is told.
+    requests of a conversation. `billed` are container seconds of a request. `futile` are calls of an added tool in a
+    request that has one, `output` are tokens. `prompts` are the prompt tokens and iterations of its own last requests,
+    by which a tier is told.
     """
 
     requests: float = 0.0
@@ -49,7 +49,6 @@ class Learnt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     code: Estimate = UNKNOWN
     seconds: Estimate = UNKNOWN
     billed: Estimate = UNKNOWN
-    billed_apart: Estimate = UNKNOWN
     samples: Estimate = UNKNOWN
     scale: Estimate = UNKNOWN
     cached: Estimate = UNKNOWN

@@ -15,13 +15,10 @@ import msgspec
 from planner.core.counts import UsageError
 from planner.core.ledger import Entry
 from planner.core.money import parse_nano
-from planner.core.prices import Line, PriceBook, Unpriced
+from planner.core.prices import CODE, CREDIT, NANO_PER_MS, Line, PriceBook, Unpriced
 from planner.core.pricing import usage_lines
 from planner.core.usage import Metered, meter
 
-_CODE: Final = "code_execution"
-_CREDIT: Final = "allowance_credit"
-_NANO_PER_MS: Final = 1_000_000
 _UNTOLD: Final = {"input_tokens": msgspec.Raw(b"0"), "output_tokens": msgspec.Raw(b"0")}
 """What a stream that was cut may not have told."""
 
@@ -138,25 +135,25 @@ def _with_time(
     """The lines, and those of recorded container time and its credit at these prices."""
     found = list(lines)
     for line in settled:
-        if line.kind not in (_CODE, _CREDIT):
+        if line.kind not in (CODE, CREDIT):
             continue
-        timed = prices.time_line(_CODE, parse_nano(str(line.quantity)) // _NANO_PER_MS, at)
+        timed = prices.time_line(CODE, parse_nano(str(line.quantity)) // NANO_PER_MS, at)
         if isinstance(timed, Unpriced):
             return timed
-        if timed is not None and line.kind == _CREDIT:
+        if timed is not None and line.kind == CREDIT:
             listed = None if timed.list_nano is None else -timed.list_nano
-            timed = msgspec.structs.replace(timed, kind=_CREDIT, nano=-timed.nano, list_nano=listed)
+            timed = msgspec.structs.replace(timed, kind=CREDIT, nano=-timed.nano, list_nano=listed)
         if timed is not None:
             found.append(timed)
     return tuple(found)
 
 
 def _timed(entry: Entry) -> bool:
-    return any(line.kind == _CODE for line in entry.lines)
+    return any(line.kind == CODE for line in entry.lines)
 
 
 def _minimum(book: PriceBook, at: datetime) -> int | None:
-    row = book.tool(_CODE, at)
+    row = book.tool(CODE, at)
     return None if row is None else row.minimum_ms
 
 

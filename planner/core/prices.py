@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -21,6 +21,11 @@ from planner.core.usage import Modifiers, TokenClasses
 
 Basis = Literal["measured", "estimated", "notional"]
 Component = Literal["web_search", "code_execution"]
+CODE: Final = "code_execution"
+CREDIT: Final = "allowance_credit"
+"""Kinds of lines of container time: at full price, and what free hours take back of it."""
+NANO_PER_MS: Final = 1_000_000
+"""Billionths of a second in a millisecond: `format_nano` writes seconds as it writes dollars."""
 
 _MS_PER_HOUR = 3_600_000
 _REMEMBERED = 1_024  # model ids come from clients, organizations from answers: what is remembered of them is bounded

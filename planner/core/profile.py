@@ -63,7 +63,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
         ran: whether it ran code.
         seconds: of code, in all its runs; None where nobody saw how long it ran.
         billed: container seconds that it bills, or would bill if its code were not free.
-        billed_apart: the same under the other reading of `code.minimum_per`.
         samples: sampling iterations.
         prompt: tokens of its first iteration's prompt, without what an edit of ours added.
         scale: that prompt divided by what its body was taken for.
@@ -79,7 +78,6 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     ran: bool
     seconds: float | None
     billed: float
-    billed_apart: float
     samples: float
     prompt: float
     scale: float | None = None
@@ -144,7 +142,6 @@ class Profile(msgspec.Struct):
         if seen.ran and seen.seconds is not None:
             self._put("seconds", seen.seconds)
         self._put("billed", seen.billed)
-        self._put("billed_apart", seen.billed_apart)
         self._put("samples", seen.samples)
         self._put("output", seen.output)
         if seen.read is not None:

@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 import pytest
 
-from planner.core.allowance import MS_PER_HOUR, TEN_PERCENT, Allowance, Pool
+from planner.core.allowance import MS_PER_HOUR, Allowance, Pool
+from planner.core.catalog import TAIL
 from planner.core.rulebook import FreeHoursSettings
 
 LIMIT: Final = 1_550.0
@@ -84,7 +85,7 @@ def damped(judged: Allowance) -> float:
 
 def undamped(judged: Allowance) -> float:
     """What the same forecast says at the moment."""
-    deviation = (judged.high - judged.forecast) / TEN_PERCENT
+    deviation = (judged.high - judged.forecast) / TAIL
     if deviation == 0 or not judged.known:
         return float(judged.known and judged.forecast > judged.limit)
     return 0.5 + 0.5 * erf((judged.forecast - judged.limit) / deviation / sqrt(2))

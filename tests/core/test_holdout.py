@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.holdout import FEWEST, Z80, HoldOut, Measured
+from planner.core.catalog import TAIL
+from planner.core.holdout import FEWEST, HoldOut, Measured
 from planner.core.reasons import Action, Decision, Outcome, Reason
 
 APPLIED = Decision(Action.BUNDLE, Outcome.APPLIED, None, "ours")
@@ -43,8 +44,8 @@ def test_the_saving_and_its_interval_by_hand() -> None:
     (found,) = arms(treated, held).measured()
     error = ((100 * 30 / 29) / 30 + (400 * 30 / 29) / 30) ** 0.5
     assert found.saved_nano == pytest.approx(80)
-    assert found.low == pytest.approx(80 - 1.2816 * error)
-    assert found.high == pytest.approx(80 + 1.2816 * error)
+    assert found.low == pytest.approx(80 - 1.2815515655446004 * error)
+    assert found.high == pytest.approx(80 + 1.2815515655446004 * error)
 
 
 def test_requests_of_a_cluster_are_one_observation() -> None:
@@ -119,4 +120,4 @@ def test_the_interval_holds_the_saving_and_moves_with_it(treated: list[int], hel
     assert one.saved_nano == pytest.approx(fmean(held) - fmean(treated), abs=1)
     assert other.saved_nano == pytest.approx((one.saved_nano or 0) + more, rel=1e-9, abs=1)
     error = (variance(treated) / len(treated) + variance(held) / len(held)) ** 0.5
-    assert (one.high or 0) - (one.low or 0) == pytest.approx(2 * Z80 * error, rel=1e-9, abs=1)
+    assert (one.high or 0) - (one.low or 0) == pytest.approx(2 * TAIL * error, rel=1e-9, abs=1)

@@ -33,7 +33,7 @@ PRIOR = 0.5
 def seen(**changes: Any) -> Observation:
     """One request that ran code for ten seconds on a cached prompt."""
     usual = Observation(
-        opens=True, ran=True, seconds=10, billed=300, billed_apart=300, samples=2, prompt=1_000, cached=0.9,
+        opens=True, ran=True, seconds=10, billed=300, samples=2, prompt=1_000, cached=0.9,
         marked=True, cold=False, output=100,
     )  # fmt: skip
     return msgspec.structs.replace(usual, **changes)
@@ -152,7 +152,7 @@ def test_every_quantity_has_its_own_requests() -> None:
     """Seconds are those of requests that ran code, shares those of prompts that could be cached and were."""
     profiles = watched(
         *[seen()] * 300,
-        *[seen(ran=False, seconds=0, billed=0, billed_apart=0, cached=0.0, marked=False)] * 300,
+        *[seen(ran=False, seconds=0, billed=0, cached=0.0, marked=False)] * 300,
     )
     found = profiles.learnt(KEY)
     assert found.seconds.at(0) > 9.5
@@ -217,7 +217,7 @@ def test_prompts_are_kept_where_a_tier_is_decided_by_them() -> None:
 
 def test_drift_is_followed() -> None:
     """Whoever stops running code is believed after some hundred requests, and not before."""
-    idle = seen(ran=False, seconds=0, billed=0, billed_apart=0)
+    idle = seen(ran=False, seconds=0, billed=0)
     before = watched(*[seen()] * 1_000).learnt(KEY).code.at(PRIOR)
     few = watched(*[seen()] * 1_000, *[idle] * 30).learnt(KEY).code.at(PRIOR)
     many = watched(*[seen()] * 1_000, *[idle] * 600).learnt(KEY).code.at(PRIOR)

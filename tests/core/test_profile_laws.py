@@ -18,7 +18,7 @@ SIBLING = ProfileKey("sibling", "parent")
 STRANGER = ProfileKey("stranger", "another parent")
 PRIOR = 0.5
 SEEN = Observation(
-    opens=True, ran=True, seconds=10, billed=300, billed_apart=300, samples=2, prompt=1_000, cached=0.9, marked=True,
+    opens=True, ran=True, seconds=10, billed=300, samples=2, prompt=1_000, cached=0.9, marked=True,
     cold=False,
 )  # fmt: skip
 OBSERVATIONS = st.builds(
@@ -27,7 +27,6 @@ OBSERVATIONS = st.builds(
     ran=st.booleans(),
     seconds=st.floats(0, 600),
     billed=st.floats(0, 600),
-    billed_apart=st.floats(0, 600),
     samples=st.integers(1, 10).map(float),
     prompt=st.floats(0, 200_000),
     scale=st.none() | st.floats(0.1, 10),

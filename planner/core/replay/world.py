@@ -20,7 +20,11 @@ from planner.core.replay.nature import Nature
 SESSION_IDLE: Final = 300.0
 CONTAINER_IDLE: Final = 300.0
 CONTAINER_LIFE: Final = 30 * 86_400.0
+"""Seconds after which a container is put away, and after which it is gone:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool, checked 2026-11-22. That a pause of
+`SESSION_IDLE` seconds ends what one minimum pays for is documented nowhere: an estimate."""
 CACHE_SECONDS: Final = {"5m": 300.0, "1h": 3_600.0}
+"""https://platform.claude.com/docs/en/build-with-claude/prompt-caching, checked 2026-11-22."""
 DAY: Final = timedelta(days=1)
 MODELS: Final = 10_000
 OUTPUT_TOKENS_PER_SECOND: Final = 80.0
