@@ -137,7 +137,7 @@ def beliefs(request: MessagesRequest, edit: ToolEdit, facts: Facts, book: RuleBo
 
 def _edits(request: MessagesRequest, edit: ToolEdit, now: datetime, book: RuleBook, sizes: Sizes) -> Iterator[Believed]:
     asked = combination(request.model or "", request.tools, edit)
-    keys = [] if edit.empty else [asked]
+    keys = [asked] if edit.adds else []
     known = [each.key for each in sizes.snapshot() if isinstance(each, LearntSize)]
     keys += [key for key in known if (key.model, key.declared) == (asked.model, asked.declared) and key not in keys]
     for key in keys:

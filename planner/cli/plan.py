@@ -17,11 +17,13 @@ from planner.core.allowance import Pool
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
 from planner.core.ledger import Expected
-from planner.core.plan import Plan, make_plan, subject
+from planner.core.plan import Plan, make_plan
+from planner.core.policyset import unmet
 from planner.core.profile import profile_key
 from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
-from planner.core.rules import matches, named
+from planner.core.rules import in_force, named
+from planner.core.subject import subject
 from planner.core.wire import MessagesRequest, WireError
 from planner.proxy.hours import remembered
 
@@ -251,7 +253,7 @@ def _decided(decision: Decision) -> Decided:
 def _matched(request: MessagesRequest, facts: Facts, book: RuleBook, plan: Plan) -> Iterator[Matched]:
     who = subject(request, facts)
     for policy in book.policies:
-        if policy.mode != "off" and matches(policy.match, who):
+        if policy.mode != "off" and in_force(policy, who.day) and not unmet(policy.match, who):
             yield Matched(
                 name=policy.name,
                 mode=policy.mode,

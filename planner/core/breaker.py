@@ -48,6 +48,7 @@ def blame(status: int, message: str, plan: Plan) -> Blame | None:
     if status != 400 or edit.empty:
         return None
     named = any(_names(message, retype.type) for retype in edit.retypes) or _names(message, edit.name)
+    named = named or any(_names(message, name) for limit in edit.limits for name, _ in limit.members)
     return Blame.TOOLS if named or _SAME_NAME.search(message) else None
 
 

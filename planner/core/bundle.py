@@ -4,7 +4,7 @@ Free since 2026-02-17 when a web tool of version 20260209 or later is in the req
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool#usage-and-pricing, checked 2026-11-22.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -12,11 +12,12 @@ from planner.core.catalog import Catalog, Interval
 from planner.core.conversations import Retype, ToolEdit, names_callers, tools_under
 from planner.core.expectation import Expectation, draws
 from planner.core.facts import Facts
+from planner.core.ledger import Expected, Shadow
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import BundleRule, Rulings
 from planner.core.sizes import combination
-from planner.core.version import code_tool, lift, obstacle
+from planner.core.version import code_tool, lift, obstacle, would
 from planner.core.wire import MessagesRequest, Tool
 from planner.core.worth import Added, risk, weigh
 
@@ -48,21 +49,27 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def decide(
     request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings
-) -> tuple[Verdict, tuple[Decision, ...]]:
+) -> tuple[Verdict, tuple[Shadow, ...]]:
     """Decide on the bundle of a conversation that begins; behind it stands what shadow policies would have made."""
     ruling = rulings.bundle
     unfit = _unfit(request, book)
     if unfit is not None:
         return _declined(unfit, ruling.policy), ()
-    shadows = (_judge(request, facts, book, rulings, each.value, each.policy) for each in ruling.shadow)
+    enforced = would(facts) if ruling.shadow else facts
+    shadows = ((_judge(request, enforced, book, rulings, each.value, each.policy), each) for each in ruling.shadow)
     shadowed = tuple(
-        Decision(Action.BUNDLE, Outcome.SHADOW, shadow.decision.reason, shadow.decision.policy)
-        for shadow in shadows
-        if shadow.decision.outcome is not Outcome.DECLINED
+        Shadow(Action.BUNDLE, shadow.decision.outcome, shadow.decision.reason, each.policy, expected(shadow))
+        for shadow, each in shadows
     )
     if ruling.held_out:
         return _declined(Reason.HOLDOUT, ruling.policy), shadowed
     return _judge(request, facts, book, rulings, ruling.value, ruling.policy), shadowed
+
+
+def expected(verdict: Verdict) -> Expected | None:
+    """What a verdict was weighed by, in nano-dollars; None where nothing was."""
+    found = verdict.expectation
+    return None if found is None else Expected(round(found.untouched), round(found.planned))
 
 
 def frees_code(tools: tuple[Tool, ...], edit: ToolEdit, book: RuleBook) -> bool:
@@ -135,7 +142,7 @@ def _candidate(request: MessagesRequest, book: RuleBook, rulings: Rulings, rule:
     if rule.by == "upgrade":
         found = _upgrade(request, book, nested="nested" in rulings.parses.value)
     else:
-        found = _addition(request, book, rule.tool)
+        found = _addition(request, book, rule)
     if isinstance(found, Reason):
         return found
     candidate, web = found
@@ -148,10 +155,10 @@ def _candidate(request: MessagesRequest, book: RuleBook, rulings: Rulings, rule:
     return candidate if frees_code(request.tools, candidate.edit, book) else Reason.NOT_FREE
 
 
-def _addition(request: MessagesRequest, book: RuleBook, name: str) -> tuple[Candidate, str] | Reason:
-    """A web tool of the catalog put last, and its type."""
+def _addition(request: MessagesRequest, book: RuleBook, rule: BundleRule) -> tuple[Candidate, str] | Reason:
+    """A web tool of the catalog put last, as the rule bounds it, and its type."""
     model, catalog = request.model or "", book.catalog
-    template = catalog.template(name)
+    template = catalog.template(rule.tool)
     if template is None or not catalog.takes(model, template.type):
         denied = template is not None and catalog.denied(model, template.type) is not None
         return Reason.DENIED if denied else Reason.MODEL_UNSUPPORTED
@@ -161,8 +168,19 @@ def _addition(request: MessagesRequest, book: RuleBook, name: str) -> tuple[Cand
     tokens = book.tool_tokens(template.type)
     if tokens is None:
         return Reason.UNCERTAIN
-    edit = ToolEdit(append=catalog.render(name, model).decode(), name=tool_name, free=True)
+    edit = ToolEdit(append=catalog.render(rule.tool, model, _bounds(rule)).decode(), name=tool_name, free=True)
     return Candidate(edit, tokens), template.type
+
+
+def _bounds(rule: BundleRule) -> tuple[tuple[str, Any], ...]:
+    """The members that a rule sets in the tool that it adds."""
+    sources = rule.url_sources
+    members = {
+        "allowed_domains": rule.domains,
+        "max_uses": rule.max_uses,
+        "url_sources": None if sources is None else tuple(msgspec.structs.asdict(sources).items()),
+    }
+    return tuple((name, value) for name, value in members.items() if value is not None)
 
 
 def _upgrade(request: MessagesRequest, book: RuleBook, *, nested: bool) -> tuple[Candidate, str] | Reason:

@@ -21,6 +21,9 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 Texts = Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
 Amount = Annotated[float, msgspec.Meta(ge=0)]
 
+Bounds = tuple[tuple[str, Any], ...]
+"""Members that a policy sets in a tool of a template: the name, and a hashable value."""
+
 _MODELS_REMEMBERED = 1_024  # ids come from clients, so what is remembered of them is bounded
 
 
@@ -165,15 +168,14 @@ class Catalog:
     _models: tuple[tuple[Callable[[str], object], ModelRow], ...] = field(init=False, compare=False, repr=False)
     _deny: tuple[tuple[Callable[[str], object], Deny], ...] = field(init=False, compare=False, repr=False)
     _found: dict[str, ModelRow | None] = field(init=False, compare=False, repr=False)
-    _rendered: dict[tuple[str, bool], bytes] = field(init=False, compare=False, repr=False)
+    _rendered: dict[tuple[str, bool, Bounds], bytes] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        rendered = {(each.name, ptc): _render(each, ptc=ptc) for each in self.templates for ptc in (True, False)}
         object.__setattr__(self, "_tools", {tool.type: tool for tool in self.tools})
         object.__setattr__(self, "_models", tuple((matcher(row.models), row) for row in self.models))
         object.__setattr__(self, "_deny", tuple((matcher(row.models), row) for row in self.deny))
         object.__setattr__(self, "_found", {})
-        object.__setattr__(self, "_rendered", rendered)
+        object.__setattr__(self, "_rendered", {})
 
     @property
     def known_models(self) -> tuple[str, ...]:
@@ -198,13 +200,19 @@ class Catalog:
         """Return a template by its name."""
         return next((each for each in self.templates if each.name == name), None)
 
-    def render(self, name: str, model: str) -> bytes:
+    def render(self, name: str, model: str, bounds: Bounds = ()) -> bytes:
         """Return the template as JSON for a model: the same bytes every time, keys in the order of the file.
 
-        Errors: KeyError for a template that is not in the catalog.
+        `bounds` are members that a policy sets in it. Errors: KeyError for a template that is not in the catalog.
         """
         row = self.model(model)
-        return self._rendered[name, row is None or row.ptc]
+        key = name, row is None or row.ptc, bounds
+        if key not in self._rendered:  # there are as many as policies name
+            template = self.template(name)
+            if template is None:
+                raise KeyError(name)
+            self._rendered[key] = _render(template, ptc=key[1], bounds=bounds)
+        return self._rendered[key]
 
     def denied(self, model: str, type_: str) -> Deny | None:
         """Return the entry that forbids a tool version on a model, or None."""
@@ -282,5 +290,7 @@ def matcher(patterns: Iterable[str]) -> Callable[[str], object]:
     return re.compile("|".join(f"(?:{translate(pattern)})" for pattern in patterns)).match
 
 
-def _render(template: Template, *, ptc: bool) -> bytes:
-    return msgspec.json.encode(template.tool if ptc else template.tool | template.without_ptc)
+def _render(template: Template, *, ptc: bool, bounds: Bounds) -> bytes:
+    tool = template.tool if ptc else template.tool | template.without_ptc
+    sources = {key: {"type": word} for key, word in dict(bounds).get("url_sources", ())}
+    return msgspec.json.encode(tool | dict(bounds) | ({"url_sources": sources} if sources else {}))

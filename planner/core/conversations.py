@@ -15,7 +15,7 @@ import msgspec
 
 from planner.core.profile import ProfileKey
 from planner.core.reasons import OF_THE_MOMENT, Decision, Reason
-from planner.core.splice import AppendTool, Edit, ReplaceToolType
+from planner.core.splice import AppendTool, Edit, ReplaceToolType, SetToolMember
 from planner.core.wire import MessagesRequest, Tool, spelled
 
 DIGEST_DIGITS: Final = 32
@@ -38,21 +38,40 @@ class Retype(msgspec.Struct, frozen=True):
     direct: bool = False
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """Bounds that were put on a web tool: `members` are names and JSON texts that the tool of this type has now.
+
+    `own` is a digest of the tool as the caller declares it: on another one the bounds would be others. A member with
+    the text `null` is the caller's, and is taken back by it.
+    """
+
+    declared: str
+    own: str
+    members: tuple[tuple[str, str], ...]
+
+
 class ToolEdit(msgspec.Struct, frozen=True):
     """What was done to `tools`, in terms that can be repeated on every later request of the conversation.
 
     `append` is the JSON text of a tool put last, `name` its name; `free` says that the edit makes code execution free.
+    `limits` are bounds of the caller's own web tools.
     """
 
     retypes: tuple[Retype, ...] = ()
     append: str | None = None
     name: str | None = None
     free: bool = False
+    limits: tuple[Limit, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Whether nothing is changed."""
-        return not self.retypes and self.append is None
+        return not self.adds and not self.limits
+
+    @property
+    def adds(self) -> bool:
+        """Whether a tool or a version is put in, which adds to every prompt; bounds add next to nothing."""
+        return bool(self.retypes) or self.append is not None
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,12 +195,22 @@ def repeat(edit: ToolEdit, request: MessagesRequest) -> tuple[Edit, ...] | Reaso
             return Reason.CONVERSATION_CHANGED
         members = (("allowed_callers", b'["direct"]'),) if retype.direct else ()
         edits.append(ReplaceToolType(index, retype.type, members))
+    for limit in edit.limits:
+        index = next((i for i, tool in enumerate(request.tools) if tool.type == limit.declared), None)
+        if index is None or own_digest(request.tools[index]) != limit.own:
+            return Reason.CONVERSATION_CHANGED
+        edits.extend(SetToolMember(index, name, text.encode()) for name, text in limit.members)
     if edit.append is not None:
         taken = any(tool.name == edit.name for tool in request.tools)
         if taken or not any(tool.family == "code_execution" for tool in request.tools):
             return Reason.CONVERSATION_CHANGED
         edits.append(AppendTool(edit.append.encode()))
     return tuple(edits)
+
+
+def own_digest(tool: Tool) -> str:
+    """A digest of a tool as its caller declares it, however it is spelt."""
+    return _digest(b"tool", spelled(tool.raw))
 
 
 def names_callers(tool: Tool) -> bool:

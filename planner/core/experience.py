@@ -122,7 +122,7 @@ class Experience:
 
     def answered(self, sent: Sent, answer: Answer, book: RuleBook) -> int:
         """Its answer is there; return the container milliseconds that it bills, or would if its code were not free."""
-        edited = not sent.edit.empty
+        edited = sent.edit.adds
         added = self.sizes.of(sent.combination, sent.edit, book).interval.likely if edited else 0.0
         if sent.trial and (known := self._trials.get(sent.model)) is not None:
             known.waiting = False
@@ -144,7 +144,7 @@ class Experience:
         held = (kept.cache_read + kept.cache_write) // (answer.iterations if first is None else 1)
         ended = sent.at + timedelta(milliseconds=answer.elapsed_ms)
         warmth = Warmth(held, ended, cache_seconds(long=sent.prompt.long))
-        edited = not sent.edit.empty
+        edited = sent.edit.adds
         begun = None
         if sent.opens:  # what was only tried decides nothing for those that follow
             before = self.epochs.find(sent.prefix, sent.at)

@@ -1,5 +1,6 @@
 """All that a plan rests on besides the request and the rule book, gathered by the shell before the core is asked."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -42,10 +43,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         now: aware time of arrival.
-        principal, team, project, flags, subscription: who calls.
+        principal, team, project, flags, tags, subscription: who calls.
         identifiable: whether the principal outlives its token, so that an edit can be repeated.
         scope: organization and workspace; None while they are not known.
         undecided: why nothing new is decided for this request (observe, off, draining, …); None to decide.
+        observing: whether the process only observes, so that it refuses nothing; what a caller asks for does not count.
         resting: whether the API refused an edit of ours on this prefix a short while ago.
         off: whether the caller switched planning off, repeating included.
         conversation: what is remembered of this conversation.
@@ -68,10 +70,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     team: str = ""
     project: str = ""
     flags: tuple[str, ...] = ()
+    tags: Mapping[str, str] = {}
     subscription: bool = False
     identifiable: bool = True
     scope: Scope | None = None
     undecided: Reason | None = None
+    observing: bool = False
     by_session: bool = False
     resting: bool = False
     off: bool = False

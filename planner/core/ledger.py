@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from planner.core.prices import Line
-from planner.core.reasons import Decision
+from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.usage import TokenClasses
 
 Mode = Literal["plan", "observe", "off"]
@@ -53,6 +53,19 @@ class Expected(msgspec.Struct, frozen=True):
 
     untouched: int
     planned: int
+
+
+class Shadow(msgspec.Struct, frozen=True):
+    """What a policy in shadow would have done, were it enforced, and what that was expected to cost.
+
+    `expected_nano` is there where money was weighed: of bundles.
+    """
+
+    action: Action
+    outcome: Outcome
+    reason: Reason | None
+    policy: str
+    expected_nano: Expected | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -106,6 +119,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     untouched_nano: int | None = None
     expected_nano: Expected | None = None
     decisions: tuple[Decision, ...] = ()
+    shadows: tuple[Shadow, ...] = ()
     prefix: str | None = None
     usage: msgspec.Raw = msgspec.Raw(b"null")
     tokens: TokenClasses | None = None

@@ -4,40 +4,48 @@
 middle of a conversation breaks it, so whatever stops deciding never stops repeating.
 """
 
-from collections.abc import Callable
-from datetime import UTC
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
-from planner.core import bundle, threading, version
+from planner.core import bundle, gate, threading, version, weblimits
 from planner.core.conversations import Conversation, ToolEdit, continues_thread, repeat, tools_under
 from planner.core.conversations import begins as request_begins
 from planner.core.facts import Facts, begins
-from planner.core.ledger import Expected
+from planner.core.gate import OPEN, Denial, Gate
+from planner.core.ledger import Expected, Shadow
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
-from planner.core.rules import Rulings, Subject
-from planner.core.rules import decide as rule
+from planner.core.rules import Rulings
 from planner.core.splice import Edit
+from planner.core.subject import subject, values
 from planner.core.wire import MessagesRequest
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to do with one request: the edits of its body, and every decision with its reason.
 
-    `decisions` are version, bundle and container, in this order; behind them stands what shadow policies would have
-    done. `tool_edit` is the edit of `tools` that is in force, in repeatable terms; in a thread's continuation, whose
+    `decisions` are version, bundle and container, in this order; behind them stand those that only policies ask for.
+    `shadows` is what policies in shadow would have done, `failed` names policies whose `when` could not be evaluated,
+    with the kind of error. With a `denial` the request is not sent; `drain` and `tags` are as in a gate.
+
+    `tool_edit` is the edit of `tools` that is in force, in repeatable terms; in a thread's continuation, whose
     tools came before, it is so without any of `edits`. `conversation` is what to remember, and `free` says whether code
     is free.
     """
 
     edits: tuple[Edit, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    shadows: tuple[Shadow, ...] = ()
     tool_edit: ToolEdit = ToolEdit()
     conversation: Conversation | None = None
     expected: Expected | None = None
     free: bool = False
+    denial: Denial | None = None
+    drain: bool = False
+    tags: Mapping[str, str] = {}
+    failed: tuple[tuple[str, str], ...] = ()
 
     @property
     def threaded(self) -> bool:
@@ -51,7 +59,9 @@ class Draft(msgspec.Struct):
     version: Decision = Decision(Action.VERSION, Outcome.KEPT)
     bundle: Decision = Decision(Action.BUNDLE, Outcome.DECLINED)
     container: Decision = Decision(Action.CONTAINER, Outcome.NONE)
-    shadows: list[Decision] = []
+    web: Decision | None = None
+    gate: Gate = OPEN
+    shadows: list[Shadow] = []
     tool_edit: ToolEdit = ToolEdit()
     edits: list[Edit] = []
     expected: Expected | None = None
@@ -62,24 +72,78 @@ Step = Callable[[MessagesRequest, Facts, RuleBook, Rulings, Draft], None]
 
 def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
     """Plan one request."""
-    rulings = rule(book.policies, subject(request, facts))
+    rulings = rule(request, facts, book)
     draft = Draft()
     for step in STEPS:
         step(request, facts, book, rulings, draft)
+        if draft.gate.denial is not None:
+            return _refused(draft.gate, rulings)
     decided, known = (draft.version, draft.bundle), facts.conversation
+    asked = () if draft.web is None else (draft.web,)
     if known is not None and _tools_came_before(request):
         free = known.free
     else:
         free = bundle.frees_code(request.tools, draft.tool_edit, book)
     return Plan(
         edits=tuple(draft.edits),
-        decisions=(*decided, draft.container, *draft.shadows),
+        decisions=(*decided, draft.container, *asked, *draft.gate.decisions),
+        shadows=tuple(draft.shadows),
         tool_edit=draft.tool_edit,
         conversation=known
         if known is not None and _is(known, request, facts, draft)
         else _new(request, facts, draft, free),
         expected=draft.expected,
         free=free,
+        drain=draft.gate.drain,
+        tags=draft.gate.tags,
+        failed=rulings.failed,
+    )
+
+
+def rule(request: MessagesRequest, facts: Facts, book: RuleBook) -> Rulings:
+    """What the policies say of a request."""
+    seen = subject(request, facts)
+    return book.ruling.decide(seen, lambda: values(seen, request, facts, book))
+
+
+def leave(reason: Reason) -> Plan:
+    """The plan that leaves a request as it came, and says why."""
+    return Plan(decisions=_left(reason))
+
+
+def gated(plan: Plan, request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
+    """A plan that leaves a request alone, with what policies say of it besides its bytes."""
+    rulings = rule(request, facts, book)
+    found = gate.decide(facts, rulings)
+    if found.denial is not None:
+        return _refused(found, rulings)
+    return msgspec.structs.replace(
+        plan,
+        decisions=(*plan.decisions, *found.decisions),
+        shadows=(*plan.shadows, *found.shadows),
+        drain=found.drain,
+        tags=found.tags,
+        failed=rulings.failed,
+    )
+
+
+def _refused(found: Gate, rulings: Rulings) -> Plan:
+    """The plan of a request that is not sent."""
+    policy = None if found.denial is None else found.denial.policy
+    return Plan(
+        decisions=(*_left(Reason.POLICY, policy), *found.decisions),
+        shadows=found.shadows,
+        denial=found.denial,
+        tags=found.tags,
+        failed=rulings.failed,
+    )
+
+
+def _left(reason: Reason, policy: str | None = None) -> tuple[Decision, Decision, Decision]:
+    return (
+        Decision(Action.VERSION, Outcome.KEPT, reason, policy),
+        Decision(Action.BUNDLE, Outcome.DECLINED, reason, policy),
+        Decision(Action.CONTAINER, Outcome.NONE, reason, policy),
     )
 
 
@@ -112,24 +176,16 @@ def _new(request: MessagesRequest, facts: Facts, draft: Draft, free: bool) -> Co
         profile=facts.profile,
         model=request.model or "",
         edit=draft.tool_edit,
-        decisions=(draft.version, draft.bundle),
+        decisions=(draft.version, draft.bundle, *(() if draft.web is None else (draft.web,))),
         free=free,
     )
 
 
-def subject(request: MessagesRequest, facts: Facts) -> Subject:
-    """What policies can see of a request."""
-    return Subject(
-        principal=facts.principal,
-        team=facts.team,
-        project=facts.project,
-        organization=facts.scope.organization if facts.scope else "",
-        workspace=facts.scope.workspace if facts.scope else "",
-        model=request.model or "",
-        tools=tuple(tool.type or "custom" for tool in request.tools),
-        prefix=facts.prefix,
-        day=facts.now.astimezone(UTC).date().isoformat(),
-    )
+def plan_gate(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
+    """See whether the request is refused, and how it is recorded."""
+    del request, book
+    draft.gate = gate.decide(facts, rulings)
+    draft.shadows.extend(draft.gate.shadows)
 
 
 def plan_tools(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
@@ -152,7 +208,7 @@ def plan_container(request: MessagesRequest, facts: Facts, book: RuleBook, rulin
         draft.edits.append(edit)
 
 
-STEPS: Final[tuple[Step, ...]] = (plan_tools, plan_container)
+STEPS: Final[tuple[Step, ...]] = (plan_gate, plan_tools, plan_container)
 
 
 def _repeat(request: MessagesRequest, facts: Facts, known: Conversation, book: RuleBook, draft: Draft) -> None:
@@ -174,6 +230,8 @@ def _repeat(request: MessagesRequest, facts: Facts, known: Conversation, book: R
         again = _again(decision)
         if again.action is Action.VERSION:
             draft.version = again
+        elif again.action is Action.WEB:
+            draft.web = again
         else:
             draft.bundle = again
 
@@ -187,14 +245,16 @@ def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rul
     edit = ToolEdit() if candidate is None else candidate.edit
     if choice.retype is not None and choice.retype not in edit.retypes:
         edit = msgspec.structs.replace(edit, retypes=(choice.retype, *edit.retypes))
+    draft.web, limits, bounded = weblimits.decide(request, facts, rulings.web)
+    if limits:
+        edit = msgspec.structs.replace(edit, limits=limits)
     edits = repeat(edit, request)
     if isinstance(edits, Reason):  # what was just chosen from this very request has its place in it
         raise TypeError(f"an edit without a place: {edits}")
     draft.version, draft.bundle, draft.tool_edit = choice.decision, verdict.decision, edit
-    draft.shadows.extend((*more, *shadows))
+    draft.shadows.extend((*more, *shadows, *bounded))
     draft.edits.extend(edits)
-    if verdict.expectation is not None:
-        draft.expected = Expected(round(verdict.expectation.untouched), round(verdict.expectation.planned))
+    draft.expected = bundle.expected(verdict)
 
 
 def _fits(known: Conversation, request: MessagesRequest, book: RuleBook) -> bool:

@@ -12,11 +12,22 @@ import msgspec
 
 
 class Action(StrEnum):
-    """What is decided for each request, in the order of the `planner-plan` header."""
+    """What is decided, in the order of the `planner-plan` header: the first three for each request.
+
+    The others are there only where a policy speaks of them.
+    """
 
     VERSION = "version"
     BUNDLE = "bundle"
     CONTAINER = "container"
+    WEB = "web"
+    DENY = "deny"
+    ON_DISCONNECT = "on_disconnect"
+    TAGS = "tags"
+
+
+EVERY_TIME: Final = (Action.VERSION, Action.BUNDLE, Action.CONTAINER)
+"""What is decided for each request."""
 
 
 class Outcome(StrEnum):
@@ -55,6 +66,10 @@ class Reason(StrEnum):
     )
     CONTAINER_GONE = "container-gone", "The API no longer took this container, so it is not offered again."
     DENIED = "denied", "The catalog denies this tool version for this model."
+    DOMAINS_CONFLICT = (
+        "domains-conflict",
+        "The caller's own domains and those of the policy leave nothing that one list could say.",
+    )
     DRAINING = "draining", "The process starts no new edits; those begun go on."
     EDIT_REFUSED = "edit-refused", "The body spells a member twice or in a way that an edit could not touch safely."
     ENCODED_BODY = "encoded-body", "The body carries a content-encoding and is forwarded as it is."
@@ -124,15 +139,16 @@ class Decision(msgspec.Struct, frozen=True):
     policy: str | None = None
 
 
-_HEADER: Final = tuple(Action)
+_HEADER: Final = (*EVERY_TIME, Action.WEB)
+"""What the header names: the actions that can change a request, or could have."""
 _NOT_IN_A_STRING: Final = re.compile(r"[^\x20-\x7e]")
 
 
 def plan_header(decisions: Iterable[Decision]) -> str:
     """The value of `planner-plan`: an RFC 9651 Dictionary, tokens as values, `reason` and `policy` as parameters.
 
-    It names the first decision of each action, in their order; what shadow policies would have done comes behind them
-    and stays out. Policy names are Strings, since a token may not hold every character that a name can.
+    It names version, bundle and container, in this order, and `web` where a policy bounds the web tools. Policy names
+    are Strings, since a token may not hold every character that a name can.
     """
     first: dict[Action, Decision] = {}
     for decision in decisions:

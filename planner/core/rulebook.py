@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from planner.core.catalog import Catalog, Interval, Mark, Text
+from planner.core.catalog import Amount, Catalog, Interval, Mark, Text
+from planner.core.policyset import PolicySet
 from planner.core.prices import PriceBook, digest_of
-from planner.core.rules import Policy
+from planner.core.rules import Billing, Flag, Policy
 
-Amount = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
 
@@ -102,8 +102,8 @@ class CallerRow(msgspec.Struct, frozen=True, kw_only=True):
     project: str | None = None
     organization: str | None = None
     workspace: str | None = None
-    billing: Literal["api", "subscription"] | None = None
-    flags: tuple[Literal["zdr", "hipaa"], ...] = ()
+    billing: Billing | None = None
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,10 @@ class Callers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleBook:
-    """Everything that deciding and pricing rest on; `digest` is 16 hex digits over all of its content."""
+    """Everything that deciding and pricing rest on; `digest` is 16 hex digits over all of its content.
+
+    `ruling` is what its policies say, compiled. Raises BadExpressionError, NoCelError for a `when` that cannot be.
+    """
 
     prices: PriceBook
     catalog: Catalog
@@ -138,6 +141,7 @@ class RuleBook:
     settings: Settings = field(default_factory=Settings)
     setting_rows: tuple[SettingRow, ...] = ()
     digest: str = field(init=False, compare=False)
+    ruling: PolicySet = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         catalog = self.catalog
@@ -149,6 +153,7 @@ class RuleBook:
             self.settings,
         )
         object.__setattr__(self, "digest", digest_of(content))
+        object.__setattr__(self, "ruling", PolicySet(self.policies))
 
     def tool_tokens(self, type_: str) -> Interval | None:
         """Return the input tokens that a declared tool adds to each iteration: measured, else the prior, else None."""

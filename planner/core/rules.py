@@ -1,32 +1,68 @@
 """A policy is a row with a reason: for each action the first policy that matches and names it decides.
 
 Shadow policies never consume an action; one missed by its roll-out falls through; one hit by its hold-out ends the
-action. Deciding is a function of the policies and a `Subject` alone, so the same request gets the same ruling.
+action; one whose `when` cannot be evaluated does not match, and is counted. What is said here in rows is carried out by
+`planner.core.policyset`.
 """
 
 import hashlib
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Annotated, Generic, Literal, TypeVar
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
 
-from planner.core.catalog import Text, Texts, is_exact, matcher
+from planner.core.catalog import Amount, Text, Texts
 
-Action = Literal["version", "bundle", "container", "parses"]
 PolicyMode = Literal["off", "shadow", "enforce"]
 By = Literal["prefix-day", "prefix", "principal"]
 Parses = Literal["v2", "nested"]
+Billing = Literal["api", "subscription"]
+Flag = Literal["zdr", "hipaa"]
+TagKey = Literal["team", "project", "agent", "environment", "feature"]
 Patterns = Texts | None
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
-ACTIONS: tuple[Action, ...] = ("version", "bundle", "container", "parses")
 V = TypeVar("V")
 
-_PATTERNS_COMPILED = 4_096  # far above what rule files hold; they are trusted, requests add none
+EVERYTHING: Final = 100
+
+
+class Range(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers from `at_least` up to, and without, `below`; a side that is left out is open.
+
+    Attributes:
+        at_least: the smallest number that is in it.
+        below: the first number that is not in it any more.
+    """
+
+    at_least: Amount | None = None
+    below: Amount | None = None
+
+    def __contains__(self, number: float) -> bool:
+        """Say whether a number lies in it."""
+        return (self.at_least is None or number >= self.at_least) and (self.below is None or number < self.below)
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """Which requests a policy is for: every key that is given must match, any of its globs will do."""
+    """Which requests a policy is for: every key that is given must match; any of its values will do.
+
+    Attributes:
+        team: globs of the caller's team.
+        project: globs of the caller's project.
+        principal: globs of who calls, a name of `callers.yaml` or a key's fingerprint.
+        organization: globs of the organization in which the caller is answered.
+        workspace: globs of the workspace in which the caller is answered.
+        model: globs of the model as requested.
+        tools: globs of tool types, of which the request must declare one; `custom` is a client tool.
+        tags: globs of the request's tags by their key; each key that is given must match.
+        billing: how the caller pays, by the token (`api`) or by a `subscription`.
+        flags: what `callers.yaml` says of the caller, of which one must be there.
+        stream: whether the answer is streamed.
+        prompt_tokens: range of the first prompt, estimated by the size of the body.
+        max_tokens: range of what the answer may hold; 0 where the request does not say.
+        tools_count: range of how many tools are declared.
+    """
 
     team: Patterns = None
     project: Patterns = None
@@ -35,41 +71,104 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     workspace: Patterns = None
     model: Patterns = None
     tools: Patterns = None
+    tags: dict[TagKey, Texts] | None = None
+    billing: Annotated[tuple[Billing, ...], msgspec.Meta(min_length=1)] | None = None
+    flags: Annotated[tuple[Flag, ...], msgspec.Meta(min_length=1)] | None = None
+    stream: bool | None = None
+    prompt_tokens: Range | None = None
+    max_tokens: Range | None = None
+    tools_count: Range | None = None
+
+
+class UrlSources(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sources may feed the addresses that an added fetch tool can reach.
+
+    Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-fetch-tool, checked 2026-11-22.
+
+    Attributes:
+        user_input: addresses in the user's messages.
+        client_tool_results: addresses in results of the caller's own tools.
+        server_tool_results: addresses in earlier results of server tools.
+    """
+
+    user_input: Literal["all", "none"] = "none"
+    client_tool_results: Literal["all", "none"] = "none"
+    server_tool_results: Literal["all", "none"] = "none"
 
 
 class BundleRule(msgspec.Struct, frozen=True, kw_only=True):
     """Whether to make code free with a web tool, and by which means.
 
-    `add` puts the template `tool` last into `tools`; `upgrade` raises a basic web tool that the caller declares.
+    Attributes:
+        act: never, when it is expected to be cheaper, or always where it is possible.
+        by: put the template `tool` last into `tools` (`add`), or raise a basic web tool that the caller declares.
+        tool: name of the catalog's template that is added.
+        domains: the only domains that the added tool may reach.
+        max_uses: how often the added tool may be called in a request.
+        url_sources: which addresses an added fetch tool may reach.
     """
 
     act: Literal["never", "when-cheaper", "always"]
     by: Literal["add", "upgrade"] = "add"
     tool: Text = "inert_web_fetch"
+    domains: Texts | None = None
+    max_uses: Count | None = None
+    url_sources: UrlSources | None = None
 
 
-VersionRule = Literal["keep", "newest-compatible", "pin"]
+class WebRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds the web tools that callers declare; a bound only ever narrows what the caller says itself.
+
+    Attributes:
+        max_uses: how often each web tool may be called in a request.
+        allowed_domains: the only domains that web tools may reach.
+        blocked_domains: domains that web tools may not reach.
+    """
+
+    max_uses: Count | None = None
+    allowed_domains: Texts | None = None
+    blocked_domains: Texts | None = None
+
+
+VersionRule = str
+"""`keep` what is declared; `newest-compatible`; `pin`, which forbids any change; or the one version to declare."""
+
+VERSION_WORDS: Final = ("keep", "newest-compatible", "pin")
+
 ContainerRule = Literal["never", "conversation", "session"]
+DisconnectRule = Literal["abort", "drain"]
 
 
 class Then(msgspec.Struct, frozen=True, kw_only=True):
-    """What a policy says about each action; None where it says nothing. `parses`: formats that the client can read."""
+    """What a policy says about each action; it leaves alone what it does not name.
+
+    `parses` are formats that the client is known to read; `deny` refuses the request with these words.
+    """
 
     bundle: BundleRule | None = None
     tool_version: VersionRule | None = None
     container: ContainerRule | None = None
     parses: tuple[Parses, ...] | None = None
+    web: WebRule | None = None
+    on_disconnect: DisconnectRule | None = None
+    deny: Text | None = None
+    tags: dict[TagKey, Text] | None = None
 
 
 class Portion(msgspec.Struct, frozen=True):
-    """A stable share of the traffic, cut by what must stay together."""
+    """A stable share of the traffic, cut by what must stay together.
+
+    Attributes:
+        percent: how much of it, from 0 to 100.
+        by: what is in or out as a whole: a prefix for a day, a prefix for good, or a principal.
+    """
 
     percent: Annotated[float, msgspec.Meta(ge=0, le=100)]
     by: By = "prefix-day"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule of `rules/policies/*.yaml`."""
+    """One rule of `rules/policies/*.yaml`; `since` is inclusive, `until` exclusive, both 00:00 UTC."""
 
     name: Text
     why: Text
@@ -77,14 +176,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     match: Match = Match()
     when: str | None = None
     then: Then
-    rollout: Portion = Portion(100)
+    rollout: Portion = Portion(EVERYTHING)
     holdout: Portion = Portion(0)
+    since: date | None = None
+    until: date | None = None
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """What policies can see of a request: who, with what, and where the roll-out cuts.
+    """What policies can see of a request without asking: who, with what, and where the roll-out cuts.
 
-    `prefix` is the digest of (scope, model, tools, system), `day` the UTC day as `2026-11-22`; both are hashed only.
+    `prefix` is the digest of (scope, model, tools, system), hashed only; `day` is UTC's.
     """
 
     principal: str
@@ -94,8 +195,15 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str = ""
     model: str
     tools: tuple[str, ...] = ()
+    tags: Mapping[str, str] = {}
+    billing: Billing = "api"
+    flags: tuple[str, ...] = ()
+    stream: bool = False
+    prompt_tokens: float = 0.0
+    max_tokens: int = 0
+    tools_count: int = 0
     prefix: str = ""
-    day: str = ""
+    day: date = date.min
 
 
 class Shadowed(msgspec.Struct, Generic[V], frozen=True):
@@ -115,104 +223,44 @@ class Ruling(msgspec.Struct, Generic[V], frozen=True):
 
 
 class Rulings(msgspec.Struct, frozen=True, kw_only=True):
-    """The ruling on every action."""
+    """The ruling on every action, under its name in `then`; where no policy speaks, the request stays as it is.
 
-    version: Ruling[VersionRule]
-    bundle: Ruling[BundleRule]
-    container: Ruling[ContainerRule]
-    parses: Ruling[tuple[Parses, ...]]
+    `failed` are the policies whose `when` could not be evaluated, each with the kind of error.
+    """
 
-
-def decide(policies: Sequence[Policy], subject: Subject) -> Rulings:
-    """Return what the policies say about a request; where they are silent, the request stays as it is."""
-    live = [policy for policy in policies if policy.mode != "off" and matches(policy.match, subject)]
-    return Rulings(
-        version=_rule([(policy, policy.then.tool_version) for policy in live], subject, "keep"),
-        bundle=_rule([(policy, policy.then.bundle) for policy in live], subject, BundleRule(act="never")),
-        container=_rule([(policy, policy.then.container) for policy in live], subject, "never"),
-        parses=_rule([(policy, policy.then.parses) for policy in live], subject, ()),
-    )
+    bundle: Ruling[BundleRule] = Ruling(BundleRule(act="never"))
+    tool_version: Ruling[VersionRule] = Ruling("keep")
+    container: Ruling[ContainerRule] = Ruling("never")
+    parses: Ruling[tuple[Parses, ...]] = Ruling(())
+    web: Ruling[WebRule] = Ruling(WebRule())
+    on_disconnect: Ruling[DisconnectRule] = Ruling("abort")
+    deny: Ruling[str] = Ruling("")
+    tags: Ruling[dict[str, str]] = Ruling({})
+    failed: tuple[tuple[str, str], ...] = ()
 
 
-def matches(match: Match, subject: Subject) -> bool:
-    """Say whether every key of a match that is given holds for the subject."""
-    for key in Match.__struct_fields__:
-        patterns: Patterns = getattr(match, key)
-        if patterns is not None:
-            found = subject.tools if key == "tools" else (getattr(subject, key),)
-            test = _compiled(patterns)
-            if not any(test(value) for value in found):
-                return False
-    return True
+ACTIONS: Final = Then.__struct_fields__
+SILENT: Final = Rulings()
 
 
 def falls_in(policy: str, kind: Literal["rollout", "holdout"], portion: Portion, subject: Subject) -> bool:
     """Say whether a subject is in a portion: a stable hash, independent for each policy and kind."""
-    if portion.percent in (0, 100):
-        return portion.percent == 100
+    if portion.percent in (0, EVERYTHING):
+        return portion.percent == EVERYTHING
     unit = {
-        "prefix-day": f"{subject.prefix}\0{subject.day}",
+        "prefix-day": f"{subject.prefix}\0{subject.day.isoformat()}",
         "prefix": subject.prefix,
         "principal": subject.principal,
     }[portion.by]
     digest = hashlib.sha256(f"{policy}\0{kind}\0{unit}".encode()).digest()
-    return int.from_bytes(digest[:8]) * 100 < portion.percent * 2**64
+    return int.from_bytes(digest[:8]) * EVERYTHING < portion.percent * 2**64
 
 
-def shadowed_by(policies: Sequence[Policy]) -> dict[str, str]:
-    """Return, for each policy that can never decide anything, the name of an earlier policy that always does before.
-
-    Only what is sure is named: an enforced policy without `when` and with a full roll-out, whose match covers the
-    later one's, for every action that the later one names.
-    """
-    found = {}
-    for i, policy in enumerate(policies):
-        if policy.mode == "off":
-            continue
-        culprits = []
-        for action in named(policy.then):
-            before = (other for other in policies[:i] if action in named(other.then) and _always_before(other, policy))
-            culprits.append(next(before, None))
-        if culprits and all(culprits):
-            found[policy.name] = next(other.name for other in culprits if other)
-    return found
+def in_force(policy: Policy, day: date) -> bool:
+    """Say whether a policy holds on a day (UTC)."""
+    return (policy.since is None or policy.since <= day) and (policy.until is None or day < policy.until)
 
 
 def named(then: Then) -> tuple[str, ...]:
     """Return the keys of the actions that a policy names."""
-    return tuple(key for key in Then.__struct_fields__ if getattr(then, key) is not None)
-
-
-def _rule(named_values: list[tuple[Policy, V | None]], subject: Subject, silent: V) -> Ruling[V]:
-    shadow: list[Shadowed[V]] = []
-    for policy, value in named_values:
-        if value is None or not falls_in(policy.name, "rollout", policy.rollout, subject):
-            continue
-        if policy.mode == "shadow":
-            shadow.append(Shadowed(policy.name, value))
-        elif falls_in(policy.name, "holdout", policy.holdout, subject):
-            return Ruling(silent, policy.name, held_out=True, shadow=tuple(shadow))
-        else:
-            return Ruling(value, policy.name, shadow=tuple(shadow))
-    return Ruling(silent, shadow=tuple(shadow))
-
-
-def _always_before(earlier: Policy, later: Policy) -> bool:
-    return (
-        earlier.mode == "enforce"
-        and earlier.when is None
-        and earlier.rollout.percent == 100
-        and all(_covers(getattr(earlier.match, key), getattr(later.match, key)) for key in Match.__struct_fields__)
-    )
-
-
-def _covers(wide: Patterns, narrow: Patterns) -> bool:
-    if wide is None:
-        return True
-    if narrow is None:
-        return False
-    test = _compiled(tuple(pattern for pattern in wide if is_exact(pattern.replace("*", ""))) or ("",))
-    return all(pattern in wide or ("[" not in pattern and bool(test(pattern))) for pattern in narrow)
-
-
-_compiled = lru_cache(maxsize=_PATTERNS_COMPILED)(matcher)
+    return tuple(key for key in ACTIONS if getattr(then, key) is not None)

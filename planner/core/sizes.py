@@ -148,7 +148,7 @@ class Sizes:
 
         A count is taken for old by the newest that is known otherwise, since nothing here has a clock.
         """
-        if edit.empty:
+        if not edit.adds:
             return Size(Interval(0.0, 0.0, 0.0), "catalog")
         _put(self._asked, key, None, self._bound)
         known = self._known.get(key)

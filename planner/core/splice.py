@@ -85,13 +85,21 @@ class ReplaceToolType(msgspec.Struct, frozen=True, tag_field="edit", tag="replac
     members: tuple[tuple[str, bytes], ...] = ()
 
 
+class SetToolMember(msgspec.Struct, frozen=True, tag_field="edit", tag="set_tool_member"):
+    """Let the member `name` of the tool at `index` have a value (JSON), in the place of its own where it has one."""
+
+    index: int
+    name: str
+    raw: bytes
+
+
 class SetContainer(msgspec.Struct, frozen=True, tag_field="edit", tag="set_container"):
     """Name a container where the caller names none: `container` is missing or null, or an object without an id."""
 
     id: str
 
 
-Edit: TypeAlias = AppendTool | ReplaceTool | ReplaceToolType | SetContainer
+Edit: TypeAlias = AppendTool | ReplaceTool | ReplaceToolType | SetToolMember | SetContainer
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -140,6 +148,7 @@ def apply(body: bytes, edits: Sequence[Edit]) -> Spliced:
     spans = locate(body)
     patches: list[_Patch] = []
     appended: list[bytes] = []
+    members: dict[int, list[SetToolMember]] = {}
     for edit in edits:
         if isinstance(edit, AppendTool):
             appended.append(_tool(edit.raw))
@@ -148,8 +157,12 @@ def apply(body: bytes, edits: Sequence[Edit]) -> Spliced:
         elif isinstance(edit, ReplaceTool):
             place = _tool_place(spans, edit.index)
             patches.append(_Patch(place.start, place.end, _tool(edit.raw)))
+        elif isinstance(edit, SetToolMember):
+            members.setdefault(edit.index, []).append(edit)
         else:
             patches.extend(_retype(body, _tool_place(spans, edit.index), edit))
+    for index, group in members.items():
+        patches.extend(_members(body, _tool_place(spans, index), group, edits))
     if sum(isinstance(edit, SetContainer) for edit in edits) > 1:
         raise SpliceError("Two edits set the container.")
     if appended:
@@ -205,6 +218,26 @@ def _retype(body: bytes, place: Place, edit: ReplaceToolType) -> list[_Patch]:
     if edit.members:
         added = [msgspec.json.encode(name) + b":" + _json(raw) for name, raw in edit.members]
         patches.append(_insert(tool.tail, added, first=False))
+    return patches
+
+
+def _members(body: bytes, place: Place, group: Sequence[SetToolMember], edits: Sequence[Edit]) -> list[_Patch]:
+    """What sets the members of one tool: each in its own place, the new ones together behind the last."""
+    index = group[0].index
+    retypes = (edit for edit in edits if isinstance(edit, ReplaceToolType) and edit.index == index)
+    names = [each.name for each in group] + [name for edit in retypes for name in ("type", *dict(edit.members))]
+    if len(set(names)) < len(names):
+        raise SpliceError(f"Two edits set one member of tool {index}.")
+    tool = _object(body, place)
+    patches, added = [], []
+    for each in group:
+        held = _single(tool, each.name)
+        if held is None:
+            added.append(msgspec.json.encode(each.name) + b":" + _json(each.raw))
+        else:
+            patches.append(_Patch(held.start, held.end, _json(each.raw)))
+    if added:
+        patches.append(_insert(tool.tail, added, first=not tool.members))
     return patches
 
 

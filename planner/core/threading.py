@@ -8,10 +8,12 @@ from planner.core.catalog import Catalog
 from planner.core.containers import LIFE, Lease, State
 from planner.core.conversations import continues_thread
 from planner.core.facts import Facts, begins
+from planner.core.ledger import Shadow
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import ContainerRule, Ruling
 from planner.core.splice import SetContainer
+from planner.core.version import would
 from planner.core.wire import MessagesRequest
 
 Threaded = tuple[Decision, SetContainer | None]
@@ -31,15 +33,23 @@ class Rule(msgspec.Struct, frozen=True):
 
 def decide(
     request: MessagesRequest, facts: Facts, book: RuleBook, ruling: Ruling[ContainerRule]
-) -> tuple[Decision, SetContainer | None, tuple[Decision, ...]]:
+) -> tuple[Decision, SetContainer | None, tuple[Shadow, ...]]:
     """Decide on the container of one request; the edit is there exactly when the outcome is `threaded`.
 
     Behind them stands what shadow policies would have done.
     """
     decision, edit = _decide(request, facts, book, Rule(ruling.value, ruling.policy, ruling.held_out))
-    shadows = (_decide(request, facts, book, Rule(each.value, each.policy))[0] for each in ruling.shadow)
-    would = (each for each in shadows if each.outcome in {Outcome.THREADED, Outcome.SHADOW})
-    return decision, edit, tuple(msgspec.structs.replace(each, outcome=Outcome.SHADOW) for each in would)
+    enforced = would(facts) if ruling.shadow else facts
+    shadows = ((_decide(request, enforced, book, Rule(each.value, each.policy))[0], each) for each in ruling.shadow)
+    return (
+        decision,
+        edit,
+        tuple(
+            Shadow(Action.CONTAINER, shadow.outcome, shadow.reason, each.policy)
+            for shadow, each in shadows
+            if shadow.outcome not in {Outcome.NONE, Outcome.CALLER}
+        ),
+    )
 
 
 def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rule: Rule) -> Threaded:

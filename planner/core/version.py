@@ -4,9 +4,10 @@ import msgspec
 
 from planner.core.conversations import Retype
 from planner.core.facts import Facts
+from planner.core.ledger import Shadow
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
-from planner.core.rules import Parses, Rulings, VersionRule
+from planner.core.rules import VERSION_WORDS, Parses, Rulings, VersionRule
 from planner.core.wire import MessagesRequest, Tool
 
 
@@ -24,22 +25,28 @@ def code_tool(request: MessagesRequest) -> Tool | None:
 
 def decide(
     request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, lifted: Retype | None = None
-) -> tuple[Choice, tuple[Decision, ...]]:
+) -> tuple[Choice, tuple[Shadow, ...]]:
     """Choose the version to declare; `lifted` is the lift that this request's bundle needs, and has decided on.
 
     Behind the choice stands what shadow policies would have declared.
     """
-    ruling = rulings.version
+    ruling = rulings.tool_version
     if lifted is not None:
         return Choice(Decision(Action.VERSION, Outcome.APPLIED, Reason.NEEDED_BY_BUNDLE, ruling.policy), lifted), ()
     parses = rulings.parses.value
     choice = _choose(request, facts, book, ruling.value, parses, ruling.policy)
-    shadows = (_choose(request, facts, book, each.value, parses, each.policy) for each in ruling.shadow)
+    enforced = would(facts) if ruling.shadow else facts
+    shadows = ((_choose(request, enforced, book, each.value, parses, each.policy), each) for each in ruling.shadow)
     return choice, tuple(
-        Decision(Action.VERSION, Outcome.SHADOW, shadow.decision.reason, shadow.decision.policy)
-        for shadow in shadows
-        if shadow.retype is not None
+        Shadow(Action.VERSION, shadow.decision.outcome, shadow.decision.reason, each.policy)
+        for shadow, each in shadows
+        if shadow.decision.outcome is not Outcome.KEPT
     )
+
+
+def would(facts: Facts) -> Facts:
+    """The facts under which a policy in shadow is judged: as if it were enforced by a process that decides."""
+    return facts if facts.undecided is None else msgspec.structs.replace(facts, undecided=None)
 
 
 def lift(request: MessagesRequest, book: RuleBook, rulings: Rulings, needed: str | None) -> Retype | Reason | None:
@@ -53,13 +60,15 @@ def lift(request: MessagesRequest, book: RuleBook, rulings: Rulings, needed: str
         return None
     if book.catalog.tool(tool.type) is None:
         return Reason.UNKNOWN_TOOL
-    model, cross = request.model or "", "v2" in rulings.parses.value
+    model, cross, rule = request.model or "", "v2" in rulings.parses.value, rulings.tool_version.value
+    if rule not in VERSION_WORDS:
+        return _lift_to(request, book, rule, needed, cross=cross)
     if tool.type >= needed and book.catalog.takes(model, tool.type):
         return None
-    pinned = Reason.VERSION_PINNED if rulings.version.value == "pin" else _pinned(request, tool.type)
+    pinned = Reason.VERSION_PINNED if rule == "pin" else _pinned(request, tool.type)
     if pinned is not None:
         return pinned
-    find = book.catalog.newest if rulings.version.value == "newest-compatible" else book.catalog.nearest
+    find = book.catalog.newest if rule == "newest-compatible" else book.catalog.nearest
     target = find(model, tool.type, needed, cross_blocks=cross)
     if target is not None:
         return Retype(tool.type, target)
@@ -93,11 +102,12 @@ def _choose(
     unknown = _unknown(tool.type, model, book)
     if unknown is not None:
         return _end(Outcome.KEPT, unknown, policy)
-    find = book.catalog.newest if rule == "newest-compatible" else book.catalog.nearest
-    target = find(model, tool.type, cross_blocks="v2" in parses)
+    target = _target(book, rule, model, tool.type, cross="v2" in parses)
     why = Reason.DENIED if book.catalog.denied(model, tool.type) is not None else Reason.MODEL_UNSUPPORTED
     if target == tool.type:
         return _end(Outcome.KEPT, None, policy)
+    if target is None and rule in book.catalog.choices(model, tool.type, cross_blocks=True):
+        why = Reason.OLD_BLOCKS
     forbidden = why if target is None else _pinned(request, tool.type) or obstacle(facts)
     if target is None or forbidden is not None:
         return _end(Outcome.DECLINED, forbidden, policy)
@@ -105,6 +115,28 @@ def _choose(
         return _end(Outcome.SHADOW, facts.undecided, policy)
     reason = Reason.POLICY if book.catalog.takes(model, tool.type) else why
     return Choice(Decision(Action.VERSION, Outcome.APPLIED, reason, policy), Retype(tool.type, target))
+
+
+def _target(book: RuleBook, rule: VersionRule, model: str, declared: str, *, cross: bool) -> str | None:
+    """The version that a rule asks for; a named one that the model or the client does not take is none."""
+    if rule not in VERSION_WORDS:
+        return rule if rule in book.catalog.choices(model, declared, cross_blocks=cross) else None
+    find = book.catalog.newest if rule == "newest-compatible" else book.catalog.nearest
+    return find(model, declared, cross_blocks=cross)
+
+
+def _lift_to(
+    request: MessagesRequest, book: RuleBook, version: str, needed: str, *, cross: bool
+) -> Retype | Reason | None:
+    """What the lift comes to where a policy names the one version to declare: that one, if it will do."""
+    tool = code_tool(request)
+    if tool is None or tool.type is None or version < needed:
+        return Reason.VERSION_PINNED
+    if tool.type == version:
+        return None if book.catalog.takes(request.model or "", version) else Reason.MODEL_UNSUPPORTED
+    if version not in book.catalog.choices(request.model or "", tool.type, needed, cross_blocks=cross):
+        return Reason.VERSION_PINNED
+    return _pinned(request, tool.type) or Retype(tool.type, version)
 
 
 def _unknown(declared: str, model: str, book: RuleBook) -> Reason | None:

@@ -109,7 +109,7 @@ class Lessons:
         estimate = estimated_prompt(request, self._rules)
         if estimate is None:
             return
-        now, edited = datetime.fromisoformat(entry.at), not sent.plan.tool_edit.empty
+        now, edited = datetime.fromisoformat(entry.at), sent.plan.tool_edit.adds
         group = group_of(request, entry.principal)
         self.sizes.observe(key, estimate, first.prompt, now, edited=edited, group=group)
 

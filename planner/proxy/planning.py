@@ -28,7 +28,7 @@ from planner.core.facts import Facts
 from planner.core.learnt import UNLEARNT
 from planner.core.plan import Plan, make_plan, unedited
 from planner.core.profile import profile_key
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import combination, estimated_prompt
 from planner.core.threading import runs_code
@@ -126,7 +126,7 @@ class Planning:
             self._log.error("planning failed", error=type(error).__name__)
             cause, reason = "bug", Reason.ERROR
         self._metrics.fail_open.add((cause,))
-        plan = Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in Action))
+        plan = Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in EVERY_TIME))
         return Planned(body=body, plan=plan) if request is None else await self._left(request, plan, caller)
 
     async def _planned(self, request: MessagesRequest, caller: Caller, now: datetime) -> Planned:
@@ -213,7 +213,7 @@ class Planning:
             combination=combination(request.model or "", request.tools, plan.tool_edit),
             trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
             preloaded=preloads(request, self._rules.settings.code),
-            warm=warm(self._experience.epochs.find(prefix, facts.now), edited=not plan.tool_edit.empty),
+            warm=warm(self._experience.epochs.find(prefix, facts.now), edited=plan.tool_edit.adds),
         )
 
     async def _by_root(self, request: MessagesRequest, principal: str, root: str, now: datetime) -> Conversation | None:

@@ -12,7 +12,7 @@ from planner.core.bundle import frees_code
 from planner.core.conversations import Retype, ToolEdit
 from planner.core.epochs import LONG_CACHE, Epoch, Warmth
 from planner.core.plan import Plan, make_plan
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import BundleRule, Policy, PolicyMode, Portion, Then
 from tests.doubles.deciding import (
@@ -239,15 +239,25 @@ def test_policies_have_the_say() -> None:
 def test_a_basic_web_tool_is_upgraded_in_shadow() -> None:
     """By the shipped rules: reported, not made, and the inert tool is decided on as before."""
     plan = planned(tools=[CODE, BASIC_SEARCH])
-    assert plan.decisions[3:] == (Decision(Action.BUNDLE, Outcome.SHADOW, None, "shipped-upgrade"),)
+    (shadow,) = plan.shadows
+    assert (shadow.action, shadow.outcome, shadow.policy) == (Action.BUNDLE, Outcome.APPLIED, "shipped-upgrade")
+    assert shadow.expected_nano is not None
+    assert plan.expected is not None
+    assert shadow.expected_nano.untouched == plan.expected.untouched
+    assert shadow.expected_nano.planned < plan.expected.planned
     assert bundle(plan) == (Outcome.APPLIED, None)
     assert plan.tool_edit.append is not None
 
 
-def test_what_a_shadow_policy_would_decline_is_not_reported() -> None:
-    """Nothing would have been done."""
+def test_what_a_shadow_policy_would_decline_is_reported_with_its_reason() -> None:
+    """So that it can be judged before it is enforced; and a process that observes makes no difference to it."""
     below = Allowance(10, 100, 1_550, 0.0, known=True)
-    assert planned(known={"allowance": below}, tools=[CODE, BASIC_SEARCH]).decisions[3:] == ()
+    for undecided in (None, Reason.OBSERVE):
+        known = {"allowance": below, "undecided": undecided}
+        (shadow,) = planned(known=known, tools=[CODE, BASIC_SEARCH]).shadows
+        assert (shadow.outcome, shadow.reason) == (Outcome.DECLINED, Reason.BELOW_ALLOWANCE)
+    (shadow,) = planned(known={"undecided": Reason.OBSERVE}, tools=[CODE, BASIC_SEARCH]).shadows
+    assert shadow.outcome is Outcome.APPLIED
 
 
 def test_an_upgrade_keeps_direct_callers() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from planner.core.containers import State
 from planner.core.conversations import Conversation, Retype, ToolEdit
 from planner.core.facts import Facts
-from planner.core.plan import STEPS, Plan, make_plan, plan_container, plan_tools
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.plan import STEPS, Plan, make_plan, plan_container, plan_gate, plan_tools
+from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rules import BundleRule, Policy, Then
 from planner.core.splice import AppendTool, ReplaceToolType, SetContainer, apply
 from planner.core.wire import MessagesRequest, canonical_raw
@@ -71,8 +71,8 @@ def ends(found: Plan) -> list[tuple[Outcome, Reason | None]]:
 
 
 def test_the_steps_are_in_sight() -> None:
-    """Tools first, since the container depends on none of them and they on no container."""
-    assert (plan_tools, plan_container) == STEPS
+    """What may refuse comes first; tools and the container depend on none of each other."""
+    assert (plan_gate, plan_tools, plan_container) == STEPS
 
 
 def test_what_begins_is_decided_and_remembered() -> None:
@@ -88,10 +88,10 @@ def test_what_begins_is_decided_and_remembered() -> None:
 
 
 def test_the_three_decisions_come_first() -> None:
-    """Version, bundle, container, whatever stands behind them."""
+    """Version, bundle, container; what shadow policies would have done stands apart."""
     found = plan(tools=[CODE, BASIC_SEARCH])
-    assert [decision.action for decision in found.decisions[:3]] == list(Action)
-    assert [decision.outcome for decision in found.decisions[3:]] == [Outcome.SHADOW]
+    assert [decision.action for decision in found.decisions] == list(EVERY_TIME)
+    assert [shadow.policy for shadow in found.shadows] == ["shipped-upgrade"]
 
 
 def test_the_middle_of_a_conversation_is_left_alone() -> None:
@@ -320,8 +320,8 @@ def test_decisions_and_edits_agree(request: MessagesRequest, world: Facts, rules
     done = {version.outcome, bundle.outcome} & {Outcome.APPLIED} or Reason.REPEATED in {version.reason, bundle.reason}
     assert bool(tools) == bool(done)
     assert (len(found.edits) > len(tools)) == (container.outcome is Outcome.THREADED) == found.threaded
-    assert all(decision.outcome is Outcome.SHADOW for decision in found.decisions[3:])
-    assert all(decision.policy for decision in found.decisions[3:])
+    assert len(found.decisions) == len(EVERY_TIME)
+    assert all(shadow.policy for shadow in found.shadows)
 
 
 @given(REQUESTS, FACTS, st.sampled_from([BOOK, ALWAYS]))

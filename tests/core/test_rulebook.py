@@ -5,6 +5,7 @@ import msgspec
 from planner.core.catalog import Interval
 from planner.core.rulebook import CallerRow, Callers, RuleBook, Settings
 from planner.core.rulefile.settingsfile import setting_types
+from planner.core.rules import BundleRule, Then
 from planner.rulesource import load_rules
 
 BOOK = load_rules(None).required()
@@ -61,11 +62,9 @@ def test_a_measured_size_beats_the_prior() -> None:
 
 def test_shipped_policies_are_what_the_contract_says() -> None:
     """Version keep; container by conversation; bundle add inert when cheaper, enforced; upgrade in shadow."""
-    said = [(each.mode, msgspec.to_builtins(each.then)) for each in BOOK.policies]
-    nothing = {"bundle": None, "tool_version": None, "container": None, "parses": None}
-    assert said == [
-        ("enforce", nothing | {"tool_version": "keep"}),
-        ("enforce", nothing | {"container": "conversation"}),
-        ("shadow", nothing | {"bundle": {"act": "when-cheaper", "by": "upgrade", "tool": "inert_web_fetch"}}),
-        ("enforce", nothing | {"bundle": {"act": "when-cheaper", "by": "add", "tool": "inert_web_fetch"}}),
+    assert [(each.mode, each.then) for each in BOOK.policies] == [
+        ("enforce", Then(tool_version="keep")),
+        ("enforce", Then(container="conversation")),
+        ("shadow", Then(bundle=BundleRule(act="when-cheaper", by="upgrade"))),
+        ("enforce", Then(bundle=BundleRule(act="when-cheaper", by="add", tool="inert_web_fetch"))),
     ]

@@ -15,6 +15,7 @@ from planner.core.splice import (
     ReplaceTool,
     ReplaceToolType,
     SetContainer,
+    SetToolMember,
     Span,
     SpliceError,
     apply,
@@ -97,6 +98,12 @@ EDITS: st.SearchStrategy[list[Edit]] = st.lists(
             st.sampled_from(["code_execution_20260120", 'q"\\é']),
             st.sampled_from([(), (("allowed_callers", b'["direct"]'),), (("x", b"1"), ("y", b"null"))]),
         ),
+        st.builds(
+            SetToolMember,
+            st.integers(0, 2),
+            st.sampled_from(["max_uses", "type", "x", 'q"']),
+            st.sampled_from([b"5", b'["a.example"]', b"null"]),
+        ),
         st.builds(SetContainer, st.sampled_from(["container_1", 'q"'])),
     ),
     max_size=4,
@@ -158,7 +165,12 @@ def intended(body: Obj, edits: list[Edit]) -> Obj:
     touched = [edit.index for edit in edits if isinstance(edit, ReplaceTool | ReplaceToolType)]
     if len(set(touched)) < len(touched) or sum(isinstance(edit, SetContainer) for edit in edits) > 1:
         raise RefusedError
-    for edit in sorted(edits, key=lambda edit: isinstance(edit, AppendTool)):
+    whole = {edit.index for edit in edits if isinstance(edit, ReplaceTool)}
+    named = [(edit.index, edit.name) for edit in edits if isinstance(edit, SetToolMember)]
+    typed = [(edit.index, name) for edit in edits if isinstance(edit, ReplaceToolType) for name in _sets(edit)]
+    if len({*named, *typed}) < len(named) + len(typed) or any(index in whole for index, _ in named):
+        raise RefusedError
+    for edit in sorted(edits, key=lambda edit: 2 * isinstance(edit, AppendTool) + isinstance(edit, SetToolMember)):
         body = _contained(body, edit.id) if isinstance(edit, SetContainer) else put(body, "tools", _tooled(body, edit))
     return body
 
@@ -172,7 +184,11 @@ def _contained(body: Obj, name: str) -> Obj:
     return put(body, "container", put(held, "id", name))
 
 
-def _tooled(body: Obj, edit: AppendTool | ReplaceTool | ReplaceToolType) -> list[Any]:
+def _sets(edit: ReplaceToolType) -> list[str]:
+    return ["type", *(name for name, _ in edit.members)]
+
+
+def _tooled(body: Obj, edit: AppendTool | ReplaceTool | ReplaceToolType | SetToolMember) -> list[Any]:
     tools = only(body, "tools")
     if not isinstance(tools, list):
         raise RefusedError
@@ -183,9 +199,13 @@ def _tooled(body: Obj, edit: AppendTool | ReplaceTool | ReplaceToolType) -> list
     return [*tools[: edit.index], _replaced(tools[edit.index], edit), *tools[edit.index + 1 :]]
 
 
-def _replaced(tool: Any, edit: ReplaceTool | ReplaceToolType) -> Any:
+def _replaced(tool: Any, edit: ReplaceTool | ReplaceToolType | SetToolMember) -> Any:
     if isinstance(edit, ReplaceTool):
         return read(edit.raw)
+    if isinstance(edit, SetToolMember):
+        if not isinstance(tool, Obj) or len(tool.named(edit.name)) > 1:
+            raise RefusedError
+        return put(tool, edit.name, read(edit.raw))
     if not isinstance(tool, Obj) or type(only(tool, "type")) is not str:
         raise RefusedError
     if any(tool.named(name) for name, _ in edit.members):

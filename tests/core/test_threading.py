@@ -7,8 +7,9 @@ import pytest
 
 from planner.core.containers import LIFE, State
 from planner.core.conversations import Scope, ToolEdit
+from planner.core.ledger import Shadow
 from planner.core.plan import Plan, make_plan
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import ContainerRule, Policy, PolicyMode, Portion, Then
 from planner.core.splice import SetContainer
@@ -146,7 +147,8 @@ def test_shadow_policies_are_reported() -> None:
     rules = book(policies=(policy("conversation", "shadow"), policy("never")))
     plan = planned(rules)
     assert container(plan) == (Outcome.DECLINED, Reason.POLICY)
-    assert plan.decisions[3:] == (Decision(Action.CONTAINER, Outcome.SHADOW, None, "shadow-conversation"),)
+    assert plan.shadows == (Shadow(Action.CONTAINER, Outcome.THREADED, None, "shadow-conversation"),)
+    assert planned(rules, undecided=Reason.OBSERVE).shadows == plan.shadows
 
 
 # ---------------------------------------------------------------- pending calls

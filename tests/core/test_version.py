@@ -7,8 +7,9 @@ import pytest
 
 from planner.core.catalog import Catalog, Deny
 from planner.core.conversations import Retype
+from planner.core.ledger import Shadow
 from planner.core.plan import Plan, make_plan
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import BundleRule, Policy, PolicyMode, Then
 from planner.core.version import code_tool
@@ -118,13 +119,12 @@ def test_what_is_not_decided_is_shadow() -> None:
 
 
 def test_shadow_policies_are_reported_and_do_not_decide() -> None:
-    """What they would have done stands behind the three decisions."""
+    """What they would have done stands beside the three decisions."""
     rules = book(policies=(policy("shadow", tool_version="newest-compatible"), policy(tool_version="keep")))
     plan = decided(rules, [CODE])
     assert version(plan) == (Outcome.KEPT, None)
-    shadow = Decision(Action.VERSION, Outcome.SHADOW, Reason.POLICY, "shadow-tool_version")
-    assert plan.decisions[3:] == (shadow,)
-    assert decided(rules, [{"type": "code_execution_20260521", "name": "code_execution"}]).decisions[3:] == ()
+    assert plan.shadows == (Shadow(Action.VERSION, Outcome.APPLIED, Reason.POLICY, "shadow-tool_version"),)
+    assert decided(rules, [{"type": "code_execution_20260521", "name": "code_execution"}]).shadows == ()
 
 
 # ---------------------------------------------------------------- lifts for a bundle

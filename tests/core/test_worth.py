@@ -9,11 +9,10 @@ from planner.core.allowance import Allowance
 from planner.core.catalog import Interval
 from planner.core.epochs import Epoch, Warmth
 from planner.core.expectation import Expectation
-from planner.core.plan import subject
+from planner.core.plan import rule
 from planner.core.reasons import Reason
 from planner.core.rulebook import RuleBook, Settings
 from planner.core.rules import Policy, Then
-from planner.core.rules import decide as rule
 from planner.core.worth import Added, beliefs, risk, weigh
 from tests.doubles.deciding import (
     ANSWER,
@@ -40,7 +39,7 @@ def weighed(rules: RuleBook = BOOK, added: Added = ADDED, known: Any = None, **m
     """What a request's conversation is expected to cost."""
     request = ask(**members)
     world = facts(request, **(known or {}))
-    found = weigh(request, world, rules, rule(rules.policies, subject(request, world)), added)
+    found = weigh(request, world, rules, rule(request, world, rules), added)
     assert found is not None
     return found
 
@@ -192,7 +191,7 @@ def test_modifiers_have_their_price_or_none() -> None:
     """What is asked for is what is compared."""
     request = ask(model="claude-opus-5-5", speed="fast")
     world = facts(request)
-    rulings = rule(BOOK.policies, subject(request, world))
+    rulings = rule(request, world, BOOK)
     fast, usual = weigh(request, world, BOOK, rulings, ADDED), weighed(model="claude-opus-5-5")
     assert fast is not None
     assert fast.planned > 1.9 * usual.planned

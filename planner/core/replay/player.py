@@ -39,6 +39,19 @@ Key = tuple[str, str]
 
 FORGET_EVERY: Final = 10_000
 
+NOT_SENT: Final = Response(
+    first=Counts(),
+    whole=Counts(),
+    iterations=0,
+    container=None,
+    expires_at=None,
+    started=False,
+    elapsed=0.0,
+    bill={},
+    billed_ms=0,
+)
+"""What comes of a request that a policy refuses: nothing, for nothing."""
+
 
 class Played(msgspec.Struct, frozen=True, kw_only=True):
     """What was done with one line, and what came of it."""
@@ -104,7 +117,7 @@ class Player:
             begins=begins,
             prompt=_prompt(line),
             epoch=learning.epochs.find(prefix, line.at),
-            learnt=learning.profiles.learnt(profile) if begins else UNLEARNT,
+            learnt=learning.profiles.learnt(profile) if begins or self._book.ruling.conditional else UNLEARNT,
             sizes=learning.sizes,
             trying=begins and learning.trying(line.request.model or "", line.at),
             allowance=self._pool(line).judge(line.at),
@@ -112,6 +125,8 @@ class Player:
             prefix=prefix,
         )
         plan = self.plan(line, facts)
+        if plan.denial is not None:
+            return Played(line=line, plan=plan, prefix=prefix, response=NOT_SENT)
         played = Played(
             line=line, plan=plan, prefix=prefix, response=self._world.call(called(line, plan, _subscribed(caller)))
         )
@@ -154,7 +169,7 @@ class Player:
             combination=combination(line.request.model or "", line.request.tools, plan.tool_edit),
             trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
             preloaded=self._preloads(line),
-            warm=warm(facts.epoch, edited=not plan.tool_edit.empty),
+            warm=warm(facts.epoch, edited=plan.tool_edit.adds),
         )
         self._experience.sent(sent)
         self._waiting[line.number] = Waiting(key, played, sent, lease)
@@ -193,7 +208,7 @@ class Player:
             sent.prompt.tokens,
             response.first.prompt,
             line.at,
-            edited=not sent.edit.empty,
+            edited=sent.edit.adds,
             group=sent.profile.parent,
         )
         billed = self._experience.answered(sent, _answer(waiting.played), self._book)

@@ -8,7 +8,7 @@ import msgspec
 
 from planner.core.conversations import ToolEdit
 from planner.core.holdout import HoldOut, Measured
-from planner.core.reasons import Action, Decision
+from planner.core.reasons import EVERY_TIME, Action, Decision
 from planner.core.replay.calls import Response
 from planner.core.replay.player import Played
 
@@ -50,7 +50,7 @@ class Tally:
     def add(self, played: Played) -> None:
         """Add one line."""
         self.bill.add(played.response)
-        for decision in played.plan.decisions[:3]:
+        for decision in played.plan.decisions:
             self.decisions[decision.action.value, decision.outcome.value, decision.reason or ""] += 1
         cost = None if played.response.bill is None else sum(played.response.bill.values())
         day = played.line.at.astimezone(UTC).date().isoformat()
@@ -66,7 +66,7 @@ def decided(played: Played) -> dict[str, Any]:
     by_action: dict[Action, Decision] = {}
     for decision in played.plan.decisions:
         by_action.setdefault(decision.action, decision)
-    version, bundle, container = (by_action[action] for action in Action)
+    version, bundle, container = (by_action[action] for action in EVERY_TIME)
     expected = played.plan.expected
     return {
         "line": played.line.number,

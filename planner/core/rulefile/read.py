@@ -123,6 +123,8 @@ class Reader:
         values = {
             key: self.value(inner, info.value_type, subject, f"{where}.{key}") for key, inner in node.values.items()
         }
+        if isinstance(info.key_type, inspect.LiteralType):
+            self._unknown(node, tuple(str(key) for key in info.key_type.values), subject, where)
         return BAD if any(value is BAD for value in values.values()) else values
 
     def _list(self, node: Node, info: inspect.VarTupleType, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
