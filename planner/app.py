@@ -18,7 +18,7 @@ from planner.clock import Clock, Ids, RandomIds, SystemClock
 from planner.core.allowance import Allowance
 from planner.core.experience import Experience
 from planner.core.reasons import Reason
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook import FreeHoursSettings, RuleBook
 from planner.core.sizes import Sizes
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
@@ -27,6 +27,7 @@ from planner.proxy.batches import Batches
 from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
+from planner.proxy.inforce import InForce
 from planner.proxy.learning import Learning
 from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
@@ -61,9 +62,8 @@ class App:
         log: FilteringBoundLogger | None = None,
     ) -> None:
         self._settings = settings
-        self._rules = rules
-        self.digests = {"rules": rules.digest, "prices": rules.prices.digest}
         self._clock = clock or SystemClock()
+        self.rules = InForce(rules, self._clock.monotonic())
         self._ids = ids or RandomIds()
         self.log = log or logs.build()
         self._forward: Forward | None = None
@@ -82,6 +82,16 @@ class App:
             logging_config=None,
             openapi_config=None,
         )
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of the rule book in force and of its prices."""
+        book = self.rules.book
+        return {"rules": book.digest, "prices": book.prices.digest}
+
+    @property
+    def _free_hours(self) -> FreeHoursSettings:
+        return self.rules.book.settings.free_hours
 
     def _last_resort(self, _: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """Answer what nobody caught in Anthropic's own shape, and say no more of it than its kind."""
@@ -121,11 +131,11 @@ class App:
                 on_trouble=lambda text: self.log.error("ledger", trouble=text),
                 on_refused=lambda: self.metrics.fail_open.add(("record",)),
             )
-            memory, hours = Memory(store), Hours(self._rules.settings.free_hours)
+            memory, hours = Memory(store), Hours()
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
             experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))
-            lessons = Lessons(experience, self._rules, recorder)
+            lessons = Lessons(experience, recorder)
             await memory.load()
             await self._recall(store, lessons)
             since = remembered(self._clock.now())
@@ -148,7 +158,6 @@ class App:
             self._forward = Forward(
                 upstream=upstream,
                 planning=Planning(
-                    rules=self._rules,
                     memory=memory,
                     hours=hours,
                     experience=experience,
@@ -162,7 +171,7 @@ class App:
                 metrics=self.metrics,
                 hours=hours,
                 batches=Batches(store),
-                rules=self._rules,
+                rules=self.rules,
                 clock=self._clock,
                 ids=self._ids,
                 tasks=tasks,
@@ -209,8 +218,8 @@ class App:
 
     async def _forget_old(self, store: Store) -> None:
         """Forget, now and every day, the conversations that nobody goes on with."""
-        expire = timedelta(days=self._rules.settings.conversations.expire_days)
         while True:
+            expire = timedelta(days=self.rules.book.settings.conversations.expire_days)
             try:
                 await store.forget((self._clock.now() - expire).isoformat(timespec="microseconds"))
             except Exception as error:  # noqa: BLE001 - the next day must come, whatever went wrong today
@@ -219,14 +228,19 @@ class App:
 
     def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
         """Export what only this process as a whole knows."""
-        rules, gauge = self._rules, self.metrics.gauge
+        gauge = self.metrics.gauge
         gauge("planner_ledger_pending", "Records that the store lacks.", lambda: [((), float(writer.pending))])
         gauge(
             "planner_ledger_oldest_pending_seconds",
             "How long the oldest of them has waited.",
             lambda: [((), writer.oldest_pending_seconds())],
         )
-        gauge("planner_rules_info", "The rule book in force.", lambda: [((rules.digest,), 1.0)], labels=("digest",))
+        gauge(
+            "planner_rules_info",
+            "The rule book in force.",
+            lambda: [((self.rules.book.digest,), 1.0)],
+            labels=("digest",),
+        )
         gauge(
             "planner_containers",
             "Containers of remembered turns.",
@@ -244,7 +258,7 @@ class App:
         """Export what the allowance is judged by; a scrape judges it when no request does."""
 
         def export(name: str, text: str, read: Callable[[Allowance], float]) -> None:
-            self.metrics.gauge(name, text, lambda: [((), read(hours.everybody(self._clock.now())))])
+            self.metrics.gauge(name, text, lambda: [((), read(hours.everybody(self._clock.now(), self._free_hours)))])
 
         export(
             "planner_free_hours_used",
@@ -272,7 +286,7 @@ class App:
 
     def _hour_usd(self) -> float:
         """The list price of a container hour; 0 where the price book has none."""
-        row = self._rules.prices.tool("code_execution", self._clock.now())
+        row = self.rules.book.prices.tool("code_execution", self._clock.now())
         return 0.0 if row is None or row.pico_per_hour is None else row.pico_per_hour / PICO
 
     def _task_failed(self, name: str, error: BaseException) -> None:

@@ -90,32 +90,27 @@ class Month(msgspec.Struct):
         return (at - self.start) / (self.end - self.start)
 
 
-class Pool:
-    """The container hours of one organization and what is expected of them. Times are aware; months are UTC's.
+class Counted:
+    """The container hours of one organization as they were metered, which no setting changes.
 
-    `settings.used_elsewhere` is the whole month's; it is a baseline, with which even the first moment has a forecast.
-    `since` is when metering began, if that was before the first hours.
+    Times are aware; months are UTC's. `since` is when metering began, if that was before the first hours.
     """
 
-    def __init__(self, settings: FreeHoursSettings, since: datetime | None = None) -> None:
-        self._settings = settings
-        self._since = since
+    def __init__(self, since: datetime | None = None) -> None:
+        self.since = since
         self._months: dict[tuple[int, int], Month] = {}
         self._days: dict[int, Day] = {}
         self._recent = (0.0, 0.0, datetime.min.replace(tzinfo=UTC))
         self._season: tuple[int, Season] | None = None
-        self._damped: tuple[datetime, float] | None = None
-        self._judged: Allowance | None = None
-        self._due = datetime.min.replace(tzinfo=UTC)
 
     def add(self, at: datetime, used_ms: int, untouched_ms: int) -> None:
         """Count container time that began then: as it is, and as it would be without our edits."""
         at = at.astimezone(UTC)
-        if self._since is None or at < self._since:
-            self._since, self._season = at, None
+        if self.since is None or at < self.since:
+            self.since, self._season = at, None
         if not used_ms and not untouched_ms:
             return
-        month = self._month(at)
+        month = self.month(at)
         month.used_ms += used_ms
         month.untouched_ms += untouched_ms
         self._lately(at, used_ms, untouched_ms)
@@ -125,9 +120,71 @@ class Pool:
         if self._season is not None and ordinal < self._season[0]:
             self._season = None
 
+    @property
+    def share(self) -> float:
+        """The share of the untouched hours that the decisions in force let be used; all where nothing is known."""
+        used, untouched, _ = self._recent
+        return min(used / untouched, 1.0) if untouched >= 1 else 1.0
+
+    def season(self, now: datetime) -> Season:
+        """The season of the days before this one; before there is a whole one, today is taken for what it lacks."""
+        today = now.toordinal()
+        if self._season is not None and self._season[0] == today:
+            return self._season[1]
+        since = now if self.since is None else min(self.since, now)
+        first = max(since.toordinal(), today - KEPT_DAYS)
+        for ordinal in [ordinal for ordinal in self._days if ordinal < first]:
+            del self._days[ordinal]
+        days = [self._days.get(ordinal) or Day(ordinal, [0.0] * HOURS) for ordinal in range(first, today)]
+        if days and first == since.toordinal():
+            days[0].watched = 1 - _of_day(since)
+        lacking = 1 - sum(day.watched for day in days)
+        if lacking > 0:
+            begun = self._days.get(today) or Day(today, [0.0] * HOURS)
+            return learn([*days, Day(today, begun.hours, lacking)], today)
+        self._season = today, learn(days, today)
+        return self._season[1]
+
+    def month(self, at: datetime) -> Month:
+        """The month of a moment, with what was metered in it."""
+        key = at.year, at.month
+        found = self._months.get(key)
+        if found is None:
+            start = datetime(at.year, at.month, 1, tzinfo=UTC)
+            found = self._months[key] = Month(start, start + timedelta(days=monthrange(at.year, at.month)[1]))
+            while len(self._months) > MONTHS_KEPT:
+                del self._months[min(self._months)]
+        return found
+
+    def _lately(self, at: datetime, used_ms: int, untouched_ms: int) -> None:
+        used, untouched, last = self._recent
+        fades, counts = (exp((last - at) / OF_LATE), 1.0) if at > last else (1.0, exp((at - last) / OF_LATE))
+        self._recent = used * fades + used_ms * counts, untouched * fades + untouched_ms * counts, max(at, last)
+
+
+class Pool:
+    """What is expected of the hours of one organization under the settings of one rule book.
+
+    `settings.used_elsewhere` is the whole month's; it is a baseline, with which even the first moment has a forecast.
+    Pools of one organization under different settings share its `counted` hours; each has a probability of its own.
+    """
+
+    def __init__(
+        self, settings: FreeHoursSettings, since: datetime | None = None, counted: Counted | None = None
+    ) -> None:
+        self._settings = settings
+        self.counted = Counted(since) if counted is None else counted
+        self._damped: tuple[datetime, float] | None = None
+        self._judged: Allowance | None = None
+        self._due = datetime.min.replace(tzinfo=UTC)
+
+    def add(self, at: datetime, used_ms: int, untouched_ms: int) -> None:
+        """Count container time that began then: as it is, and as it would be without our edits."""
+        self.counted.add(at, used_ms, untouched_ms)
+
     def left(self, at: datetime) -> tuple[float, float]:
         """Free hours left at a time: as they are, and as they would be without our edits."""
-        month = self._month(at.astimezone(UTC))
+        month = self.counted.month(at.astimezone(UTC))
         rest = self._settings.limit - self._settings.used_elsewhere * month.passed(at)
         return max(rest - month.used_ms / MS_PER_HOUR, 0.0), max(rest - month.untouched_ms / MS_PER_HOUR, 0.0)
 
@@ -136,16 +193,16 @@ class Pool:
         if self._judged is not None and now < self._due:
             return self._judged
         now = now.astimezone(UTC)
-        month = self._month(now)
+        month = self.counted.month(now)
         self._due = min(now + MINUTE, month.end)
         self._judged = self._judge(now, month)
         return self._judged
 
     def _judge(self, now: datetime, month: Month) -> Allowance:
         limit, elsewhere = self._settings.limit, self._settings.used_elsewhere
-        season = self._learnt(now)
+        season = self.counted.season(now)
         rest = season.between(now, month.end)
-        variance, share = season.variance(rest), self._share
+        variance, share = season.variance(rest), self.counted.share
         metered, untouched = month.used_ms / MS_PER_HOUR, month.untouched_ms / MS_PER_HOUR
         sure, sure_untouched = metered + elsewhere, untouched + elsewhere
         used, forecast = metered + elsewhere * month.passed(now), sure + share * rest
@@ -153,7 +210,7 @@ class Pool:
         known, probability = True, 1.0
         if limit == 0 or used >= limit:
             self._damped = now, 1.0
-        elif not elsewhere and (self._since is None or now - self._since < ENOUGH):
+        elif not elsewhere and (self.counted.since is None or now - self.counted.since < ENOUGH):
             known, probability = False, 0.0
         else:
             ceiling = _chance(sure + rest, variance, limit)
@@ -176,50 +233,10 @@ class Pool:
         """Follow what the probability should be; a month begins with its first one."""
         if self._damped is not None and self._damped[0] >= month.start:
             at, damped = self._damped
-            lag = LAG if self._since is None else min(LAG, max(now - self._since, MINUTE))
+            lag = LAG if self.counted.since is None else min(LAG, max(now - self.counted.since, MINUTE))
             chance = damped + (chance - damped) * (1 - exp((at - now) / lag))
         self._damped = now, chance
         return chance
-
-    def _lately(self, at: datetime, used_ms: int, untouched_ms: int) -> None:
-        used, untouched, last = self._recent
-        fades, counts = (exp((last - at) / OF_LATE), 1.0) if at > last else (1.0, exp((at - last) / OF_LATE))
-        self._recent = used * fades + used_ms * counts, untouched * fades + untouched_ms * counts, max(at, last)
-
-    @property
-    def _share(self) -> float:
-        """The share of the untouched hours that the decisions in force let be used; all where nothing is known."""
-        used, untouched, _ = self._recent
-        return min(used / untouched, 1.0) if untouched >= 1 else 1.0
-
-    def _learnt(self, now: datetime) -> Season:
-        """The season of the days before this one; before there is a whole one, today is taken for what it lacks."""
-        today = now.toordinal()
-        if self._season is not None and self._season[0] == today:
-            return self._season[1]
-        since = now if self._since is None else min(self._since, now)
-        first = max(since.toordinal(), today - KEPT_DAYS)
-        for ordinal in [ordinal for ordinal in self._days if ordinal < first]:
-            del self._days[ordinal]
-        days = [self._days.get(ordinal) or Day(ordinal, [0.0] * HOURS) for ordinal in range(first, today)]
-        if days and first == since.toordinal():
-            days[0].watched = 1 - _of_day(since)
-        lacking = 1 - sum(day.watched for day in days)
-        if lacking > 0:
-            begun = self._days.get(today) or Day(today, [0.0] * HOURS)
-            return learn([*days, Day(today, begun.hours, lacking)], today)
-        self._season = today, learn(days, today)
-        return self._season[1]
-
-    def _month(self, at: datetime) -> Month:
-        key = at.year, at.month
-        found = self._months.get(key)
-        if found is None:
-            start = datetime(at.year, at.month, 1, tzinfo=UTC)
-            found = self._months[key] = Month(start, start + timedelta(days=monthrange(at.year, at.month)[1]))
-            while len(self._months) > MONTHS_KEPT:
-                del self._months[min(self._months)]
-        return found
 
 
 def _chance(mean: float, variance: float, limit: float) -> float:

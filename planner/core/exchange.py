@@ -48,10 +48,10 @@ class Exchange:
 
     def __init__(self, intent: Entry, terms: Terms, book: RuleBook, *, billing: Billing) -> None:
         self.intent = intent
+        self.book = book
         self.phase = Phase.PLANNED
         self.settlement = Settlement(cost=0, listed=0, untouched=0)
         self._terms = terms
-        self._book = book
         self._billing = billing
         self._sent = True
         self._reader: Reader | None = None
@@ -112,7 +112,7 @@ class Exchange:
             return
         if self._billing == "batch":
             billed = msgspec.structs.replace(self._terms, organization=self.organization)
-            self._reader = BatchReader(self._book, billed)
+            self._reader = BatchReader(self.book, billed)
             return
         kind = self._headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         self._reader = StreamReader() if kind == b"text/event-stream" else WholeReader()
@@ -172,7 +172,7 @@ class Exchange:
                 measured_ms=told.code_ms,
                 elapsed_ms=round(latency.total * 1000),
             )
-            self.settlement = settle(metered, terms, self._book)
+            self.settlement = settle(metered, terms, self.book)
         elif unpriced is not None:
             self.settlement = Settlement(unpriced=unpriced)
         money = self.settlement

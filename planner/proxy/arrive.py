@@ -7,7 +7,7 @@ import msgspec
 from litestar.types import Scope
 
 from planner.core.endpoints import Endpoint, endpoint
-from planner.core.rulebook import Callers
+from planner.core.rulebook import RuleBook
 from planner.proxy.callers import Caller, identify
 from planner.proxy.headers import Field
 from planner.proxy.protocol import fields_of, target_of
@@ -22,7 +22,10 @@ class OwnAddressError(Exception):
 
 
 class Arrived(msgspec.Struct, frozen=True):
-    """The head of a request; `started` is monotonic seconds."""
+    """The head of a request; `started` is monotonic seconds.
+
+    `book` is the rule book that was in force when it came: it holds for the request to its end.
+    """
 
     request_id: str
     at: datetime
@@ -32,9 +35,10 @@ class Arrived(msgspec.Struct, frozen=True):
     fields: Sequence[Field]
     endpoint: Endpoint
     caller: Caller
+    book: RuleBook
 
 
-def arrive(scope: Scope, callers: Callers, request_id: str, at: datetime, started: float) -> Arrived:
+def arrive(scope: Scope, book: RuleBook, request_id: str, at: datetime, started: float) -> Arrived:
     """Read the head of a request. Raises BadTargetError, OwnAddressError, UnicodeDecodeError."""
     fields = fields_of(scope)
     for _, content in fields:
@@ -51,7 +55,8 @@ def arrive(scope: Scope, callers: Callers, request_id: str, at: datetime, starte
         target=target,
         fields=fields,
         endpoint=endpoint(method, target.partition("?")[0]),
-        caller=identify(fields, callers),
+        caller=identify(fields, book.callers),
+        book=book,
     )
 
 

@@ -28,6 +28,7 @@ from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, annou
 from planner.proxy.guard import Guard
 from planner.proxy.headers import upward, value
 from planner.proxy.hours import Hours
+from planner.proxy.inforce import InForce
 from planner.proxy.learning import Answered, Learning
 from planner.proxy.planning import Planned, Planning, untouched
 from planner.proxy.recorder import Recorder
@@ -51,7 +52,7 @@ class Forward:
         metrics: Metrics,
         hours: Hours,
         batches: Batches,
-        rules: RuleBook,
+        rules: InForce,
         clock: Clock,
         ids: Ids,
         tasks: Tasks,
@@ -76,7 +77,7 @@ class Forward:
         """Handle one request, whatever its method and path."""
         request_id = self._ids.new()
         try:
-            arrived = arrive(scope, self._rules.callers, request_id, self._clock.now(), self._clock.monotonic())
+            arrived = arrive(scope, self._rules.book, request_id, self._clock.now(), self._clock.monotonic())
             incoming = Incoming(receive, arrived.fields)
             body = await incoming.whole(self._body_limit) if _is_read(arrived) else None
         except TooLargeError:
@@ -112,7 +113,7 @@ class Forward:
             planned = self._begin(arrived, await self._plan(arrived, body))
             intent = self._intent(arrived, planned)
             terms = Terms(at=arrived.at, model="", notional=arrived.caller.subscription)
-            exchange = Exchange(intent, terms, self._rules, billing=arrived.endpoint.billing)
+            exchange = Exchange(intent, terms, arrived.book, billing=arrived.endpoint.billing)
         if prepared.failed:  # nothing could be written down of it, and what is not in the ledger is not sent
             self._take_back(arrived, planned)
             await errors.send_error(send, errors.OUR_BUG, "an error of its own", arrived.request_id)
@@ -171,7 +172,7 @@ class Forward:
         if body is None:
             return Planned(body=b"", plan=untouched(Reason.ENCODED_BODY))
         with self._guard("bug", arrived):
-            return await self._planning.plan(body, arrived.caller, arrived.at)
+            return await self._planning.plan(body, arrived.caller, arrived.at, arrived.book)
         return Planned(body=body, plan=untouched(Reason.ERROR))
 
     def _settle(
@@ -247,28 +248,28 @@ class Forward:
             decisions=() if planned is None else planned.plan.decisions,
             prefix=None if planned is None or planned.sent is None else planned.sent.prefix,
             batch=None if arrived.endpoint.batch is None else Batch(batch_digest(arrived.endpoint.batch)),
-            digests=Digests(self._rules.digest, self._rules.prices.digest),
+            digests=Digests(arrived.book.digest, arrived.book.prices.digest),
         )
 
     def _terms(self, arrived: Arrived, sent: Planned | None, exchange: Exchange) -> Terms:
         """What the price of this request depends on besides its usage, once its answer is there."""
-        told, caller = exchange.ended(self._clock.monotonic()), arrived.caller
-        organization = exchange.organization or ""
-        left, untouched = (round(hours * MS_PER_HOUR) for hours in self._hours[organization].left(arrived.at))
+        told, caller, book = exchange.ended(self._clock.monotonic()), arrived.caller, arrived.book
+        pool = self._hours.pool(exchange.organization or "", book.settings.free_hours)
+        left, untouched = (round(hours * MS_PER_HOUR) for hours in pool.left(arrived.at))
         if sent is None:
             return Terms(
                 at=arrived.at, model="", free_ms=left, untouched_free_ms=untouched, notional=caller.subscription
             )
         container = None if told.container is None else told.container.id
-        request, plan, settings = sent.request, sent.plan, self._rules.settings
+        request, plan, settings = sent.request, sent.plan, book.settings
         return Terms(
             at=arrived.at,
             model="",
             edit=plan.tool_edit,
-            added=self._learning.added(sent),
-            likely_ms=self._learning.likely_ms(sent),
+            added=self._learning.added(sent, book),
+            likely_ms=self._learning.likely_ms(sent, book),
             free=plan.free,
-            frees=request is not None and frees_code(request.tools, ToolEdit(), self._rules),
+            frees=request is not None and frees_code(request.tools, ToolEdit(), book),
             threaded=plan.threaded,
             tool_cached=request is None or continues_thread(request) or request.breakpoints.after_tools,
             sessions=self._learning.sessions(container or sent.container),
@@ -286,15 +287,16 @@ class Forward:
             length = announced_length(arrived.fields)
             return Outgoing(request=UpstreamRequest(arrived.method, arrived.target, headers, body, length))
         request = UpstreamRequest(arrived.method, arrived.target, headers, planned.body)
-        return Outgoing(request=request, instead=lambda blamed: self._instead(planned, blamed))
-
-    def _instead(self, planned: Planned, blamed: Blame) -> Instead | None:
-        """The request without what was refused."""
-        request = planned.request
-        plan = None if request is None else retreat(planned.plan, request, blamed, self._rules)
-        return None if request is None or plan is None else Instead(splice.apply(request.body, plan.edits).body, plan)
+        return Outgoing(request=request, instead=lambda blamed: _instead(planned, blamed, arrived.book))
 
 
 def _is_read(arrived: Arrived) -> bool:
     """Whether the body is read whole before it goes on: only what is planned, and not if it is encoded."""
     return arrived.endpoint.planned and value(arrived.fields, b"content-encoding") is None
+
+
+def _instead(planned: Planned, blamed: Blame, book: RuleBook) -> Instead | None:
+    """The request without what was refused."""
+    request = planned.request
+    plan = None if request is None else retreat(planned.plan, request, blamed, book)
+    return None if request is None or plan is None else Instead(splice.apply(request.body, plan.edits).body, plan)

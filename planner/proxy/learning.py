@@ -11,6 +11,7 @@ from planner.core.conversations import Conversation, Scope, Turn, begins
 from planner.core.exchange import Exchange
 from planner.core.ledger import Entry
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
+from planner.core.rulebook import RuleBook
 from planner.core.settlement import Sessions
 from planner.core.wire import ResponseContainer
 from planner.proxy.hours import Hours
@@ -69,13 +70,13 @@ class Learning:
         """What is billed in a container up to now."""
         return Sessions() if container_id is None else self._memory.sessions(container_id)
 
-    def added(self, sent: Planned | None) -> float | None:
+    def added(self, sent: Planned | None, book: RuleBook) -> float | None:
         """Tokens that the edit of a request is believed to have added to each prompt; None where that is not known."""
-        return self._lessons.added(sent)
+        return self._lessons.added(sent, book)
 
-    def likely_ms(self, sent: Planned | None) -> int | None:
+    def likely_ms(self, sent: Planned | None, book: RuleBook) -> int | None:
         """How long code is believed to run in a request like this one; None where nothing was seen of its like."""
-        return self._lessons.likely_ms(sent)
+        return self._lessons.likely_ms(sent, book)
 
     def abandoned(self, planned: Planned | None) -> None:
         """Take back what was lent to a request whose end could not be told."""
@@ -92,7 +93,7 @@ class Learning:
         entry, money, sent = answered.entry, answered.exchange.settlement, answered.sent
         now = datetime.fromisoformat(entry.at)
         if entry.code is not None:  # as the ledger would tell it after a restart
-            self._hours[entry.organization or ""].add(now, money.hours_ms, money.untouched_hours_ms)
+            self._hours.add(entry.organization or "", now, money.hours_ms, money.untouched_hours_ms)
         self._end_lease(answered, now)
         self._learn_limit(answered, now)
         scope = self._learn_scope(answered)

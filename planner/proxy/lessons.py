@@ -33,10 +33,9 @@ OK_ENDING: Final = "ok"
 class Lessons:
     """Feeds habits and sizes from what was sent and settled, and writes them down."""
 
-    def __init__(self, experience: Experience, rules: RuleBook, recorder: Recorder) -> None:
+    def __init__(self, experience: Experience, recorder: Recorder) -> None:
         self.experience = experience
         self.sizes = experience.sizes
-        self._rules = rules
         self._recorder = recorder
         self._kept_at: datetime | None = None
 
@@ -53,19 +52,19 @@ class Lessons:
         if planned.sent is not None:
             self.experience.sent(planned.sent)
 
-    def added(self, sent: Planned | None) -> float | None:
+    def added(self, sent: Planned | None, book: RuleBook) -> float | None:
         """Tokens that the edit of a request is believed to have added to each prompt; None where that is not known."""
-        key = None if sent is None else self._key(sent)
+        key = None if sent is None else _key(sent, book)
         if sent is None or key is None:
             return None
-        return self.sizes.of(key, sent.plan.tool_edit, self._rules).interval.likely
+        return self.sizes.of(key, sent.plan.tool_edit, book).interval.likely
 
-    def likely_ms(self, sent: Planned | None) -> int | None:
+    def likely_ms(self, sent: Planned | None, book: RuleBook) -> int | None:
         """How long code runs in a request of this agent that runs any; None where nothing was seen of it."""
         if sent is None or sent.sent is None:
             return None
         seconds = self.experience.profiles.learnt(sent.sent.profile).seconds
-        prior = self._rules.catalog.priors.code_seconds.likely
+        prior = book.catalog.priors.code_seconds.likely
         return None if seconds is UNKNOWN else round(seconds.at(prior) * 1000)
 
     def observe(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
@@ -97,16 +96,16 @@ class Lessons:
                 futile=metered.web_fetches if sent.plan.tool_edit.append is not None else 0,
                 timed=exchange.told.code_ms is not None,
             ),
-            self._rules,
+            exchange.book,
         )
 
     def _observe_size(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
         """Learn from a request and its first prompt; what tells nothing of sizes is left out."""
-        key, request, metered = self._key(sent), sent.request, exchange.metered
+        key, request, metered = _key(sent, exchange.book), sent.request, exchange.metered
         first = None if metered is None else metered.first
         if key is None or request is None or first is None or entry.status != OK or len(request.body) > LARGEST:
             return
-        estimate = estimated_prompt(request, self._rules)
+        estimate = estimated_prompt(request, exchange.book)
         if estimate is None:
             return
         now, edited = datetime.fromisoformat(entry.at), sent.plan.tool_edit.adds
@@ -124,19 +123,20 @@ class Lessons:
         for learnt in (*self.sizes.changes(most), *self.experience.profiles.changes(most)):
             self._recorder.remember(LearntRecord(at, learnt))
 
-    def _key(self, sent: Planned) -> Combination | None:
-        """The combination of a request as it went out; None for one that has none: no code, or an unknown model."""
-        request, known = sent.request, sent.sent
-        if request is None or known is None or self._rules.catalog.model(known.model) is None:
-            return None
-        if not any(tool.family == "code_execution" for tool in request.tools):
-            return None
-        edit = sent.plan.tool_edit
-        return msgspec.structs.replace(known.combination, append=edit.append, retypes=edit.retypes)
-
 
 def group_of(request: MessagesRequest, principal: str) -> str:
     """A digest of what requests share whose bytes and tokens hang together alike: who, model, kinds of tools."""
     kinds = sorted({tool.type or "" for tool in request.tools})
     said = "\0".join(("planner-group", principal, request.model or "", *kinds))
     return sha256(said.encode()).hexdigest()[:GROUP_DIGITS]
+
+
+def _key(sent: Planned, book: RuleBook) -> Combination | None:
+    """The combination of a request as it went out; None for one that has none: no code, or an unknown model."""
+    request, known = sent.request, sent.sent
+    if request is None or known is None or book.catalog.model(known.model) is None:
+        return None
+    if not any(tool.family == "code_execution" for tool in request.tools):
+        return None
+    edit = sent.plan.tool_edit
+    return msgspec.structs.replace(known.combination, append=edit.append, retypes=edit.retypes)

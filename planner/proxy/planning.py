@@ -82,12 +82,11 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Planning:
-    """Plans requests under one rule book."""
+    """Plans requests, each under the rule book that it came under."""
 
     def __init__(  # noqa: PLR0913 - the parts of planning, named
         self,
         *,
-        rules: RuleBook,
         memory: Memory,
         hours: Hours,
         experience: Experience,
@@ -96,7 +95,6 @@ class Planning:
         stop: Reason | None,
         budget: float = BUDGET_SECONDS,
     ) -> None:
-        self._rules = rules
         self._budget = budget
         self._memory = memory
         self._hours = hours
@@ -105,19 +103,19 @@ class Planning:
         self._log = log
         self._stop = stop
 
-    async def plan(self, body: bytes, caller: Caller, now: datetime) -> Planned:
+    async def plan(self, body: bytes, caller: Caller, now: datetime, book: RuleBook) -> Planned:
         """Plan one request; never raises for what planning itself gets wrong."""
         request = None
         try:
             request = _read(body) if len(body) <= LARGE else await asyncio.to_thread(_read, body)
-            if not self._concerns(request):
+            if not _concerns(request, book):
                 reason = Reason.OFF if caller.mode == "off" else Reason.NO_CODE_EXECUTION
-                return self._untouched(request, untouched(reason))
-            return await self._planned(request, caller, now)
+                return _untouched(request, untouched(reason), book)
+            return await self._planned(request, caller, now, book)
         except (splice.SpliceError, WireError):
             if request is None:
                 return Planned(body=body, plan=untouched(Reason.UNPARSABLE))
-            return await self._left(request, untouched(Reason.EDIT_REFUSED), caller)
+            return await self._left(request, untouched(Reason.EDIT_REFUSED), caller, book)
         except TimeoutError:
             cause, reason = "time-budget", Reason.TIME_BUDGET
         except StoreError:
@@ -127,13 +125,13 @@ class Planning:
             cause, reason = "bug", Reason.ERROR
         self._metrics.fail_open.add((cause,))
         plan = Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in EVERY_TIME))
-        return Planned(body=body, plan=plan) if request is None else await self._left(request, plan, caller)
+        return Planned(body=body, plan=plan) if request is None else await self._left(request, plan, caller, book)
 
-    async def _planned(self, request: MessagesRequest, caller: Caller, now: datetime) -> Planned:
+    async def _planned(self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook) -> Planned:
         """The plan of a request that may run code. Raises SpliceError, StoreError, TimeoutError, WireError."""
         async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
-            facts, session = await self._facts(request, caller, now)
-        plan, sent = _make(request, facts, self._rules)
+            facts, session = await self._facts(request, caller, now, book)
+        plan, sent = _make(request, facts, book)
         own, lease = request.container.id, facts.lease
         lease = lease if lease is not None and own in {None, lease.turn.container} else None
         return Planned(
@@ -143,15 +141,13 @@ class Planning:
             lease=lease,
             scope=facts.scope,
             session=session,
-            sent=self._sent(request, facts, plan),
+            sent=self._sent(request, facts, plan, book),
             decided=facts.conversation is None and begins(request),
         )
 
-    def _concerns(self, request: MessagesRequest) -> bool:
-        """Whether anything could be decided or repeated: code may run, or a call may be pending."""
-        return runs_code(request, self._rules.catalog) or request.awaited
-
-    async def _facts(self, request: MessagesRequest, caller: Caller, now: datetime) -> tuple[Facts, str | None]:
+    async def _facts(
+        self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook
+    ) -> tuple[Facts, str | None]:
         """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
         principal = caller.principal
         scope = self._memory.scope(caller.account) or _declared_scope(caller)
@@ -188,15 +184,15 @@ class Planning:
             sizes=self._experience.sizes,
             trying=self._experience.trying(request.model or "", now),
             input_tokens_left=self._memory.input_tokens_left(caller.account, now),
-            teaches=_teaches(request, self._rules),
-            allowance=self._hours[organization].judge(now),
+            teaches=_teaches(request, book),
+            allowance=self._hours.pool(organization, book.settings.free_hours).judge(now),
             root=root,
             prefix=prefix,
             profile=profile,
         )
         return facts, session
 
-    def _sent(self, request: MessagesRequest, facts: Facts, plan: Plan) -> Sent:
+    def _sent(self, request: MessagesRequest, facts: Facts, plan: Plan, book: RuleBook) -> Sent:
         """What is learnt from, once its answer is there; the continuation of a thread belongs to its beginning."""
         bundle = next(each for each in plan.decisions if each.action is Action.BUNDLE)
         prefix, profile = facts.prefix, facts.profile or profile_key(request, facts.principal)
@@ -212,7 +208,7 @@ class Planning:
             edit=plan.tool_edit,
             combination=combination(request.model or "", request.tools, plan.tool_edit),
             trial=bundle.outcome is Outcome.APPLIED and bundle.reason is Reason.TRIAL,
-            preloaded=preloads(request, self._rules.settings.code),
+            preloaded=preloads(request, book.settings.code),
             warm=warm(self._experience.epochs.find(prefix, facts.now), edited=plan.tool_edit.adds),
         )
 
@@ -234,9 +230,9 @@ class Planning:
         self._memory.leaned(root, now)
         return known.middle(now)
 
-    async def _left(self, request: MessagesRequest, plan: Plan, caller: Caller) -> Planned:
+    async def _left(self, request: MessagesRequest, plan: Plan, caller: Caller, book: RuleBook) -> Planned:
         """A request that goes as it came because planning it failed; what begins so goes on so."""
-        found = self._untouched(request, plan)
+        found = _untouched(request, plan, book)
         try:
             root = await _root(request, caller.principal)
             scope = self._memory.scope(caller.account) or _declared_scope(caller)
@@ -245,11 +241,6 @@ class Planning:
             self._log.error("naming a conversation failed", error=type(error).__name__)
             return found
         return msgspec.structs.replace(found, plan=plan)
-
-    def _untouched(self, request: MessagesRequest, plan: Plan) -> Planned:
-        """A request that goes as it came; its own tools may make its code free all the same."""
-        free = frees_code(request.tools, ToolEdit(), self._rules)
-        return Planned(body=request.body, plan=msgspec.structs.replace(plan, free=free), request=request)
 
 
 def untouched(reason: Reason) -> Plan:
@@ -261,6 +252,17 @@ def untouched(reason: Reason) -> Plan:
             Decision(Action.CONTAINER, Outcome.NONE, reason),
         )
     )
+
+
+def _concerns(request: MessagesRequest, book: RuleBook) -> bool:
+    """Whether anything could be decided or repeated: code may run, or a call may be pending."""
+    return runs_code(request, book.catalog) or request.awaited
+
+
+def _untouched(request: MessagesRequest, plan: Plan, book: RuleBook) -> Planned:
+    """A request that goes as it came; its own tools may make its code free all the same."""
+    free = frees_code(request.tools, ToolEdit(), book)
+    return Planned(body=request.body, plan=msgspec.structs.replace(plan, free=free), request=request)
 
 
 def _read(body: bytes) -> MessagesRequest:
@@ -278,15 +280,15 @@ async def _root(request: MessagesRequest, principal: str) -> str:
     return await asyncio.to_thread(root_key, request, principal)
 
 
-def _make(request: MessagesRequest, facts: Facts, rules: RuleBook) -> tuple[Plan, bytes]:
+def _make(request: MessagesRequest, facts: Facts, book: RuleBook) -> tuple[Plan, bytes]:
     """The plan, and the body with its edits. Raises SpliceError."""
-    plan = make_plan(request, facts, rules)
+    plan = make_plan(request, facts, book)
     return plan, splice.apply(request.body, plan.edits).body
 
 
-def _teaches(request: MessagesRequest, rules: RuleBook) -> bool:
+def _teaches(request: MessagesRequest, book: RuleBook) -> bool:
     """Whether the answer can tell what an edit adds: streams tell the first prompt, and the body what it should be."""
-    return request.stream and len(request.body) <= LARGE and estimated_prompt(request, rules) is not None
+    return request.stream and len(request.body) <= LARGE and estimated_prompt(request, book) is not None
 
 
 def _declared_scope(caller: Caller) -> Scope | None:

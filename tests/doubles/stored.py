@@ -125,12 +125,7 @@ class Mind:
     """What plans and learns in one process, without a socket: `store` gets what `learn` was told after `flush`."""
 
     def __init__(self, directory: Path, book: RuleBook, store: MemoryStore, stop: Reason | None = None) -> None:
-        self.store, self.said, self.metrics, self.hours = (
-            store,
-            io.StringIO(),
-            Metrics(),
-            Hours(book.settings.free_hours),
-        )
+        self.book, self.store, self.said, self.metrics, self.hours = book, store, io.StringIO(), Metrics(), Hours()
         log = logs.build(self.said)
         self.memory = Memory(store)
         self.journal = Journal(directory / "journal")
@@ -144,10 +139,9 @@ class Mind:
         )
         recorder = Recorder(self.journal, self.writer, self.metrics, log)
         self.experience = Experience(Sizes())
-        self.lessons = Lessons(self.experience, book, recorder)
+        self.lessons = Lessons(self.experience, recorder)
         self.learning = Learning(self.memory, self.hours, recorder, self.lessons)
         self.planning = Planning(
-            rules=book,
             memory=self.memory,
             hours=self.hours,
             experience=self.experience,

@@ -6,10 +6,10 @@ from typing import Any, cast
 import pytest
 from litestar.types import Scope
 
-from planner.core.rulebook import Callers
 from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive, origin_form
 from planner.proxy.callers import fingerprint
 from planner.proxy.protocol import HEADERS, TARGET
+from tests.doubles.proxy import shipped_rules
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -17,7 +17,7 @@ AT = datetime(2026, 11, 22, tzinfo=UTC)
 def arrived(target: bytes, *fields: tuple[bytes, bytes], method: str = "POST") -> Arrived:
     """What is read of such a head."""
     scope: dict[str, Any] = {"method": method, TARGET: target, HEADERS: fields}
-    return arrive(cast("Scope", scope), Callers(), "id", AT, 1.0)
+    return arrive(cast("Scope", scope), shipped_rules(), "id", AT, 1.0)
 
 
 def test_a_head_is_read_once() -> None:
@@ -27,6 +27,7 @@ def test_a_head_is_read_once() -> None:
     assert (head.request_id, head.at, head.started, head.method) == ("id", AT, 1.0, "POST")
     assert (head.target, head.fields) == ("/v1/messages?beta=true&x=%2F", fields)
     assert (head.endpoint.name, head.endpoint.planned) == ("messages", True)
+    assert head.book is shipped_rules()
     assert (head.caller.principal, head.caller.mode) == (fingerprint(b"sk-one"), "observe")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from planner.core.allowance import MS_PER_HOUR
 from planner.core.rulebook import FreeHoursSettings
-from planner.proxy.hours import Hours, remembered
+from planner.proxy.hours import SETTINGS_KEPT, Hours, remembered
 from planner.stores import Metered
 
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -14,30 +14,30 @@ MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def hours(limit: float = 10, used_elsewhere: float = 0) -> Hours:
-    """Nobody was met yet."""
-    return Hours(FreeHoursSettings(limit=limit, used_elsewhere=used_elsewhere))
+def settings(limit: float = 10, used_elsewhere: float = 0) -> FreeHoursSettings:
+    """Few free hours."""
+    return FreeHoursSettings(limit=limit, used_elsewhere=used_elsewhere)
 
 
 def test_each_organization_has_its_own() -> None:
     """One that is not known is one as well."""
-    found = hours()
-    found["one"].add(NOVEMBER, MS_PER_HOUR, 2 * MS_PER_HOUR)
-    found[""].add(NOVEMBER, 3 * MS_PER_HOUR, 0)
-    assert found["one"].left(NOVEMBER) == (9, 8)
-    assert found[""].left(NOVEMBER) == (7, 10)
-    assert found["two"].left(NOVEMBER) == (10, 10)
+    found = Hours()
+    found.add("one", NOVEMBER, MS_PER_HOUR, 2 * MS_PER_HOUR)
+    found.add("", NOVEMBER, 3 * MS_PER_HOUR, 0)
+    assert found.pool("one", settings()).left(NOVEMBER) == (9, 8)
+    assert found.pool("", settings()).left(NOVEMBER) == (7, 10)
+    assert found.pool("two", settings()).left(NOVEMBER) == (10, 10)
 
 
 def test_everybody_together() -> None:
     """Hours add up, those used elsewhere once; the price is that of the organization where it is dearest."""
-    found = hours(used_elsewhere=6)
+    found, given = Hours(), settings(used_elsewhere=6)
     for name, used in (("one", 2), ("two", 8)):
         for day in range(15):
-            found[name].add(
-                NOVEMBER + timedelta(days=day, hours=12), used * MS_PER_HOUR // 15, used * MS_PER_HOUR // 15
-            )
-    one, two, all_ = found["one"].judge(MIDDLE), found["two"].judge(MIDDLE), found.everybody(MIDDLE)
+            used_ms = used * MS_PER_HOUR // 15
+            found.add(name, NOVEMBER + timedelta(days=day, hours=12), used_ms, used_ms)
+    one, two = (found.pool(name, given).judge(MIDDLE) for name in ("one", "two"))
+    all_ = found.everybody(MIDDLE, given)
     assert all_.used == pytest.approx(3 + 2 + 8)
     assert all_.forecast == pytest.approx(one.forecast + two.forecast - 6)
     assert one.probability < two.probability == all_.probability
@@ -48,9 +48,9 @@ def test_everybody_together() -> None:
 
 def test_nobody() -> None:
     """What is used elsewhere is all there is."""
-    found = hours(used_elsewhere=6).everybody(MIDDLE)
+    found = Hours().everybody(MIDDLE, settings(used_elsewhere=6))
     assert (found.used, found.forecast, found.limit) == (3, 6, 10)
-    assert not hours().everybody(MIDDLE).known
+    assert not Hours().everybody(MIDDLE, settings()).known
 
 
 def test_what_a_restart_reads() -> None:
@@ -62,19 +62,48 @@ def test_what_a_restart_reads() -> None:
 
 def test_a_restart() -> None:
     """The ledger's hours bring back what was left, and what was expected; the price begins where its forecast is."""
-    before, after = hours(limit=1_000), hours(limit=1_000)
+    before, after, given = Hours(), Hours(), settings(limit=1_000)
     at, rows = MIDDLE - timedelta(days=30), []
     while at < MIDDLE:
         used = round((1 + at.weekday() + at.hour / 24) * MS_PER_HOUR * (0.5 if at.day < 10 else 0.7))
         untouched = round((1 + at.weekday() + at.hour / 24) * MS_PER_HOUR)
         for part in range(4):
-            before["o"].add(at + part * HOUR / 4, used // 4, untouched // 4)
+            before.add("o", at + part * HOUR / 4, used // 4, untouched // 4)
         rows.append(Metered("o", at.isoformat(), used // 4 * 4, untouched // 4 * 4))
         at += HOUR
     after.restore(rows)
-    assert after["o"].left(MIDDLE) == before["o"].left(MIDDLE)
-    old, new = before["o"].judge(MIDDLE), after["o"].judge(MIDDLE)
+    assert after.pool("o", given).left(MIDDLE) == before.pool("o", given).left(MIDDLE)
+    old, new = before.pool("o", given).judge(MIDDLE), after.pool("o", given).judge(MIDDLE)
     for name in ("forecast", "low", "high", "untouched"):
         assert getattr(new, name) == pytest.approx(getattr(old, name), rel=0.002)
     assert 0 < new.probability == pytest.approx(old.probability, abs=0.02)
     assert (new.used, new.known) == (old.used, True)
+
+
+def test_settings_change_and_the_hours_stay() -> None:
+    """A reload judges what was counted before anew; who came before it is still judged by what held then."""
+    found, wide, none = Hours(), settings(limit=1_550), settings(limit=0)
+    for day in range(10):
+        found.add("o", NOVEMBER + timedelta(days=day), MS_PER_HOUR, MS_PER_HOUR)
+    at = NOVEMBER + timedelta(days=10)
+    before = found.pool("o", wide)
+    assert (before.left(at)[0], before.judge(at).probability) == (1_540, 0)
+    after = found.pool("o", none)
+    assert (after.left(at)[0], after.judge(at).probability) == (0, 1)
+    assert (found.pool("o", wide).judge(at), found.pool("o", wide)) == (before.judge(at), before)
+    found.pool("o", none).add(at, MS_PER_HOUR, MS_PER_HOUR)
+    assert before.left(at)[0] == 1_539
+    at += timedelta(minutes=1)
+    assert (found.everybody(at, none).used, found.everybody(at, wide).limit) == (11, 1_550)
+
+
+def test_old_settings_are_forgotten_and_no_hours() -> None:
+    """However often rules change, few pools are kept; one that comes back has all its hours."""
+    found = Hours()
+    first = found.pool("o", settings())
+    first.add(NOVEMBER, MS_PER_HOUR, MS_PER_HOUR)
+    for limit in range(20, 20 + SETTINGS_KEPT):
+        assert found.pool("o", settings(limit=limit)).left(NOVEMBER)[0] == limit - 1
+    again = found.pool("o", settings())
+    assert again is not first
+    assert again.left(NOVEMBER) == first.left(NOVEMBER) == (9, 9)

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from planner.core.allowance import Pool
 from planner.core.breaker import Blame, retreat
 from planner.core.containers import State
 from planner.core.conversations import Scope, ToolEdit, turn_key
@@ -66,7 +65,7 @@ class Told(msgspec.Struct):
 
     async def send(self, sent: bytes, caller: Caller = CALLER) -> Planned:
         """Plan a request, and send it."""
-        found = await self.mind.planning.plan(sent, caller, self.at)
+        found = await self.mind.planning.plan(sent, caller, self.at, self.mind.book)
         self.mind.learning.sending(found, self.at)
         return found
 
@@ -362,7 +361,7 @@ def test_hours_and_scopes_are_learnt_from_every_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
         here = await told(tmp_path)
         sent = await here.send(FRESH)
-        here.mind.hours["org-1"] = pool = Pool(FreeHoursSettings(limit=10))
+        pool = here.mind.hours.pool("org-1", FreeHoursSettings(limit=10))
         here.answer(sent, content=RUNS)
         assert pool.left(here.at) == (10, 10 - 300 / 3600)
         here.mind.store.known_scopes.clear()

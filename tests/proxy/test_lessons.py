@@ -19,7 +19,7 @@ from tests.doubles.proxy import run
 from tests.doubles.simulated import planning, rules, simulating
 from tests.identity.agent import world
 from tests.proxy.test_learning import FRESH, GOING_ON, Told, told
-from tests.proxy.test_planning import CALLER
+from tests.proxy.test_planning import BOOK, CALLER
 
 ALWAYS = {
     "policies/shipped.yaml": (
@@ -125,9 +125,9 @@ def test_nothing_is_believed_of_what_has_no_combination(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here = await told(tmp_path)
-        assert here.mind.lessons.added(None) is None
-        assert here.mind.lessons.added(await here.send(body(tools=[CLIENT_TOOL]))) is None
-        assert here.mind.learning.added(await here.send(FRESH)) == 40  # as a setting of these rules says
+        assert here.mind.lessons.added(None, BOOK) is None
+        assert here.mind.lessons.added(await here.send(body(tools=[CLIENT_TOOL])), BOOK) is None
+        assert here.mind.learning.added(await here.send(FRESH), BOOK) == 40  # as a setting of these rules says
 
     run(scenario())
 

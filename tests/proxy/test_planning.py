@@ -42,7 +42,7 @@ class Mindful:
 
 async def plan(mind: Mind, sent: bytes, **caller: Any) -> Planned:
     """What becomes of a request that is then sent."""
-    found = await mind.planning.plan(sent, msgspec.structs.replace(CALLER, **caller), START)
+    found = await mind.planning.plan(sent, msgspec.structs.replace(CALLER, **caller), START, mind.book)
     mind.learning.sending(found, START)
     await mind.flush()
     return found
@@ -108,7 +108,7 @@ def test_who_cannot_be_known_again_is_not_edited(tmp_path: Path) -> None:
 class Broken:
     """A bug."""
 
-    def __getitem__(self, _: object) -> None:
+    def pool(self, *_: object) -> None:
         """Fail as bugs do."""
         raise ZeroDivisionError("Add up the column")
 

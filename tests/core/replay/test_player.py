@@ -313,7 +313,7 @@ def test_hours_of_a_subscription_use_up_no_free_hours_in_the_planners_mind() -> 
         ((organization, pool),) = player.pools()
         assert organization == "key-1"
         assert pool.judge(lines[-1].at + timedelta(hours=1)).used == 0
-        assert sum(month.untouched_ms for month in pool._months.values()) == hours * 3_600_000  # noqa: SLF001 - nothing else tells
+        assert pool.counted.month(lines[-1].at).untouched_ms == hours * 3_600_000
 
 
 def test_a_subscription_uses_up_no_free_hours_of_the_world() -> None:
