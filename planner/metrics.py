@@ -121,7 +121,7 @@ class Metrics:
     """Every metric that this process exports; names and labels are public (`docs/contract.md`)."""
 
     def __init__(self) -> None:
-        self._model, self._team = Bounded(), Bounded()
+        self._model, self._team, self._policy = Bounded(), Bounded(), Bounded()
         self.requests = Counter(
             "planner_requests_total", "Requests answered, by status.", ("endpoint", "model", "team", "status")
         )
@@ -141,6 +141,20 @@ class Metrics:
             "planner_untouched_cost_usd_total", "The same work without our edits.", ("model", "team"), per=NANO
         )
         self.decisions = Counter("planner_decisions_total", "Decisions by end.", ("action", "outcome", "reason"))
+        self.shadows = Counter(
+            "planner_shadow_decisions_total",
+            "What policies in shadow would have decided.",
+            ("policy", "action", "outcome", "reason"),
+        )
+        self.shadow_expected = Counter(
+            "planner_shadow_expected_usd_total",
+            "Expected cost of conversations that a policy in shadow weighed (estimate).",
+            ("policy", "side"),
+            per=NANO,
+        )
+        self.policy_errors = Counter(
+            "planner_policy_errors_total", "Conditions of policies that could not be evaluated.", ("policy", "error")
+        )
         self.unpriced = Counter("planner_unpriced_requests_total", "Requests whose cost is unknown.", ("reason",))
         self.fail_open = Counter("planner_fail_open_total", "Requests forwarded without us, by cause.", ("cause",))
         self.cache_breaks = Counter("planner_cache_breaks_total", "Prompt caches that a change of our edits broke.")
@@ -155,7 +169,8 @@ class Metrics:
         self.calibrations = Counter("planner_calibrations_total", "Edits whose tokens were counted.", ("result",))
         self._families: list[Counter | Histogram] = [
             self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
-            self.untouched_cost, self.decisions, self.unpriced, self.fail_open, self.cache_breaks,
+            self.untouched_cost, self.decisions, self.shadows, self.shadow_expected, self.policy_errors, self.unpriced,
+            self.fail_open, self.cache_breaks,
             self.container_starts,
             self.container_reuses, self.container_seconds, self.calibrations, self.ledger_write,
         ]  # fmt: skip
@@ -185,6 +200,7 @@ class Metrics:
             self.decisions.add((decision.action, decision.outcome, decision.reason or ""))
         if entry.unpriced is not None:
             self.unpriced.add((entry.unpriced,))
+        self._count_shadows(entry)
         self._count_money(entry, model, team)
         self._count_container(entry)
 
@@ -193,6 +209,21 @@ class Metrics:
         for name, content in headers.items():
             if name.startswith(RATELIMIT) and name.endswith(REMAINING) and content.isdigit():
                 self._remaining[name[len(RATELIMIT) : -len(REMAINING)].decode("latin-1"),] = float(content)
+
+    def fail_policy(self, policy: str, error: str) -> None:
+        """Count a condition that could not be evaluated, by the kind of error."""
+        self.policy_errors.add((self._policy(policy), error))
+
+    def _count_shadows(self, entry: Entry) -> None:
+        """Count what shadow policies would have done, beside the decisions, and the money that they weighed."""
+        for shadow in entry.shadows:
+            policy = self._policy(shadow.policy)
+            self.shadows.add((policy, shadow.action, shadow.outcome, shadow.reason or ""))
+            if shadow.expected_nano is not None:
+                self.shadow_expected.add((policy, "untouched"), shadow.expected_nano.untouched)
+                planned = shadow.outcome is Outcome.APPLIED
+                cost = shadow.expected_nano.planned if planned else shadow.expected_nano.untouched
+                self.shadow_expected.add((policy, "planned"), cost)
 
     def _count_container(self, entry: Entry) -> None:
         if entry.code is None or entry.container is None:

@@ -54,6 +54,7 @@ class Exchange:
         self._terms = terms
         self._billing = billing
         self._sent = True
+        self.abandoned = False
         self._reader: Reader | None = None
         self._decoder: Decoder | None = None
         self._unreadable: str | None = None
@@ -91,6 +92,10 @@ class Exchange:
     def sent_instead(self, decisions: tuple[Decision, ...]) -> None:
         """Say what was decided in the end, since the API refused what was planned."""
         self.intent = msgspec.structs.replace(self.intent, decisions=decisions)
+
+    def hung_up(self) -> None:
+        """The caller hung up before the answer was whole, and it is read all the same: it ends as cancelled."""
+        self.abandoned = not self.told.finished
 
     def not_sent(self) -> None:
         """No connection came about, so nothing was sent and nothing can be billed: its cost is 0, not unknown."""
@@ -201,7 +206,7 @@ class Exchange:
         """How the request ended in truth: a stream says itself when it is whole, whoever hung up first."""
         told = self.told
         streamed = isinstance(self._reader, StreamReader)
-        if ending == "cancelled" and streamed and told.finished:
+        if ending == "cancelled" and streamed and told.finished and not self.abandoned:
             ending = "ok"
         cut = streamed and not told.finished and self._unreadable is None
         if ending == "ok" and (cut or told.failed is not None or (self._status or 0) >= CLIENT_ERROR):

@@ -1,6 +1,6 @@
 """Who calls: the key becomes a fingerprint before anything else sees it, and tags are read against an allow-list."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -21,7 +21,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The caller of one request; `principal` is a name of `callers.yaml` or a key's fingerprint.
 
     `account` is what the API knows the caller by, and so what one scope is learnt for: the key itself, since two keys
-    of one name may live in two workspaces, with the workspace that the request names, where it names one.
+    of one name may live in two workspaces, with the workspace that the request names, where it names one. `declared`
+    are the tags that `callers.yaml` settles: `team`, `project`.
     """
 
     principal: str
@@ -33,6 +34,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     subscription: bool = False
     flags: tuple[str, ...] = ()
     named: bool = False
+    declared: frozenset[str] = frozenset()
     tags: dict[str, str] = {}
     session: str | None = None
     mode: Mode = "plan"
@@ -45,6 +47,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         """
         lasting = self.principal != ANONYMOUS and not self.subscription
         return self.named or self.session is not None or lasting
+
+
+def tagged(caller: Caller, tags: Mapping[str, str]) -> Caller:
+    """The caller as its request is recorded: a policy's tags beat the client's, and `callers.yaml` beats both."""
+    if not tags:
+        return caller
+    merged = {**caller.tags, **tags}
+    own = {key: getattr(caller, key) if key in caller.declared else merged.get(key) for key in ("team", "project")}
+    return msgspec.structs.replace(caller, tags=merged, **own)
 
 
 def fingerprint(key: bytes) -> str:
@@ -72,6 +83,7 @@ def identify(fields: Sequence[Field], callers: Callers) -> Caller:
         subscription=row.billing == "subscription" if row and row.billing else oauth,
         flags=row.flags if row else (),
         named=row is not None,
+        declared=frozenset(key for key in ("team", "project") if row is not None and getattr(row, key)),
         tags=tags,
         session=None if session is None else session.decode("latin-1"),
         mode="observe" if mode == b"observe" else "off" if mode == b"off" else "plan",

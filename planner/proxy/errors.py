@@ -4,6 +4,7 @@ Four kinds of fault: a refusal (a policy said no), the caller's error, the upstr
 errors are not here: they pass byte for byte.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -55,14 +56,17 @@ def error_body(fault: Fault, message: str, request_id: str) -> bytes:
     )
 
 
-async def send_error(send: Send, fault: Fault, message: str, request_id: str) -> None:
-    """Answer with an error of our own."""
+async def send_error(
+    send: Send, fault: Fault, message: str, request_id: str, more: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer with an error of our own; `more` are header fields besides the usual ones."""
     body = error_body(fault, message, request_id)
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"planner-request-id", request_id.encode()),
         (b"x-should-retry", b"true" if fault.retry else b"false"),
+        *more,
     ]
     await send({"type": "http.response.start", "status": fault.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

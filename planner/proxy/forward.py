@@ -16,8 +16,10 @@ from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
 from planner.core.endpoints import OTHER
 from planner.core.exchange import Exchange
+from planner.core.gate import Denial
 from planner.core.ledger import Batch, Digests, Entry, Latency, batch_digest
-from planner.core.reasons import Reason
+from planner.core.plan import Plan, leave
+from planner.core.reasons import Reason, plan_header
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms
 from planner.metrics import Metrics
@@ -25,12 +27,13 @@ from planner.proxy import errors
 from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive
 from planner.proxy.batches import Batches
 from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, announced_length, has_body
+from planner.proxy.callers import tagged
 from planner.proxy.guard import Guard
 from planner.proxy.headers import upward, value
 from planner.proxy.hours import Hours
 from planner.proxy.inforce import InForce
 from planner.proxy.learning import Answered, Learning
-from planner.proxy.planning import Planned, Planning, untouched
+from planner.proxy.planning import Planned, Planning
 from planner.proxy.recorder import Recorder
 from planner.proxy.relay import Instead, Outgoing, Relay, relay
 from planner.tasks import Tasks
@@ -118,10 +121,27 @@ class Forward:
             self._take_back(arrived, planned)
             await errors.send_error(send, errors.OUR_BUG, "an error of its own", arrived.request_id)
             return
+        if planned is not None and planned.plan.denial is not None:
+            await self._deny(arrived, exchange, planned.plan, planned.plan.denial, send)
+            return
+        overhead = self._clock.monotonic() - received
+        await self._send(arrived, incoming, planned, exchange, overhead, send)
+
+    async def _send(
+        self,
+        arrived: Arrived,
+        incoming: Incoming,
+        planned: Planned | None,
+        exchange: Exchange,
+        overhead: float,
+        send: Send,
+    ) -> None:
+        """Write down that a request goes upstream, relay its answer, and settle it."""
+        intent, began = exchange.intent, self._clock.monotonic()
         with self._guard("record", arrived):
             self._recorder.intend(intent)
         progress = Relay(plan=None if planned is None else planned.plan)
-        overhead = self._clock.monotonic() - received
+        overhead += self._clock.monotonic() - began
         try:
             await relay(
                 self._outgoing(arrived, incoming, planned),
@@ -154,26 +174,37 @@ class Forward:
         finally:
             self._settle(arrived, planned, exchange, progress, overhead)
 
+    async def _deny(self, arrived: Arrived, exchange: Exchange, plan: Plan, denial: Denial, send: Send) -> None:
+        """Refuse a request as a policy says; it is entered like one that was sent, and costs nothing."""
+        exchange.not_sent()
+        fault = errors.FORBIDDEN
+        with self._guard("record", arrived):
+            latency = Latency(round(self._clock.monotonic() - arrived.started, 6), None, 0.0)
+            entry = exchange.settle("refused", latency)
+            self._recorder.settle(msgspec.structs.replace(entry, status=fault.status, attempts=0))
+        headers = [(b"planner-plan", plan_header(plan.decisions).encode())]
+        await errors.send_error(send, fault, denial.message, arrived.request_id, headers)
+
     def _begin(self, arrived: Arrived, planned: Planned | None) -> Planned | None:
         """Remember what is being sent; what cannot be remembered could not be repeated, so it goes as it came."""
-        if planned is None:
-            return None
+        if planned is None or planned.plan.denial is not None:
+            return planned
         with self._guard("remembering", arrived):
             self._learning.sending(planned, arrived.at)
             return planned
         self._take_back(arrived, planned)
         body = planned.body if planned.request is None else planned.request.body
-        return Planned(body=body, plan=untouched(Reason.ERROR), request=planned.request)
+        return Planned(body=body, plan=leave(Reason.ERROR), request=planned.request)
 
     async def _plan(self, arrived: Arrived, body: bytes | None) -> Planned | None:
         """The plan for a request that is planned; None for all others."""
         if not arrived.endpoint.planned:
             return None
         if body is None:
-            return Planned(body=b"", plan=untouched(Reason.ENCODED_BODY))
+            return Planned(body=b"", plan=leave(Reason.ENCODED_BODY))
         with self._guard("bug", arrived):
             return await self._planning.plan(body, arrived.caller, arrived.at, arrived.book)
-        return Planned(body=body, plan=untouched(Reason.ERROR))
+        return Planned(body=body, plan=leave(Reason.ERROR))
 
     def _settle(
         self, arrived: Arrived, planned: Planned | None, exchange: Exchange, progress: Relay, overhead: float
@@ -229,7 +260,7 @@ class Forward:
         )
 
     def _intent(self, arrived: Arrived, planned: Planned | None) -> Entry:
-        caller = arrived.caller
+        caller = arrived.caller if planned is None else tagged(arrived.caller, planned.plan.tags)
         request = None if planned is None else planned.request
         return Entry(
             request_id=arrived.request_id,
@@ -246,6 +277,7 @@ class Forward:
             mode=caller.mode,
             expected_nano=None if planned is None else planned.plan.expected,
             decisions=() if planned is None else planned.plan.decisions,
+            shadows=() if planned is None else planned.plan.shadows,
             prefix=None if planned is None or planned.sent is None else planned.sent.prefix,
             batch=None if arrived.endpoint.batch is None else Batch(batch_digest(arrived.endpoint.batch)),
             digests=Digests(arrived.book.digest, arrived.book.prices.digest),
@@ -287,7 +319,11 @@ class Forward:
             length = announced_length(arrived.fields)
             return Outgoing(request=UpstreamRequest(arrived.method, arrived.target, headers, body, length))
         request = UpstreamRequest(arrived.method, arrived.target, headers, planned.body)
-        return Outgoing(request=request, instead=lambda blamed: _instead(planned, blamed, arrived.book))
+        return Outgoing(
+            request=request,
+            instead=lambda blamed: _instead(planned, blamed, arrived.book),
+            drain=planned.plan.drain,
+        )
 
 
 def _is_read(arrived: Arrived) -> bool:

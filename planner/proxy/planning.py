@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from planner.core import splice
+from planner.core import gate, splice
 from planner.core.bundle import frees_code
 from planner.core.containers import Lease, preloads
 from planner.core.conversations import (
@@ -25,13 +25,13 @@ from planner.core.conversations import (
 from planner.core.epochs import warm
 from planner.core.experience import Experience, Sent
 from planner.core.facts import Facts
-from planner.core.learnt import UNLEARNT
-from planner.core.plan import Plan, make_plan, unedited
+from planner.core.plan import Plan, gated, leave, make_plan, unedited
 from planner.core.profile import profile_key
 from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import combination, estimated_prompt
 from planner.core.threading import runs_code
+from planner.core.weblimits import FAMILIES
 from planner.core.wire import MessagesRequest, WireError
 from planner.core.worth import see
 from planner.metrics import Metrics
@@ -110,12 +110,12 @@ class Planning:
             request = _read(body) if len(body) <= LARGE else await asyncio.to_thread(_read, body)
             if not _concerns(request, book):
                 reason = Reason.OFF if caller.mode == "off" else Reason.NO_CODE_EXECUTION
-                return _untouched(request, untouched(reason), book)
+                return self._gated(_untouched(request, leave(reason), book), request, caller, now, book)
             return await self._planned(request, caller, now, book)
         except (splice.SpliceError, WireError):
             if request is None:
-                return Planned(body=body, plan=untouched(Reason.UNPARSABLE))
-            return await self._left(request, untouched(Reason.EDIT_REFUSED), caller, book)
+                return Planned(body=body, plan=leave(Reason.UNPARSABLE))
+            return await self._left(request, leave(Reason.EDIT_REFUSED), caller, book)
         except TimeoutError:
             cause, reason = "time-budget", Reason.TIME_BUDGET
         except StoreError:
@@ -132,6 +132,9 @@ class Planning:
         async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
             facts, session = await self._facts(request, caller, now, book)
         plan, sent = _make(request, facts, book)
+        self._count(plan)
+        if plan.denial is not None:
+            return Planned(body=request.body, plan=plan, request=request)
         own, lease = request.container.id, facts.lease
         lease = lease if lease is not None and own in {None, lease.turn.container} else None
         return Planned(
@@ -149,10 +152,9 @@ class Planning:
         self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook
     ) -> tuple[Facts, str | None]:
         """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
-        principal = caller.principal
-        scope = self._memory.scope(caller.account) or _declared_scope(caller)
-        root, prefix = await _root(request, principal), prefix_key(request, scope)
-        profile = profile_key(request, principal)
+        principal, known = caller.principal, self._known(request, caller, now, book)
+        scope, prefix, profile = known.scope, known.prefix, known.profile
+        root = await _root(request, principal)
         session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
         lease = await self._memory.lease(lookups(request, principal))
         conversation = None if lease is None else lease.turn.conversation
@@ -161,36 +163,63 @@ class Planning:
             lease = await self._memory.lease((session,))
         if conversation is None:
             conversation = await self._by_root(request, principal, root, now)
-        organization = "" if scope is None else scope.organization
-        undecided = self._stop or (Reason.OBSERVE if caller.mode == "observe" else None)
-        facts = Facts(
-            now=now,
-            principal=principal,
-            team=caller.team or "",
-            project=caller.project or "",
-            flags=caller.flags,
-            subscription=caller.subscription,
-            scope=scope,
-            undecided=undecided,
-            identifiable=caller.identifiable,
+        facts = msgspec.structs.replace(
+            known,
             by_session=by_session,
             resting=self._memory.rests(prefix, now),
-            off=caller.mode == "off",
             conversation=conversation,
             lease=lease,
-            prompt=see(request),
             epoch=self._experience.epochs.find(prefix, now),
-            learnt=self._experience.profiles.learnt(profile) if begins(request) else UNLEARNT,
             sizes=self._experience.sizes,
             trying=self._experience.trying(request.model or "", now),
             input_tokens_left=self._memory.input_tokens_left(caller.account, now),
             teaches=_teaches(request, book),
-            allowance=self._hours.pool(organization, book.settings.free_hours).judge(now),
             root=root,
-            prefix=prefix,
-            profile=profile,
         )
+        if profile is not None and (begins(request) or book.ruling.conditional):
+            facts = msgspec.structs.replace(facts, learnt=self._experience.profiles.learnt(profile))
         return facts, session
+
+    def _known(self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook) -> Facts:
+        """Who asks for what, as far as nothing needs to be looked up."""
+        scope = self._memory.scope(caller.account) or _declared_scope(caller)
+        organization = "" if scope is None else scope.organization
+        return Facts(
+            now=now,
+            principal=caller.principal,
+            team=caller.team or "",
+            project=caller.project or "",
+            flags=caller.flags,
+            tags=caller.tags,
+            subscription=caller.subscription,
+            scope=scope,
+            undecided=self._stop or (Reason.OBSERVE if caller.mode == "observe" else None),
+            observing=self._stop is Reason.OBSERVE,
+            identifiable=caller.identifiable,
+            off=caller.mode == "off",
+            prompt=see(request),
+            allowance=self._hours.pool(organization, book.settings.free_hours).judge(now),
+            prefix=prefix_key(request, scope),
+            profile=profile_key(request, caller.principal),
+        )
+
+    def _gated(
+        self, planned: Planned, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook
+    ) -> Planned:
+        """A request that goes as it came, unless a policy refuses it; policies may record it under other tags."""
+        if not book.ruling.names(*gate.NAMES):
+            return planned
+        facts = self._known(request, caller, now, book)
+        if book.ruling.conditional and facts.profile is not None:
+            facts = msgspec.structs.replace(facts, learnt=self._experience.profiles.learnt(facts.profile))
+        plan = gated(planned.plan, request, facts, book)
+        self._count(plan)
+        return msgspec.structs.replace(planned, plan=plan)
+
+    def _count(self, plan: Plan) -> None:
+        """Count the expressions that could not be evaluated."""
+        for policy, error in plan.failed:
+            self._metrics.fail_policy(policy, error)
 
     def _sent(self, request: MessagesRequest, facts: Facts, plan: Plan, book: RuleBook) -> Sent:
         """What is learnt from, once its answer is there; the continuation of a thread belongs to its beginning."""
@@ -243,20 +272,10 @@ class Planning:
         return msgspec.structs.replace(found, plan=plan)
 
 
-def untouched(reason: Reason) -> Plan:
-    """The plan that leaves a request as it came, and says why."""
-    return Plan(
-        decisions=(
-            Decision(Action.VERSION, Outcome.KEPT, reason),
-            Decision(Action.BUNDLE, Outcome.DECLINED, reason),
-            Decision(Action.CONTAINER, Outcome.NONE, reason),
-        )
-    )
-
-
 def _concerns(request: MessagesRequest, book: RuleBook) -> bool:
-    """Whether anything could be decided or repeated: code may run, or a call may be pending."""
-    return runs_code(request, book.catalog) or request.awaited
+    """Whether anything could be decided or repeated: code may run, a call may be pending, a web tool be bounded."""
+    bounded = any(tool.family in FAMILIES for tool in request.tools)
+    return bounded or runs_code(request, book.catalog) or request.awaited
 
 
 def _untouched(request: MessagesRequest, plan: Plan, book: RuleBook) -> Planned:

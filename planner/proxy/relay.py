@@ -36,10 +36,14 @@ class Instead(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it goes out; `instead` makes what goes out when the API refuses an edit of ours, if anything can."""
+    """A request as it goes out; `instead` makes what goes out when the API refuses an edit of ours, if anything can.
+
+    `drain` says that its answer is read to the end when the caller hangs up: it is metered exactly, and paid in full.
+    """
 
     request: UpstreamRequest
     instead: Callable[[Blame], Instead | None] | None = None
+    drain: bool = False
 
 
 class Relay(msgspec.Struct):
@@ -71,7 +75,7 @@ async def relay(  # noqa: PLR0913 - the parts of one exchange
     """Send a request and pass the answer on until it ends or the caller hangs up. Raises UpstreamError."""
     try:
         async with asyncio.timeout(None) as window:
-            watch = tasks.start("watch", _close_when_gone(incoming, progress, window))
+            watch = tasks.start("watch", _watch(incoming, outgoing, exchange, progress, window))
             try:
                 response, kept = await _answer(outgoing, exchange, progress, upstream, tasks)
                 progress.first_byte_at = clock.monotonic()
@@ -82,7 +86,7 @@ async def relay(  # noqa: PLR0913 - the parts of one exchange
     except TimeoutError:
         progress.ending = "cancelled"
     else:
-        progress.ending = "ok"
+        progress.ending = "cancelled" if exchange.abandoned else "ok"
 
 
 async def _answer(
@@ -169,8 +173,14 @@ def _ours(exchange: Exchange, plan: Plan | None) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def _close_when_gone(incoming: Incoming, progress: Relay, window: asyncio.Timeout) -> None:
-    """End the relay when the caller hangs up; the end of a finished answer looks the same and is none."""
+async def _watch(
+    incoming: Incoming, outgoing: Outgoing, exchange: Exchange, progress: Relay, window: asyncio.Timeout
+) -> None:
+    """End the relay when the caller hangs up, or go on reading alone; the end of a finished answer looks the same."""
     await incoming.hung_up()
-    if not progress.done:
+    if progress.done:
+        return
+    if outgoing.drain:
+        exchange.hung_up()
+    else:
         window.reschedule(asyncio.get_running_loop().time())

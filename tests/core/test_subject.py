@@ -47,15 +47,14 @@ def test_match_sees_what_a_subject_has() -> None:
 def test_who_asks_and_with_what() -> None:
     """Caller, scope, tools and sizes as they are."""
     known = {"team": "finance", "flags": ("zdr",), "subscription": True, "tags": {"feature": "reports"}}
-    found = seen(known, tools=[CODE, CLIENT_TOOL], stream=True, max_tokens=7, system=cached())
+    members = {"tools": [CODE, CLIENT_TOOL], "stream": True, "max_tokens": 7, "system": cached()}
+    found = seen(known, **members)
     assert (found["principal"], found["team"], found["project"]) == ("key-1", "finance", "")
     assert (found["organization"], found["workspace"]) == (HERE.organization, HERE.workspace)
     assert (found["billing"], found["flags"], found["tags"]) == ("subscription", ["zdr"], {"feature": "reports"})
     assert (found["tools"], found["tools_count"]) == (["code_execution_20250825", "custom"], 2)
     assert (found["stream"], found["max_tokens"], found["cached"], found["begins"]) == (True, 7, True, True)
-    assert found["prompt_tokens"] == round(
-        len(ask(tools=[CODE, CLIENT_TOOL], stream=True, max_tokens=7, system=cached()).body) / 4
-    )
+    assert found["prompt_tokens"] == round(len(ask(**members).body) / 4)
 
 
 def test_where_nothing_is_known() -> None:

@@ -22,7 +22,7 @@ def limited(
     tools: list[Any], known: dict[str, Any] | None = None, mode: Any = "enforce", **rule: Any
 ) -> tuple[Plan, Any]:
     """The plan of a request with these tools under one rule, and the tools that go out."""
-    lists = {key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()}
+    lists: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in rule.items()}
     portion = lists.pop("holdout", Portion(0))
     policy = Policy(name="p", why="w", mode=mode, then=Then(web=WebRule(**lists)), holdout=portion)
     request = ask(tools=tools)
