@@ -1,13 +1,15 @@
 """All policies of a rule book, compiled once: which are for a request is a few lookups, however many there are.
 
-For each key of `match` it is remembered which policies a value is for, as the bits of a number; what is for a request
-is the bits that all of its values have in common. Only those are looked at one by one, in their order, and only as long
-as there is an action that none has decided. Deciding is a function of the policies and what they see of the request.
+For each key of `match` it is known which policies a value is for, as the bits of a number; what is for a request is the
+bits that all of its values have in common. Only those are looked at one by one, in their order, and only as long as
+there is an action that none has decided. Deciding is a function of the policies and what they see of the request.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, Protocol, get_args
 
 from planner.core.catalog import is_exact, matcher
 from planner.core.conditions import Condition, ConditionError, bind, compile_condition
@@ -18,10 +20,12 @@ from planner.core.rules import (
     Match,
     Patterns,
     Policy,
+    Range,
     Ruling,
     Rulings,
     Shadowed,
     Subject,
+    TagKey,
     falls_in,
     in_force,
     named,
@@ -42,15 +46,14 @@ class PolicySet:
     """Policies in their order. Raises BadExpressionError, NoCelError for a `when` that cannot be compiled."""
 
     def __init__(self, policies: Sequence[Policy] = ()) -> None:
-        self._policies = tuple(policy for policy in policies if policy.mode != "off")
-        self._words = {key: _Index(_patterns(self._policies, key)) for key in WORDS}
-        self._tools = _Index(_patterns(self._policies, "tools"))
-        self._rest = tuple(any(getattr(policy.match, key) is not None for key in _REST) for policy in self._policies)
+        self._policies = tuple(each for each in policies if each.mode != "off" and each.rollout.percent > 0)
+        self._indexes = tuple(index for index in _indexes(self._policies) if not index.idle)
         self._conditions: tuple[Condition | None, ...] = tuple(
             None if policy.when is None else compile_condition(policy.when) for policy in self._policies
         )
         self._names = tuple(named(policy.then) for policy in self._policies)
         self._naming = {action: _bits(action in names for names in self._names) for action in ACTIONS}
+        self._spoken = tuple(bits for bits in self._naming.items() if bits[1])
         self.conditional = any(condition is not None for condition in self._conditions)
 
     def names(self, *actions: str) -> bool:
@@ -60,7 +63,7 @@ class PolicySet:
     @property
     def remembered(self) -> int:
         """How many values are remembered at most for one key."""
-        return max(len(index) for index in (*self._words.values(), self._tools))
+        return max((len(index) for index in self._indexes), default=0)
 
     def decide(self, subject: Subject, values: Values = dict) -> Rulings:
         """Return what the policies say about a request."""
@@ -75,9 +78,9 @@ class PolicySet:
         return drawn.rulings(tuple(asked.failed))
 
     def _is_for(self, index: int, subject: Subject, asked: "_Asked") -> bool:
-        """Whether a policy whose globs match is for the request: the other keys, its days, `when`, its roll-out."""
+        """Whether a policy that matches is for the request: its days, `when`, its roll-out."""
         policy, condition = self._policies[index], self._conditions[index]
-        if not in_force(policy, subject.day) or (self._rest[index] and any(_unmet(policy.match, subject, _REST))):
+        if not in_force(policy, subject.day):
             return False
         if condition is not None and not asked.holds(policy.name, condition):
             return False
@@ -86,22 +89,19 @@ class PolicySet:
     def _open(self, found: Mapping[str, object]) -> int:
         """The policies that name an action which none has decided yet."""
         bits = 0
-        for action, naming in self._naming.items():
+        for action, naming in self._spoken:
             if action not in found:
                 bits |= naming
         return bits
 
     def _candidates(self, subject: Subject) -> int:
-        """The policies whose globs match."""
+        """The policies that match."""
         left = (1 << len(self._policies)) - 1
-        for key, index in self._words.items():
-            left &= index.of(getattr(subject, key))
+        for index in self._indexes:
+            left &= index.of(subject)
             if not left:
                 return 0
-        tools = self._tools.indifferent
-        for type_ in subject.tools:
-            tools |= self._tools.of(type_)
-        return left & tools
+        return left
 
 
 class _Asked:
@@ -150,43 +150,113 @@ class _Drawn:
         return Rulings(**self.found, failed=failed) if self.found or failed else SILENT
 
 
-class _Index:
-    """Which policies a value is for, by their globs of one key."""
+class _Index(Protocol):
+    """Which policies a subject is for by one key; `idle` says that none asks for it."""
 
-    def __init__(self, patterns: Sequence[Patterns]) -> None:
-        self.indifferent = _bits(each is None for each in patterns)
-        self._tests = [(1 << i, _compiled(each)) for i, each in enumerate(patterns) if each is not None]
+    idle: bool
+
+    def of(self, subject: Subject) -> int:
+        """The bits of the policies that the subject is for, or that do not ask for the key."""
+        ...
+
+    def __len__(self) -> int:
+        """How much is remembered."""
+        ...
+
+
+Tests = Sequence[Callable[[str], object] | None]
+"""For each policy how it tests a word; None where it does not ask."""
+
+
+class _Words:
+    """By the words of a key, of which one must fit: remembered by word, since the same ones come again and again."""
+
+    def __init__(self, read: Callable[[Subject], Iterable[str]], tests: Tests) -> None:
+        self._read = read
+        self._indifferent = _bits(test is None for test in tests)
+        self._tests = [(1 << i, test) for i, test in enumerate(tests) if test is not None]
         self._known: dict[str, int] = {}
+        self.idle = not self._tests
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def of(self, value: str) -> int:
-        """The bits of the policies that a value is for, or that do not ask for it."""
-        if not self._tests:
-            return self.indifferent
-        bits = self._known.get(value)
-        if bits is None:
-            bits = self.indifferent
-            for bit, test in self._tests:
-                if test(value):
-                    bits |= bit
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[value] = bits
+    def of(self, subject: Subject) -> int:
+        """See `_Index`."""
+        bits = self._indifferent
+        for word in self._read(subject):
+            known = self._known.get(word)
+            bits |= self._look(word) if known is None else known
         return bits
+
+    def _look(self, word: str) -> int:
+        bits = sum(bit for bit, test in self._tests if test(word))
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[word] = bits
+        return bits
+
+
+class _Numbers:
+    """By the ranges of a key: between two of their bounds all numbers are for the same policies."""
+
+    def __init__(self, key: str, ranges: Sequence[Range | None]) -> None:
+        self._read = attrgetter(key)
+        asked = [each for each in ranges if each is not None]
+        bounds = {bound for each in asked for bound in (each.at_least, each.below) if bound is not None}
+        self._bounds = sorted(bounds)
+        starts = (-1.0, *self._bounds)
+        self._bits = [_bits(each is None or start in each for each in ranges) for start in starts]
+        self.idle = not asked
+
+    def __len__(self) -> int:
+        return 0
+
+    def of(self, subject: Subject) -> int:
+        """See `_Index`."""
+        return self._bits[bisect_right(self._bounds, self._read(subject))]
+
+
+def _indexes(policies: Sequence[Policy]) -> Iterator[_Index]:
+    """An index for every key of `match`."""
+    matches = [policy.match for policy in policies]
+    for key in WORDS:
+        yield _Words(_word(key), [_globs(getattr(each, key)) for each in matches])
+    for key, sets in (
+        ("tools", [_globs(each.tools) for each in matches]),
+        ("flags", [_set(each.flags) for each in matches]),
+    ):
+        yield _Words(attrgetter(key), sets)
+    yield _Words(_word("billing"), [_set(each.billing) for each in matches])
+    streamed = [None if each.stream is None else _set((str(each.stream),)) for each in matches]
+    yield _Words(lambda subject: (str(subject.stream),), streamed)
+    for tag in get_args(TagKey):
+        yield _Words(_tag(tag), [_globs((each.tags or {}).get(tag)) for each in matches])
+    for key in RANGES:
+        yield _Numbers(key, [getattr(each, key) for each in matches])
+
+
+def _word(key: str) -> Callable[[Subject], Iterable[str]]:
+    read = attrgetter(key)
+    return lambda subject: (read(subject),)
+
+
+def _tag(tag: str) -> Callable[[Subject], Iterable[str]]:
+    return lambda subject: (subject.tags[tag],) if tag in subject.tags else ()
+
+
+def _globs(patterns: Patterns) -> Callable[[str], object] | None:
+    return None if patterns is None else _compiled(patterns)
+
+
+def _set(words: tuple[str, ...] | None) -> Callable[[str], object] | None:
+    return None if words is None else frozenset(words).__contains__
 
 
 def unmet(match: Match, subject: Subject) -> tuple[str, ...]:
     """Return the keys of a match that do not hold for a subject, in their order; none means that it matches."""
-    return tuple(_unmet(match, subject, Match.__struct_fields__))
-
-
-def _unmet(match: Match, subject: Subject, keys: Sequence[str]) -> Iterator[str]:
-    for key in keys:
-        wanted = getattr(match, key)
-        if wanted is not None and not _met(key, wanted, subject):
-            yield key
+    wanted = ((key, getattr(match, key)) for key in Match.__struct_fields__)
+    return tuple(key for key, each in wanted if each is not None and not _met(key, each, subject))
 
 
 def _met(key: str, wanted: Any, subject: Subject) -> bool:  # noqa: ANN401 - the type of each key
@@ -200,9 +270,6 @@ def _met(key: str, wanted: Any, subject: Subject) -> bool:  # noqa: ANN401 - the
     if key == "flags":
         return any(flag in wanted for flag in value)
     return value in wanted if key == "billing" or key in RANGES else bool(value == wanted)
-
-
-_REST: Final = tuple(key for key in Match.__struct_fields__ if key not in (*WORDS, "tools"))
 
 
 def never_decides(policies: Sequence[Policy]) -> dict[str, dict[str, str]]:
@@ -252,10 +319,6 @@ def _covers(key: str, wide: Any, narrow: Any) -> bool:  # noqa: ANN401 - the typ
 def _covers_globs(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
     test = _compiled(tuple(pattern for pattern in wide if is_exact(pattern.replace("*", ""))) or ("",))
     return all(pattern in wide or ("[" not in pattern and bool(test(pattern))) for pattern in narrow)
-
-
-def _patterns(policies: Sequence[Policy], key: str) -> list[Patterns]:
-    return [getattr(policy.match, key) for policy in policies]
 
 
 def _bits(flags: Iterable[bool]) -> int:

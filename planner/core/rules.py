@@ -8,6 +8,7 @@ action; one whose `when` cannot be evaluated does not match, and is counted. Wha
 import hashlib
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -247,13 +248,16 @@ def falls_in(policy: str, kind: Literal["rollout", "holdout"], portion: Portion,
     """Say whether a subject is in a portion: a stable hash, independent for each policy and kind."""
     if portion.percent in (0, EVERYTHING):
         return portion.percent == EVERYTHING
-    unit = {
-        "prefix-day": f"{subject.prefix}\0{subject.day.isoformat()}",
-        "prefix": subject.prefix,
-        "principal": subject.principal,
-    }[portion.by]
-    digest = hashlib.sha256(f"{policy}\0{kind}\0{unit}".encode()).digest()
-    return int.from_bytes(digest[:8]) * EVERYTHING < portion.percent * 2**64
+    unit = subject.principal if portion.by == "principal" else subject.prefix
+    day = subject.day if portion.by == "prefix-day" else None
+    return _cut(policy, kind, unit, day) * EVERYTHING < portion.percent * 2**64
+
+
+@lru_cache(maxsize=16_384)
+def _cut(policy: str, kind: str, unit: str, day: date | None) -> int:
+    """Where a unit falls, out of 2^64; remembered, since what must stay together comes again and again."""
+    whole = unit if day is None else f"{unit}\0{day.isoformat()}"
+    return int.from_bytes(hashlib.sha256(f"{policy}\0{kind}\0{whole}".encode()).digest()[:8])
 
 
 def in_force(policy: Policy, day: date) -> bool:

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from planner.core.plan import make_plan
 from tests.bench.__main__ import (
     Effort,
     Latency,
@@ -15,7 +16,9 @@ from tests.bench.__main__ import (
 )
 from tests.bench.candidates import Candidate, cores, upstream
 from tests.bench.load import open_loop
+from tests.bench.policies import FACTS, REQUEST, crowded
 from tests.bench.workloads import JSON_ANSWER, SSE_ANSWER, WORKLOADS
+from tests.doubles.deciding import book
 from tests.doubles.proxy import run as run_watched
 
 
@@ -57,3 +60,12 @@ def test_the_tables_compare_with_nginx_where_it_is() -> None:
     assert list(throughput_table(samples).columns[3].cells) == [""]
     found = latency_table({"direct": [Latency(0.1, 0.2)], "planner": [Latency(0.3, 0.5)]})
     assert [list(column.cells) for column in found.columns][3:] == [["", "0.200"], ["", "0.300"]]
+
+
+def test_the_measured_policies_are_looked_at_and_never_decide() -> None:
+    """Whether parted or not, the plan is the one of the shipped rules; and 30 of the 200 have an expression."""
+    shipped = make_plan(REQUEST, FACTS, book())
+    for parted in (True, False):
+        rules = crowded(parted=parted)
+        assert make_plan(REQUEST, FACTS, rules) == shipped
+        assert (len(rules.policies), sum(each.when is not None for each in rules.policies)) == (204, 30)
