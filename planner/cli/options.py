@@ -1,7 +1,9 @@
 """What several commands take, and the exit codes all of them keep: 0 ok, 1 findings, 2 usage, 3 unavailable."""
 
+import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
@@ -17,6 +19,8 @@ FINDINGS: Final = 1
 USAGE: Final = 2
 UNAVAILABLE: Final = 3
 
+UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
+
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
@@ -27,9 +31,32 @@ def store_option(function: Decorated) -> Decorated:
     )(function)
 
 
-def rules_options(function: Decorated) -> Decorated:
-    """`--rules` and `--set`: which rules hold."""
-    function = click.option(
+def since_option(function: Decorated) -> Decorated:
+    """`--since`: from when on the ledger is looked at."""
+    return click.option(
+        "--since",
+        default=None,
+        metavar="WHEN",
+        help="Only what arrived since then: 7d, 24h, 30m, or a date.",
+    )(function)
+
+
+def moment(word: str | None, now: datetime) -> datetime | None:
+    """The moment that a `--since` names, in UTC; a date without a time is its midnight. What is neither ends here."""
+    if word is None:
+        return None
+    if found := re.fullmatch(r"(\d{1,5})([dhm])", word):
+        return now - timedelta(**{UNITS[found[2]]: int(found[1])})
+    try:
+        at = datetime.fromisoformat(word)
+    except ValueError:
+        fail(f"--since takes 7d, 24h, 30m or a date as 2026-11-03 or 2026-11-03T09:00:00Z, not {word!r}", USAGE)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def set_option(function: Decorated) -> Decorated:
+    """`--set`: settings that hold instead of those of the rules."""
+    return click.option(
         "--set",
         "overrides",
         multiple=True,
@@ -37,6 +64,11 @@ def rules_options(function: Decorated) -> Decorated:
         envvar="PLANNER_SET",
         help="Override a setting of the rules.",
     )(function)
+
+
+def rules_options(function: Decorated) -> Decorated:
+    """`--rules` and `--set`: which rules hold."""
+    function = set_option(function)
     return click.option(
         "--rules",
         envvar="PLANNER_RULES",

@@ -1,7 +1,6 @@
 """`planner replay`: a recorded trace played again under a rule book, in virtual time, with its true bill."""
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Final
@@ -9,21 +8,19 @@ from typing import IO, Any, Final
 import msgspec
 import rich_click as click
 
-from planner.cli.options import FINDINGS, USAGE, fail, pairs, read_rules, rules_options
+from planner.cli.options import USAGE, fail, pairs, read_rules, rules_options
+from planner.cli.traces import opened_trace, opening, usable
 from planner.core.money import format_nano
 from planner.core.replay.nature import Nature, altered
 from planner.core.replay.player import Played, Player, called, subscribed
 from planner.core.replay.staging import nature_of, stage
 from planner.core.replay.tally import KINDS, Bill, Tally, decided
-from planner.core.replay.trace import TraceError, TraceLine, read_trace
+from planner.core.replay.trace import TraceLine
 from planner.core.rulebook import RuleBook
 
 MINE, OTHERS = "rules", "against"
 CALLED: Final = {"untouched": "untouched", MINE: "rules", OTHERS: "other rules"}
 """What the sides are called for people."""
-
-MOST_PROBLEMS: Final = 20
-"""Bad lines that are told one by one; of more only the number."""
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,15 +92,15 @@ def command(  # noqa: PLR0913 - one parameter a flag
     other = None if against is None else _other(against, overrides)
     nature = _nature(book, world)
     with ExitStack() as opened:
-        lines = sys.stdin.buffer if str(trace) == "-" else _open(trace, "rb", opened)
+        lines = opened_trace(trace, opened)
         if decisions is not None and trace.exists() and decisions.exists() and trace.samefile(decisions):
             fail(f"--decisions names the trace itself, {trace}", USAGE)
         draft = None if decisions is None else decisions.with_name(decisions.name + ".part")
-        out = None if draft is None else _open(draft, "wb", opened)
+        out = None if draft is None else opening(draft, "wb", opened)
         if draft is not None:
             opened.callback(draft.unlink, missing_ok=True)  # of a trace that cannot be used, nothing is left
         given = {"set": overrides, "world": world}
-        result = Replay(str(trace), book, other, nature, out).run(read_trace(lines), given)
+        result = Replay(str(trace), book, other, nature, out).run(usable(trace, lines), given)
         if draft is not None and decisions is not None and out is not None:
             out.close()
             draft.replace(decisions)
@@ -129,20 +126,10 @@ class Replay:
         self._span: tuple[str | None, str | None] = (None, None)
         self._requests = 0
 
-    def run(self, lines: Iterator[TraceLine | TraceError], given: dict[str, tuple[str, ...]]) -> Result:
-        """Play all lines. Bad ones end the command, all of them told first."""
-        bad = 0
+    def run(self, lines: Iterable[TraceLine], given: dict[str, tuple[str, ...]]) -> Result:
+        """Play all lines."""
         for line in lines:
-            if isinstance(line, TraceError):
-                bad += 1
-                if bad <= MOST_PROBLEMS:
-                    click.echo(f"{self._trace}:{line.line}: {line}", err=True)
-            elif not bad:
-                self._play(line)
-        if bad:
-            more = f", of which the first {MOST_PROBLEMS} are told" if bad > MOST_PROBLEMS else ""
-            counted = "1 line" if bad == 1 else f"{bad} lines"
-            fail(f"{counted} of {self._trace} cannot be used{more}. Mend what is told: nothing was billed.", FINDINGS)
+            self._play(line)
         return self._result(given)
 
     def _play(self, line: TraceLine) -> None:
@@ -266,11 +253,3 @@ def _other(directory: Path, overrides: tuple[str, ...]) -> RuleBook:
     if not directory.is_dir():
         fail(f"--against takes a directory of rule files; {directory} is none", USAGE)
     return read_rules(directory, overrides)
-
-
-def _open(path: Path, mode: str, opened: ExitStack) -> IO[bytes]:
-    try:
-        found: IO[bytes] = opened.enter_context(path.open(mode))
-    except OSError as error:
-        fail(f"{path} cannot be {'read' if mode == 'rb' else 'written'}: {error.strerror}.", USAGE)
-    return found

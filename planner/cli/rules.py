@@ -6,6 +6,7 @@ from pathlib import Path
 import rich_click as click
 
 from planner.cli.options import USAGE, code_of, fail, pairs, rules_options
+from planner.cli.rulesdiff import diff
 from planner.core.findings import render_github, render_json, render_text
 from planner.core.rulefile import KINDS, kind_of
 from planner.rulesource import load_rules
@@ -19,6 +20,9 @@ def command() -> None:
 
     Rules are prices, catalog, policies, callers and settings, each kind in files of its own.
     """
+
+
+command.add_command(diff)
 
 
 @command.command()

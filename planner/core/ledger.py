@@ -10,6 +10,7 @@ import msgspec
 
 from planner.core.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.shape import Shape
 from planner.core.usage import TokenClasses
 
 Mode = Literal["plan", "observe", "off"]
@@ -91,7 +92,8 @@ class Latency(msgspec.Struct, frozen=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One request that went upstream. `outcome` is `unknown` until it is settled; `cost_nano` None means unknown.
 
-    `cost_nano` is at contracted price, `list_nano` the same lines at list price.
+    `cost_nano` is at contracted price, `list_nano` the same lines at list price. `shape` is what a trace needs to know
+    of a request; None where none was read, or where nothing is known of what it used.
     An entry that `corrects` another one is no request: its amounts are differences (`planner.core.corrections`).
     """
 
@@ -125,6 +127,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     tokens: TokenClasses | None = None
     code: Code | None = None
     container: str | None = None
+    shape: Shape | None = None
     batch: Batch | None = None
     corrects: str | None = None
     corrected_at: str | None = None

@@ -80,18 +80,35 @@ def compare(entries: Iterable[Entry], before: PriceBook, after: PriceBook, *, pe
 
     `per_iteration` says that the setting `haiku55_tier_on` is `iteration_prompt`.
     """
-    tally = _Tally()
+    pricing = Repricing(before, after, per_iteration=per_iteration)
     for entry in entries:
+        pricing.take(entry)
+    return pricing.result()
+
+
+class Repricing:
+    """Compares two books while entries pass, as `compare` does."""
+
+    def __init__(self, before: PriceBook, after: PriceBook, *, per_iteration: bool = False) -> None:
+        self._before, self._after, self._per_iteration = before, after, per_iteration
+        self._tally = _Tally()
+
+    def take(self, entry: Entry) -> None:
+        """Price one recorded request under both books."""
+        before, after = self._before, self._after
         if any(line.basis == "notional" for line in entry.lines):
-            tally.notional += 1
+            self._tally.notional += 1
         elif entry.tokens is not None or entry.unpriced is not None:
-            old, new = (reprice(entry, book, per_iteration=per_iteration) for book in (before, after))
+            old, new = (reprice(entry, book, per_iteration=self._per_iteration) for book in (before, after))
             at = datetime.fromisoformat(entry.at)
             priced = not isinstance(old, Unpriced) and not isinstance(new, Unpriced)
             if priced and _timed(entry) and _minimum(before, at) != _minimum(after, at):
                 new = Unpriced("minimum-differs")  # which time would have been billed, no entry tells
-            tally.take(entry, old, new)
-    return tally.result()
+            self._tally.take(entry, old, new)
+
+    def result(self) -> PriceDiff:
+        """What everything that was taken comes to."""
+        return self._tally.result()
 
 
 def reprice(entry: Entry, book: PriceBook, *, per_iteration: bool = False) -> tuple[Line, ...] | Unpriced:

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from planner.core.rounds import Rounds
 from planner.core.sse import Splitter
 from planner.core.stopwatch import Stopwatch
 from planner.core.usage import Metered, StreamUsage, meter
@@ -37,7 +38,7 @@ class Told(msgspec.Struct):
     """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking.
 
     `code_resumed` says that code of an earlier response ran on in it, `code_ms` how long code was seen to run, None
-    where nothing was seen.
+    where nothing was seen. `rounds` are the sampling iterations that its blocks show.
     """
 
     message_id: str | None = None
@@ -49,6 +50,7 @@ class Told(msgspec.Struct):
     code_runs: int = 0
     code_resumed: bool = False
     code_ms: int | None = None
+    rounds: int = 1
     failed: str | None = None
     finished: bool = False
 
@@ -96,9 +98,10 @@ class WholeReader:
     def metered(self) -> Metered | None:
         """Read the message."""
         message = Message.parse(bytes(self._kept))
-        watch = Stopwatch()
+        watch, rounds = Stopwatch(), Rounds()
         for block in message.content:
             watch.start(None, block, 0.0)
+            rounds.feed(block)
         self.told = Told(
             message_id=message.id,
             model=message.model,
@@ -108,6 +111,7 @@ class WholeReader:
             ids=deque((each for block in message.content if (each := block.id or block.seal)), MOST_IDS),
             code_runs=watch.runs,
             code_resumed=watch.resumed,
+            rounds=rounds.again + 1,
             finished=True,
         )
         if message.usage is None:
@@ -157,6 +161,7 @@ class StreamReader:
                     told.ids.append(each)
                 self._watch.start(event.index, block, at)
                 self._tell_time()
+                told.rounds = self._usage.rounds
             case ContentBlockStop(index=index):
                 self._watch.stop(index, at)
             case ContentBlockDelta(seal=str(seal)):

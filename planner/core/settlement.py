@@ -217,7 +217,7 @@ def _without(metered: Metered, terms: Terms, book: RuleBook) -> TokenClasses:
     Of the cache writes, those for an hour stand in front of those for 5 minutes.
     """
     classes = metered.classes
-    each = round(_added_tokens(terms.edit, book) if terms.added is None else terms.added)
+    each = added_tokens(terms, book)
     iterations = metered.iterations or terms.runs + 1
     cold = classes.cache_read <= (iterations - 1) * classes.cache_write
     written = each if terms.tool_cached and cold and classes.cache_write else 0
@@ -235,8 +235,13 @@ def _without(metered: Metered, terms: Terms, book: RuleBook) -> TokenClasses:
     return TokenClasses(**counts)
 
 
+def added_tokens(terms: Terms, book: RuleBook) -> int:
+    """Input tokens that the edit of a request is believed to have added to each of its iterations."""
+    return round(_added_tokens(terms.edit, book) if terms.added is None else terms.added)
+
+
 def _added_tokens(edit: ToolEdit, book: RuleBook) -> float:
-    """Input tokens that an edit of `tools` is believed to add to each iteration."""
+    """Input tokens that an edit of `tools` adds to each iteration, as the rules have it."""
     priors, each = book.catalog.priors, 0.0
     if edit.append is not None:
         interval = book.tool_tokens(str(msgspec.json.decode(edit.append)["type"]))

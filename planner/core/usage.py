@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Raw
 
 from planner.core.counts import NULL, UsageError, count_of, members_of, object_of, word_of
-from planner.core.wire import Block, ContentBlockDelta, ContentBlockStart, Event, MessageDelta, MessageStart
+from planner.core.rounds import Rounds
+from planner.core.wire import ContentBlockDelta, ContentBlockStart, Event, MessageDelta, MessageStart
 
 BYTES_PER_TOKEN: Final = 4
 """What an output token is taken for when a stream is cut before its usage came."""
@@ -138,7 +139,7 @@ class StreamUsage:
     count as billed searches unless they are errors.
     """
 
-    __slots__ = ("_again", "_answered", "_delta", "_error", "_fetches", "_searches", "_size", "_spoken", "_start")
+    __slots__ = ("_delta", "_error", "_fetches", "_rounds", "_searches", "_size", "_start")
 
     def __init__(self) -> None:
         self._start: bytes | None = None
@@ -147,14 +148,17 @@ class StreamUsage:
         self._size = 0
         self._searches = 0
         self._fetches = 0
-        self._again = 0
-        self._spoken = False
-        self._answered = False
+        self._rounds = Rounds()
 
     @property
     def final(self) -> bool:
         """Whether a cumulative usage came, so that nothing needs to be estimated from output."""
         return self._delta is not None and "output_tokens" in self._delta
+
+    @property
+    def rounds(self) -> int:
+        """The sampling iterations that were seen."""
+        return self._rounds.again + 1
 
     def feed(self, event: Event) -> None:
         """Take in one event; those that tell nothing about usage are ignored."""
@@ -167,17 +171,7 @@ class StreamUsage:
         elif isinstance(event, ContentBlockStart):
             self._searches += event.block.type == "web_search_tool_result" and not event.block.failed
             self._fetches += event.block.type == "web_fetch_tool_result" and not event.block.failed
-            self._iterate(event.block)
-
-    def _iterate(self, block: Block) -> None:
-        """Count the iterations behind the first: the model speaks again once it was answered."""
-        if block.programmatic:  # between code and tools, unseen by the model
-            return
-        if block.type.endswith("_tool_result"):
-            self._answered = self._spoken
-        else:
-            self._again += self._answered
-            self._spoken, self._answered = True, False
+            self._rounds.feed(event.block)
 
     def wrote(self, size: int) -> None:
         """Take in the size of one delta, in bytes, as `wire.delta_size` tells it."""
@@ -223,7 +217,7 @@ class StreamUsage:
 
     def _estimate(self, start: bytes) -> Metered:
         seen = _meter(members_of(Raw(start)), start, final=False)
-        told, again = seen.classes, 0 if self._delta is not None else self._again  # a delta tells sums
+        told, again = seen.classes, 0 if self._delta is not None else self._rounds.again  # a delta tells sums
         output = max(told.output, (self._size + BYTES_PER_TOKEN // 2) // BYTES_PER_TOKEN)
         later = TokenClasses(input=told.input * again, cache_read=(told.cache_read + told.cache_write) * again)
         return msgspec.structs.replace(

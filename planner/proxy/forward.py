@@ -36,6 +36,7 @@ from planner.proxy.learning import Answered, Learning
 from planner.proxy.planning import Planned, Planning
 from planner.proxy.recorder import Recorder
 from planner.proxy.relay import Instead, Outgoing, Relay, relay
+from planner.proxy.shapes import shaped
 from planner.tasks import Tasks
 from planner.upstream import Upstream, UpstreamError, UpstreamFault, UpstreamRequest
 
@@ -217,9 +218,12 @@ class Forward:
                 sent = msgspec.structs.replace(planned, plan=progress.plan)
             latency = self._latency(arrived, progress, overhead)
             counted = self._batches.counted(arrived.endpoint.batch)
-            entry = exchange.settle(progress.ending, latency, self._terms(arrived, sent, exchange), counted)
+            terms = self._terms(arrived, sent, exchange)
+            entry = exchange.settle(progress.ending, latency, terms, counted)
             self._batches.settled(entry)
             entry = msgspec.structs.replace(entry, attempts=progress.attempts)
+            with self._guard("settle", arrived):  # without its shape it is in no trace, and that is all
+                entry = msgspec.structs.replace(entry, shape=shaped(sent, exchange, terms, entry.status, self._rules))
         if entry is None:
             self._take_back(arrived, planned)
             return

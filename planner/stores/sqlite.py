@@ -103,9 +103,12 @@ class SqliteStore:
         except (aiosqlite.Error, ValueError) as error:  # ValueError: the connection is closed
             raise StoreError(str(error)) from error
 
-    async def entries(self) -> AsyncIterator[Entry]:
-        """Every entry in order of arrival, read by pages so that a reader never blocks the writer for long."""
-        at, request_id = "", ""
+    async def entries(self, since: str = "") -> AsyncIterator[Entry]:
+        """Every entry since a moment (RFC 3339 UTC, microseconds) in order of arrival.
+
+        They are read by pages, so that a reader never blocks the writer for long. Raises StoreError.
+        """
+        at, request_id = since, ""
         while True:
             rows = await self._fetch("entries_after", at, request_id, PAGE)
             for _, _, entry in rows:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from planner.cli import main
-from planner.cli.replay import MOST_PROBLEMS
+from planner.cli.traces import MOST_PROBLEMS
 from planner.core.replay.nature import world_keys
 from tests.doubles.traces import encoded, row, workload
 

@@ -30,15 +30,21 @@ def asked(*, broken: bool) -> bytes:
             "model": MODEL,
             "max_tokens": 9,
             "system": CANARY,
+            "speed": CANARY,
+            "inference_geo": CANARY,
+            "tool_choice": {"type": CANARY, "name": CANARY},
+            "container": {"skills": [{"type": "custom", "skill_id": CANARY}]},
             "metadata": {"user_id": CANARY},
             "tools": [
                 {"type": "code_execution_20250825", "name": "code_execution"},
-                {"name": "mine", "description": CANARY, "input_schema": {"title": CANARY}},
+                {"name": CANARY, "description": CANARY, "input_schema": {"title": CANARY}, "allowed_callers": [CANARY]},
+                {"type": CANARY, "name": CANARY},
             ],
             "messages": [
                 {"role": "user", "content": CANARY},
                 {"role": "assistant", "content": BLOCKS},
                 {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": CANARY}]},
+                {"role": "user", "content": [{"type": "container_upload", "file_id": CANARY}]},
             ],
             CANARY: CANARY,
         }
@@ -78,7 +84,9 @@ def test_canary(tmp_path: Path) -> None:
                         fields = ((b"Authorization", f"Bearer {KEY}".encode()), (b"x-api-key", KEY.encode()))
                         target = f"/v1/messages?{name.decode()}"
                         await client.ask(request("POST", target, *fields, body=asked(broken=broken)))
-            await proxy.entries(2 * len(ANSWERS))
+            shapes = [entry.shape for entry in await proxy.entries(2 * len(ANSWERS)) if entry.shape is not None]
+            assert len(shapes) >= 3
+            assert {shape.files for shape in shapes} == {1}
             files = free_of_canary(tmp_path)
             assert len(files) >= 3
             assert all(files)

@@ -28,7 +28,7 @@ from planner.core.replay.calls import Call, Counts, Declared, Response
 from planner.core.replay.trace import TraceLine
 from planner.core.replay.world import World
 from planner.core.rulebook import CallerRow, RuleBook
-from planner.core.sizes import Sizes, combination
+from planner.core.sizes import FAMILIES, Sizes, combination
 from planner.core.splice import SetContainer
 from planner.core.usage import TokenClasses
 from planner.core.wire import Tool
@@ -205,7 +205,7 @@ class Player:
         sent = waiting.sent
         self._experience.sizes.observe(
             sent.combination,
-            sent.prompt.tokens,
+            sent.prompt.tokens + self._hidden(line),
             response.first.prompt,
             line.at,
             edited=sent.edit.adds,
@@ -220,6 +220,12 @@ class Player:
         known = self._known.get(waiting.key)
         if known is not None:
             known.lease = Lease(_turn(waiting.played, known.lease, Scope(line.organization, line.workspace)))
+
+    def _hidden(self, line: TraceLine) -> float:
+        """Tokens that server tools have beyond what a body says of them; part of a prompt that was counted."""
+        tools = () if not line.body_bytes else line.request.tools
+        believed = (self._book.tool_tokens(tool.type or "") for tool in tools if tool.family in FAMILIES)
+        return sum(each.likely for each in believed if each is not None)
 
     def _pool(self, line: TraceLine) -> Pool:
         pool = self._pools.get(line.organization)
@@ -269,15 +275,17 @@ def _declared(tool: Tool) -> Declared:
 
 
 def _prompt(line: TraceLine) -> Prompt:
-    """What a live planner would see of a body of so many tokens."""
-    tokens, work = float(line.work.prompt_tokens), line.work
+    """What a live planner would see of a body of so many tokens; of one whose length is told, it sees no more."""
+    work = line.work
+    counted = not line.body_bytes
+    tokens = float(work.prompt_tokens) if counted else line.body_bytes / USUAL_BYTES
     return Prompt(
         tokens=tokens,
         fewest=tokens * USUAL_BYTES / MOST_BYTES,
         most=tokens * USUAL_BYTES / FEWEST_BYTES,
         marked=work.cached_prefix_tokens > 0,
         long=work.cache_ttl == "1h",
-        cached=float(work.cached_prefix_tokens),
+        cached=float(work.cached_prefix_tokens) if counted else None,
         files=work.files > 0,
     )
 

@@ -31,12 +31,16 @@ class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     project: str = ""
     conversation: str
     turn: int
+    body_bytes: int = 0
     request: Raw
     work: Work
 
 
 class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One request of a trace; `number` counts lines from 0, blank ones left out."""
+    """One request of a trace; `number` counts lines from 0, blank ones left out.
+
+    `body_bytes` is how long its body was, 0 where nobody says: then a decision knows its prompt in tokens.
+    """
 
     number: int
     at: datetime
@@ -47,6 +51,7 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
     project: str
     conversation: str
     turn: int
+    body_bytes: int = 0
     request: MessagesRequest
     work: Work
 
@@ -92,10 +97,10 @@ def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
     if fields.turn < 1:
         raise ValueError(f"`turn` is {fields.turn}: the first request of a conversation is turn 1")
     work = fields.work
-    for name in Work.__struct_fields__:
-        value = getattr(work, name)
+    counts = {f"work.{name}": getattr(work, name) for name in Work.__struct_fields__}
+    for name, value in ({"body_bytes": fields.body_bytes} | counts).items():
         if isinstance(value, int | float) and not 0 <= value <= 10**12:
-            raise ValueError(f"`work.{name}` is {value}: it is a count from 0 to 10^12")
+            raise ValueError(f"`{name}` is {value}: it is a count from 0 to 10^12")
     if work.code_seconds and not work.code_runs:
         raise ValueError(f"`work.code_seconds` is {work.code_seconds:g}, but `work.code_runs` is 0: nothing ran")
     front, prompt = work.cached_prefix_tokens, work.prompt_tokens
@@ -114,6 +119,7 @@ def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
         project=fields.project,
         conversation=fields.conversation,
         turn=fields.turn,
+        body_bytes=fields.body_bytes,
         request=MessagesRequest.parse(bytes(fields.request)),
         work=work,
     )

@@ -46,6 +46,10 @@ class _Container(msgspec.Struct):
     session_ended: datetime | None = None
 
 
+Owner = tuple[str, str, str]
+"""Organization, workspace and principal."""
+
+
 class World:
     """One run of the world. Calls must come in time order."""
 
@@ -62,6 +66,8 @@ class World:
         self._prefixes: dict[tuple[object, ...], _Cache] = {}
         self._histories: dict[tuple[object, ...], _Cache] = {}
         self._containers: dict[str, _Container] = {}
+        self._ran: dict[tuple[Owner, str], str] = {}
+        self._named: dict[tuple[Owner, str], str] = {}
         self._least_of = [(matcher((pattern,)), least) for pattern, least in nature.cache_minimum.items()]
         self._minimums: dict[str, int] = {}
         self._futile = 0.0
@@ -163,6 +169,8 @@ class World:
             self._histories = {key: each for key, each in self._histories.items() if each.expires > now}
             self._prefixes = {key: each for key, each in self._prefixes.items() if each.expires > now - DAY}
             self._containers = {key: each for key, each in self._containers.items() if not self._gone(each, now)}
+            self._ran = {key: each for key, each in self._ran.items() if each in self._containers}
+            self._named = {key: each for key, each in self._named.items() if each in self._containers}
 
     def _least(self, model: str) -> int:
         """The shortest prompt that a model caches."""
@@ -192,7 +200,7 @@ class World:
         if work.code_runs == 0 and not loads:
             return None, False, 0
         owner = (call.organization, call.workspace, call.principal)
-        known = None if call.container is None else self._containers.get(call.container)
+        known = self._meant(call, owner)
         if known is not None and (known.owner != owner or self._gone(known, call.at)):
             known = None
         started = known is None
@@ -200,6 +208,9 @@ class World:
             self.starts += 1
             known = _Container(f"container_{self.starts}", owner, call.at, call.at)
             self._containers[known.id] = known
+        self._ran[owner, call.conversation] = known.id
+        if call.container is not None and not self._gave(call.container):
+            self._named[owner, call.container] = known.id
         known.ended = max(known.ended, call.at + timedelta(seconds=elapsed))
         free = self._free(call)
         if free and not self._nature.code_free_use_counts:
@@ -209,6 +220,24 @@ class World:
             self._till.use(call.organization, call.at, billed)
             return known, started, 0
         return known, started, billed
+
+    def _meant(self, call: Call, owner: Owner) -> _Container | None:
+        """The container that a call names.
+
+        A name that this world never gave is one that the caller had from the API when the trace was recorded: at first
+        it stands for the container in which its conversation ran last, and from then on for the same.
+        """
+        name = call.container
+        if name is None:
+            return None
+        if not self._gave(name):
+            name = self._named.get((owner, name)) or self._ran.get((owner, call.conversation), name)
+        return self._containers.get(name)
+
+    def _gave(self, name: str) -> bool:
+        """Whether a name is one of this world's own."""
+        number = name.removeprefix("container_")
+        return number.isdecimal() and name != number and 1 <= int(number) <= self.starts
 
     def _gone(self, container: _Container, now: datetime) -> bool:
         idle = (now - container.ended).total_seconds() > CONTAINER_IDLE

@@ -94,6 +94,22 @@ def test_a_foreign_principal_cannot_use_a_container() -> None:
         assert second.billed_ms == 300_000
 
 
+def test_a_callers_own_name_stands_for_the_container_of_its_conversation() -> None:
+    """The one that it ran in last, at first; then for the same, from whichever conversation; else for a new one."""
+    here = world()
+    first = here.call(call(0, work=RAN))
+    named = [here.call(call(at, work=RAN, container="own", conversation=name)) for at, name in ((60, "c"), (120, "d"))]
+    assert {each.container for each in named} == {first.container}
+    assert [each.billed_ms for each in named] == [0, 0]
+    other = here.call(call(180, work=RAN, container="other", conversation="e"))
+    assert other.started
+    assert here.call(call(200, work=RAN, container="other", conversation="e")).container == other.container
+    foreign = here.call(call(220, work=RAN, container="own", principal="q"))
+    assert foreign.started
+    late = here.call(call(900, work=RAN, container="own"))
+    assert (late.started, late.billed_ms) == (True, 300_000)
+
+
 def test_files_bill_though_no_code_runs() -> None:
     """In the first request alone, or in each, as the fact is."""
     calls = [call(60 * turn, turn=turn, work={"files": 1}) for turn in (1, 2)]

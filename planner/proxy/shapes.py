@@ -1,0 +1,37 @@
+"""What the ledger keeps of a request so that it can be played again: its shape, once it was answered."""
+
+from typing import Final
+
+from planner.core.exchange import Exchange, container_digest
+from planner.core.rulebook import RuleBook
+from planner.core.settlement import Terms, added_tokens
+from planner.core.shape import Shape
+from planner.core.shaping import Beliefs, Known, shape_of
+from planner.proxy.planning import Planned
+
+OK: Final = 200
+
+
+def shaped(sent: Planned | None, exchange: Exchange, terms: Terms, status: int | None, book: RuleBook) -> Shape | None:
+    """The shape of a request as it was sent in the end; None of what was not read, or told nothing of its usage."""
+    request, metered = None if sent is None else sent.request, exchange.metered
+    if sent is None or request is None or metered is None or status != OK:
+        return None
+    conversation, lease, own = sent.plan.conversation, sent.lease, request.container.id
+    known = Known(
+        principal=exchange.intent.principal,
+        root=None if conversation is None else conversation.root,
+        after=None if lease is None else lease.turn.message_id,
+        message=exchange.told.message_id,
+        container=None if own is None else container_digest(own),
+    )
+    model = book.catalog.model(request.model or "")
+    growth = book.catalog.priors.iteration_growth_tokens.likely
+    return shape_of(
+        request,
+        known,
+        metered,
+        rounds=exchange.told.rounds,
+        added=added_tokens(terms, book),
+        beliefs=Beliefs(growth, 0 if model is None else model.min_cache_prefix),
+    )
