@@ -110,6 +110,7 @@ class Player:
             team=(caller and caller.team) or line.team,
             project=(caller and caller.project) or line.project,
             flags=() if caller is None else caller.flags,
+            tags=line.tags,
             subscription=_subscribed(caller),
             scope=scope,
             conversation=None if known is None else known.conversation,

@@ -61,6 +61,8 @@ class Transcript:
         for name in ("organization", "workspace", "team", "project"):
             if (value := getattr(entry, name)) is not None:
                 line[name] = value
+        if entry.tags:
+            line["tags"] = entry.tags
         line |= {"conversation": talk.name, "turn": talk.turn, "body_bytes": shape.body_bytes}
         return line | {"request": body(entry.model, shape), "work": _work(entry, shape, tokens.output)}
 

@@ -29,6 +29,7 @@ class _Fields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     workspace: str | None = None
     team: str = ""
     project: str = ""
+    tags: dict[str, str] = {}
     conversation: str
     turn: int
     body_bytes: int = 0
@@ -49,6 +50,7 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str
     team: str
     project: str
+    tags: dict[str, str] = {}
     conversation: str
     turn: int
     body_bytes: int = 0
@@ -117,6 +119,7 @@ def _read(number: int, line: bytes, last: datetime | None) -> TraceLine:
         workspace=fields.workspace or fields.principal,
         team=fields.team,
         project=fields.project,
+        tags=fields.tags,
         conversation=fields.conversation,
         turn=fields.turn,
         body_bytes=fields.body_bytes,
