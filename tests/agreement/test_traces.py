@@ -39,7 +39,7 @@ policies:
     then: {bundle: when-cheaper}
 """
 BOUND = 0.001
-"""How far the bill of a replay may be from the ledger's, as a share of it: measured 0.00001."""
+"""How far the bill of a replay may be from the ledger's, as a share of it: measured 0.00003."""
 
 
 async def traffic(world: World) -> int:

@@ -1,10 +1,11 @@
 """What several commands take means the same in each, and the exit codes are kept by all of them."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from planner.cli.options import FINDINGS, UNAVAILABLE, USAGE, fail, pairs, read_rules
+from planner.cli.options import FINDINGS, UNAVAILABLE, USAGE, fail, moment, pairs, read_rules
 
 
 def test_the_exit_codes_are_public() -> None:
@@ -51,3 +52,28 @@ def test_findings_end_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[
         read_rules(tmp_path, ())
     assert stop.value.code == FINDINGS
     assert capsys.readouterr().err.startswith(f"{tmp_path}/callers.yaml:1:")
+
+
+@pytest.mark.parametrize(
+    ("word", "at"),
+    [
+        ("7d", "2026-11-15T12:00:00+00:00"),
+        ("24h", "2026-11-21T12:00:00+00:00"),
+        ("30m", "2026-11-22T11:30:00+00:00"),
+        ("2026-11-03", "2026-11-03T00:00:00+00:00"),
+        ("2026-11-03T09:00:00+02:00", "2026-11-03T07:00:00+00:00"),
+    ],
+)
+def test_a_moment_is_so_long_ago_or_a_date(word: str, at: str) -> None:
+    """In UTC, whatever zone it was written in."""
+    assert moment(word, datetime(2026, 11, 22, 12, tzinfo=UTC)) == datetime.fromisoformat(at)
+    assert moment(None, datetime(2026, 11, 22, 12, tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize("word", ["7", "d", "-7d", "yesterday", "2026-13-01", ""])
+def test_what_names_no_moment_is_a_usage_error(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With an example of what does."""
+    with pytest.raises(SystemExit) as stop:
+        moment(word, datetime(2026, 11, 22, tzinfo=UTC))
+    assert stop.value.code == USAGE
+    assert "7d" in capsys.readouterr().err
