@@ -12,10 +12,12 @@ import pytest
 
 from planner.app import App
 from planner.cli import main, options
+from planner.cli.diffpage import Report
 from planner.core.ledger import Ending, Entry, Mode
 from planner.core.prices import Basis
 from planner.core.replay.calls import Work
 from planner.core.replay.nature import world_keys
+from planner.core.replay.recorded import CAUSES
 from planner.core.replay.tally import decided
 from planner.core.replay.trace import TraceLine
 from planner.metrics import Gauge, Histogram
@@ -233,7 +235,8 @@ def test_every_field_of_a_trace_is_documented_with_its_default() -> None:
     (line,) = lines_of(encoded(shortest))
     for name, (default, *_) in told.items():
         if default:
-            assert getattr(line, name) == {"the principal": line.principal, '`""`': ""}[default]
+            usual = {"the principal": line.principal, '`""`': "", "`{}`": {}, "`0`": 0}
+            assert getattr(line, name) == usual[default]
 
 
 def test_every_field_of_work_is_documented_with_its_default() -> None:
@@ -258,6 +261,16 @@ def test_every_field_of_a_replays_decisions_is_documented() -> None:
     written = decided(played)
     leaves = {f"{name}.{inner}" for name, value in written.items() if isinstance(value, dict) for inner in value}
     assert set(table("Decisions of a replay")) == leaves | {"line"}
+
+
+def test_every_field_of_a_diff_is_documented() -> None:
+    """What `planner rules diff --json` writes."""
+    assert {name for name in table("planner rules diff") if not name.startswith("--")} == set(fields(Report))
+
+
+def test_every_cause_for_which_an_entry_is_in_no_trace_is_documented() -> None:
+    """What `left_out` may hold."""
+    assert set(table("A trace of the ledger")) == set(CAUSES)
 
 
 def test_every_fact_of_the_world_is_documented() -> None:

@@ -85,7 +85,7 @@ def verdict(report: Report) -> str:
     said = f"{told} {other} {are} decided otherwise{outcomes}; the traffic would cost {cost}."
     if report.prices is not None and report.prices.moved_nano:
         effect = report.prices.moved_nano
-        said += f" New prices alone make them {_dollars(abs(effect))} {'dearer' if effect > 0 else 'cheaper'}."
+        said += f" New prices alone make it {_dollars(abs(effect))} {'dearer' if effect > 0 else 'cheaper'}."
     return said
 
 

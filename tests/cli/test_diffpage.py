@@ -20,6 +20,14 @@ def share(name: str, requests: int, before: int, after: int) -> Share:
     return Share(name=name, requests=requests, before_nano=before, after_nano=after, moved_nano=after - before)
 
 
+TRAFFIC = Traffic(
+    requests=1_200,
+    conversations=300,
+    principals=12,
+    first="2026-11-03T09:00:00+00:00",
+    last="2026-11-10T08:59:00+00:00",
+    warm_up=4_000,
+)
 REPORT = Report(
     old=Book(directory="rules", rules="a" * 16, prices="b" * 16),
     new=Book(directory="proposed/rules", rules="c" * 16, prices="d" * 16),
@@ -31,14 +39,7 @@ REPORT = Report(
     ),
     source="sqlite:///planner.db",
     left_out={"no-shape": 3, "not-messages": 40},
-    traffic=Traffic(
-        requests=1_200,
-        conversations=300,
-        principals=12,
-        first="2026-11-03T09:00:00+00:00",
-        last="2026-11-10T08:59:00+00:00",
-        warm_up=4_000,
-    ),
+    traffic=TRAFFIC,
     decisions=Decisions(
         changed=96,
         outcomes=90,
@@ -85,9 +86,7 @@ REPORT = Report(
         unpriced_after={"unknown-model claude-new-1": 2},
     ),
 )
-EMPTY = msgspec.structs.replace(
-    REPORT, traffic=msgspec.structs.replace(REPORT.traffic, requests=0), prices=None, left_out={}
-)
+EMPTY = msgspec.structs.replace(REPORT, traffic=msgspec.structs.replace(TRAFFIC, requests=0), prices=None, left_out={})
 BARE = msgspec.structs.replace(REPORT, source=None, left_out={}, traffic=None, decisions=None, money=None, prices=None)
 
 

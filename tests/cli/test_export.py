@@ -12,8 +12,11 @@ from planner.cli import main
 from planner.core.corrections import Billed, correct
 from planner.core.ledger import Digests, Entry
 from planner.core.records import EntryRecord
+from planner.core.replay.trace import TraceLine, read_trace
 from planner.stores.sqlite import SqliteStore
+from tests.cli.test_reading import fill as recorded
 from tests.doubles.deciding import BOOK
+from tests.doubles.recorded import entry as shaped
 
 
 def entry(number: int) -> Entry:
@@ -71,6 +74,30 @@ def test_a_correction_is_a_line_beside_what_it_amends(tmp_path: Path) -> None:
         (entry(1).request_id, entry(1).at),
     ]
     assert [line["nano"] for line in told[1]["lines"]] == [4_166_667]
+
+
+def test_a_trace_is_written_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    """A line for each request that can be played, and the others counted on standard error."""
+    store = recorded(tmp_path / "planner.db", shaped(0), shaped(1), shaped(2, endpoint="files"), entry(1))
+    result = CliRunner().invoke(main, ["export", "--format", "trace", "--store", store])
+    assert result.exit_code == 0
+    found = list(read_trace(result.stdout_bytes.splitlines()))
+    assert [line.work.prompt_tokens for line in found if isinstance(line, TraceLine)] == [6_000, 6_000]
+    assert result.stderr == (
+        "planner: left out: 1 of which nobody knows what they used\nplanner: left out: 1 of other endpoints\n"
+    )
+
+
+@pytest.mark.parametrize("form", ["jsonl", "trace"])
+def test_only_what_arrived_since_then(tmp_path: Path, form: str) -> None:
+    """In both forms; turns of a conversation that began before count from 2."""
+    later = shaped(60, {"begins": False})
+    store = recorded(tmp_path / "planner.db", shaped(0), later)
+    arguments = ["export", "--format", form, "--since", later.at, "--store", store]
+    (line,) = CliRunner().invoke(main, arguments).stdout.splitlines()
+    assert msgspec.json.decode(line)["at"] == later.at
+    if form == "trace":
+        assert msgspec.json.decode(line)["turn"] == 2
 
 
 def test_an_empty_ledger_is_no_line(tmp_path: Path) -> None:
