@@ -76,15 +76,16 @@ def shape_of(
     planned = known.root is not None
     marked = request.breakpoints.after_tools if planned else b"cache_control" in request.body
     counts = counted(metered, rounds, added=added, marked=marked, beliefs=beliefs)
+    prefix = _digest("prefix", request.prefix if planned else _raw_prefix(request))
     choice = None if request.tool_choice is None else request.tool_choice.type
     return Shape(
-        conversation=_digest("conversation", known.root or _beginning(request, known.principal)),
+        conversation=_digest("conversation", known.root or _beginning(request, known.principal, prefix)),
         begins=begins(request),
         message=None if known.message is None else _digest("message", known.message),
         after=None if known.after is None else _digest("message", known.after),
         thread=continues_thread(request),
         pending=planned and request.awaited,
-        prefix=_digest("prefix", request.prefix if planned else _raw_prefix(request)),
+        prefix=prefix,
         system=_digest("system", request.stable_system) if planned else None,
         tools=_tools(request),
         tool_choice=choice if choice in CHOICES else None,
@@ -166,11 +167,11 @@ def _raw_prefix(request: MessagesRequest) -> bytes:
     return b"\0".join(parts)
 
 
-def _beginning(request: MessagesRequest, principal: str) -> bytes:
+def _beginning(request: MessagesRequest, principal: str, prefix: str) -> bytes:
     """What a conversation begins with, as far as that is read where nothing is planned."""
     first = bytes(request.first_message or b"")
     said = spelled(first) if first and len(first) <= SPELLED_UP_TO else first[:HASHED_UP_TO]
-    return b"\0".join((principal.encode(), _raw_prefix(request), str(len(first) > SPELLED_UP_TO).encode(), said))
+    return b"\0".join((principal.encode(), prefix.encode(), str(len(first) > SPELLED_UP_TO).encode(), said))
 
 
 def _digest(kind: str, content: str | bytes) -> str:
