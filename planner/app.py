@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -20,6 +21,7 @@ from planner.core.experience import Experience
 from planner.core.reasons import Reason
 from planner.core.rulebook import FreeHoursSettings, RuleBook
 from planner.core.sizes import Sizes
+from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
 from planner.proxy import errors, own
@@ -34,6 +36,8 @@ from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.recorder import Recorder
+from planner.proxy.reload import Reload
+from planner.rulesource import Watched
 from planner.settings import Settings, sqlite_path
 from planner.stores import Store, StoreError
 from planner.stores.journal import Journal
@@ -60,10 +64,13 @@ class App:
         clock: Clock | None = None,
         ids: Ids | None = None,
         log: FilteringBoundLogger | None = None,
+        watched: Watched | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self.rules = InForce(rules, self._clock.monotonic())
+        self.rules = InForce(rules, self._clock)
+        self._watched = watched
+        self._reload: Reload | None = None
         self._ids = ids or RandomIds()
         self.log = log or logs.build()
         self._forward: Forward | None = None
@@ -144,6 +151,9 @@ class App:
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             tasks.start("forgetting", self._forget_old(store))
+            if self._watched is not None:
+                self._reload = await self._reloading(self._watched, path)
+                tasks.start("reload", self._reload.run())
             upstream = PooledUpstream(
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
             )
@@ -197,6 +207,23 @@ class App:
         if lost:
             self.log.warning("some of what was learnt is left aside", rows=lost)
 
+    async def _reloading(self, watched: Watched, store: Path) -> Reload:
+        reload = Reload(
+            watched,
+            self.rules,
+            LastGood(store),
+            metrics=self.metrics,
+            log=self.log,
+            every=self._settings.reload_every,
+        )
+        await reload.begin()
+        return reload
+
+    def look_at_rules(self) -> None:
+        """Look now whether the rules have changed, where they are watched."""
+        if self._reload is not None:
+            self._reload.wake()
+
     def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(
             lessons=lessons,
@@ -235,12 +262,7 @@ class App:
             "How long the oldest of them has waited.",
             lambda: [((), writer.oldest_pending_seconds())],
         )
-        gauge(
-            "planner_rules_info",
-            "The rule book in force.",
-            lambda: [((self.rules.book.digest,), 1.0)],
-            labels=("digest",),
-        )
+        self.rules.export(self.metrics)
         gauge(
             "planner_containers",
             "Containers of remembered turns.",
@@ -321,6 +343,7 @@ class Server:
         async with self._app.running(), self._listening() as (listener, url):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, listener.stop)
+            loop.add_signal_handler(signal.SIGHUP, self._app.look_at_rules)
             self._app.log.info("listening", url=url, upstream=self._settings.upstream, **self._app.digests)
             await listener.stopped.wait()
 

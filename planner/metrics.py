@@ -166,13 +166,14 @@ class Metrics:
         self.ledger_write = Histogram("planner_ledger_write_seconds", "One ledger transaction.", OVERHEAD_SECONDS)
         self._remaining: dict[Labels, float] = {}
         self._gauges: list[Gauge] = []
+        self.reloads = Counter("planner_rules_reloads_total", "Changed rules, taken or refused.", ("result",))
         self.calibrations = Counter("planner_calibrations_total", "Edits whose tokens were counted.", ("result",))
         self._families: list[Counter | Histogram] = [
             self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
             self.untouched_cost, self.decisions, self.shadows, self.shadow_expected, self.policy_errors, self.unpriced,
             self.fail_open, self.cache_breaks,
             self.container_starts,
-            self.container_reuses, self.container_seconds, self.calibrations, self.ledger_write,
+            self.container_reuses, self.container_seconds, self.calibrations, self.ledger_write, self.reloads,
         ]  # fmt: skip
         self.gauge(
             "planner_upstream_ratelimit_remaining",

@@ -4,7 +4,8 @@ Only reading happens here. What the bytes mean is said by `planner.core.rulefile
 whoever asked: a server keeps its last good book, a command prints them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,8 @@ from planner.core.findings import Finding, RulesError
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile import kind_of, read
 
-_PATTERNS = ("*.yaml", "*.yml", "prices/*.yaml", "prices/*.yml", "policies/*.yaml", "policies/*.yml")
+_FOLDERS = ("prices", "policies")
+_SUFFIXES = {".yaml", ".yml"}
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -31,6 +33,52 @@ class Rules(msgspec.Struct, frozen=True):
         if self.book is None:
             raise RulesError(self.findings)
         return self.book
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What a look at the rules found: `files`, those that the directory lacks included, or the `trouble` of reading."""
+
+    files: Mapping[str, bytes] = {}
+    trouble: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over paths and contents: two looks with one digest found the same."""
+        hashed = sha256((self.trouble or "").encode())
+        for path, content in sorted(self.files.items()):
+            for part in (path.encode(), content):
+                hashed.update(len(part).to_bytes(8) + part)
+        return hashed.hexdigest()
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the rules of a process come from: a directory (None for the shipped ones), and settings of `--set`."""
+
+    directory: Path | None = None
+    overrides: Mapping[str, str] = {}
+
+    def look(self) -> Looked:
+        """Read what is there now; what cannot be read is no error here."""
+        try:
+            return Looked(read_files(self.directory))
+        except OSError as error:
+            return Looked(trouble=str(error))
+
+    def compile(self, files: Mapping[str, bytes]) -> Rules:
+        """What files say, whenever they were read."""
+        return _compiled(self.directory, files, self.overrides)
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """The source of the rule book that a process begins with, to be watched: `files` are those the book was made of.
+
+    `seen` is the digest of what the directory held at the start; where that is something else, `refused` says why.
+    """
+
+    source: Source
+    files: Mapping[str, bytes]
+    seen: str
+    refused: tuple[str, ...] = ()
 
 
 def shipped_directory() -> Path:
@@ -62,7 +110,10 @@ def load_rules(directory: Path | None, overrides: Mapping[str, str] | None = Non
 
     Errors: those of `read_files`. What is wrong *in* the files is in `findings`, and then there is no book.
     """
-    files = read_files(directory)
+    return _compiled(directory, read_files(directory), overrides or {})
+
+
+def _compiled(directory: Path | None, files: Mapping[str, bytes], overrides: Mapping[str, str]) -> Rules:
     reading = read(files, overrides)
     shipped = shipped_directory()
 
@@ -77,5 +128,18 @@ def load_rules(directory: Path | None, overrides: Mapping[str, str] | None = Non
 
 
 def _files(directory: Path) -> dict[str, bytes]:
-    found = (path for pattern in _PATTERNS for path in directory.glob(pattern) if path.is_file())
-    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in sorted(found)}
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in sorted(_listed(directory))}
+
+
+def _listed(directory: Path) -> Iterator[Path]:
+    """The rule files of a directory. Raises OSError for a folder that cannot be listed.
+
+    A link that leads nowhere is listed, so that reading it fails: a file that is gone for a moment, as while a volume
+    is exchanged, must not be taken for a kind that the directory lacks.
+    """
+    folders = (directory / name for name in _FOLDERS)
+    for folder in (directory, *(each for each in folders if each.exists() or each.is_symlink())):
+        for path in folder.iterdir():
+            lost = path.is_symlink() and not path.exists() and not path.name.startswith(".")
+            if path.suffix in _SUFFIXES and (path.is_file() or lost):
+                yield path

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decide_timeout: float = 0.025
     calibrate_every_days: float = 7.0
     calibration_pause: float = 5.0
+    reload_every: float = 5.0
     body_limit: int = MESSAGES_LIMIT
 
     def __post_init__(self) -> None:
@@ -56,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(no_address)
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port {self.port} is not between 0 and 65535.")
-        for name in ("connect_timeout", "idle_timeout", "decide_timeout", "calibration_pause"):
+        for name in ("connect_timeout", "idle_timeout", "decide_timeout", "calibration_pause", "reload_every"):
             value: float = getattr(self, name)
             if not value > 0:
                 raise SettingsError(f"{name} is {value}; it takes seconds, more than 0.")

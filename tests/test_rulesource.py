@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from planner.core.findings import RulesError
-from planner.rulesource import load_rules, read_files, shipped_directory
+from planner.rulesource import Looked, Source, load_rules, read_files, shipped_directory
 
 SHIPPED = {"callers.yaml", "catalog.yaml", "policies/shipped.yaml", "prices/anthropic.yaml", "settings.yaml"}
 
@@ -75,3 +75,53 @@ def test_overrides_reach_the_book() -> None:
 def test_the_shipped_copy_is_there() -> None:
     """In a checkout it is `rules/` beside the package."""
     assert (shipped_directory() / "catalog.yaml").is_file()
+
+
+@pytest.mark.parametrize("lost", ["policies", "callers.yaml", "policies/ours.yaml"])
+def test_a_link_that_leads_nowhere_is_no_kind_that_is_lacking(tmp_path: Path, lost: str) -> None:
+    """While a volume is exchanged a folder may be gone for a moment: the shipped policies must not jump in."""
+    link = tmp_path / lost
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        read_files(tmp_path)
+    assert "No such file" in (Source(tmp_path).look().trouble or "")
+
+
+def test_what_an_editor_leaves_is_no_rule_file(tmp_path: Path) -> None:
+    """Some mark a file that is open with a hidden link to nowhere."""
+    (tmp_path / ".#settings.yaml").symlink_to("somebody@somewhere:1")
+    (tmp_path / "settings.yaml~").write_text("old")
+    assert set(read_files(tmp_path)) == SHIPPED
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path: Path) -> None:
+    """It may hold rules; here a file stands in its place, which root cannot list either."""
+    (tmp_path / "prices").write_text("")
+    with pytest.raises(NotADirectoryError):
+        read_files(tmp_path)
+
+
+def test_a_look_is_known_by_paths_and_contents(tmp_path: Path) -> None:
+    """Of all files, those that the directory lacks included; trouble is something else again."""
+    base = Looked({"a": b"1", "b": b"2"})
+    assert base.digest == Looked({"b": b"2", "a": b"1"}).digest
+    others = [
+        Looked({"a": b"2", "b": b"1"}),
+        Looked({"a": b"1b2"}),
+        Looked({"ab": b"12"}),
+        Looked(trouble="t"),
+        Looked(),
+    ]
+    assert len({each.digest for each in (base, *others)}) == 6
+    assert Source(tmp_path).look().digest == Looked(read_files(None)).digest
+    assert Source(tmp_path / "nowhere").look().files == {}
+
+
+def test_a_source_compiles_what_was_read_before(tmp_path: Path) -> None:
+    """Under its settings, and findings have the paths of its directory."""
+    source = Source(tmp_path, {"free_hours.limit": "0"})
+    assert source.compile(read_files(None)).required().settings.free_hours.limit == 0
+    (tmp_path / "settings.yaml").write_text("settings: []")
+    (finding,) = source.compile(source.look().files).findings
+    assert finding.path == str(tmp_path / "settings.yaml")

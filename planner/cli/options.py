@@ -80,16 +80,19 @@ def rules_options(function: Decorated) -> Decorated:
 
 def read_rules(directory: Path | None, overrides: tuple[str, ...]) -> RuleBook:
     """The rule book of `--rules` and `--set`; findings are printed, and errors among them end the command."""
-    if directory is None and Path("rules").is_dir():
-        directory = Path("rules")
     try:
-        rules = load_rules(directory, pairs(overrides))
+        rules = load_rules(rules_directory(directory), pairs(overrides))
     except OSError as error:
         fail(str(error), USAGE)
     show(rules.findings)
     if rules.book is None:
         sys.exit(code_of(rules.findings))
     return rules.book
+
+
+def rules_directory(given: Path | None) -> Path | None:
+    """The directory of `--rules`, or `rules/` if there; None for the shipped rules."""
+    return Path("rules") if given is None and Path("rules").is_dir() else given
 
 
 def pairs(overrides: tuple[str, ...], flag: str = "--set") -> dict[str, str]:

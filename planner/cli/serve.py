@@ -1,10 +1,25 @@
 """`planner serve`: the proxy."""
 
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import rich_click as click
 
-from planner.cli.options import UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
+from planner.cli.options import (
+    UNAVAILABLE,
+    USAGE,
+    code_of,
+    fail,
+    pairs,
+    rules_directory,
+    rules_options,
+    show,
+    store_option,
+)
+from planner.core.rulebook import RuleBook
+from planner.lastgood import LastGood, LastGoodError
+from planner.rulesource import Looked, Rules, Source, Watched
 from planner.settings import (
     DEFAULT_PORT,
     DEFAULT_UPSTREAM,
@@ -12,6 +27,7 @@ from planner.settings import (
     SettingsError,
     calibration_key_from_environment,
     secrets_from_environment,
+    sqlite_path,
 )
 
 
@@ -59,9 +75,45 @@ def command(  # noqa: PLR0913 - one parameter a flag
             calibration_key=calibration_key_from_environment(),
             open_metrics=open_metrics,
         )
-        book = read_rules(rules, overrides)
-        uvloop.run(Server(App(settings, book), settings).serve())
+        book, watched = begin(Source(rules_directory(rules), pairs(overrides)), LastGood(sqlite_path(store)))
+        uvloop.run(Server(App(settings, book, watched=watched), settings).serve())
     except SettingsError as error:
         fail(str(error), USAGE)
     except (StoreError, AddressError) as error:
         fail(str(error), UNAVAILABLE)
+
+
+def begin(source: Source, last_good: LastGood) -> tuple[RuleBook, Watched]:
+    """The rule book to begin with: what the source says, or else what was in force last, if it still can be.
+
+    What is wrong with the source is printed; where nothing was kept for it, that ends the command.
+    """
+    looked = source.look()
+    found = source.compile(looked.files) if looked.trouble is None else None
+    if found is not None:
+        show(found.findings)
+        if found.book is not None:
+            return found.book, Watched(source=source, files=looked.files, seen=looked.digest)
+        if code_of(found.findings) == USAGE:
+            sys.exit(USAGE)
+    try:
+        files = last_good.files(source.directory)
+    except LastGoodError as error:
+        click.echo(f"planner: {error}", err=True)
+        files = None
+    kept = None if files is None else source.compile(files)
+    if kept is None or kept.book is None:
+        _refuse(looked, found, kept)
+    click.echo(f"planner: starting with the rules that were in force last, of {last_good.path}", err=True)
+    refused = (looked.trouble or "",) if found is None else tuple(finding.text() for finding in found.findings)
+    return kept.book, Watched(source=source, files=kept.files, seen=looked.digest, refused=refused)
+
+
+def _refuse(looked: Looked, found: Rules | None, kept: Rules | None) -> NoReturn:
+    """End the command for rules that cannot be read or are wrong."""
+    if kept is not None:
+        click.echo("planner: the rules that were in force last do not hold any more either:", err=True)
+        show(kept.findings)
+    if found is None:
+        fail(looked.trouble or "", USAGE)
+    sys.exit(code_of(found.findings if kept is None else kept.findings))

@@ -3,26 +3,39 @@
 A request takes the book once, when it arrives, and keeps it to its end. What outlives requests asks here each time.
 """
 
+from planner.clock import Clock
 from planner.core.rulebook import RuleBook
+from planner.metrics import Metrics
 
 
 class InForce:
-    """Holds the rule book in force, and since when it is: `since` is monotonic seconds."""
+    """Holds the rule book in force; `stale` says that the rules have changed since, and could not be taken."""
 
-    def __init__(self, book: RuleBook, since: float) -> None:
-        self._held = book, since
-
-    @property
-    def book(self) -> RuleBook:
-        """The rule book for whatever begins now."""
-        return self._held[0]
+    def __init__(self, book: RuleBook, clock: Clock) -> None:
+        self.book = book
+        self.stale = False
+        self._clock = clock
+        self._since = clock.monotonic()
 
     @property
-    def since(self) -> float:
-        """When a book of this digest came into force."""
-        return self._held[1]
+    def age(self) -> float:
+        """Seconds for which a book of this digest has been in force."""
+        return self._clock.monotonic() - self._since
 
-    def take(self, book: RuleBook, at: float) -> None:
+    def take(self, book: RuleBook) -> None:
         """Put a book into force; one that says the same as the one before has been in force since then."""
-        same = book.digest == self.book.digest
-        self._held = book, self.since if same else at
+        if book.digest != self.book.digest:
+            self._since = self._clock.monotonic()
+        self.book, self.stale = book, False
+
+    def export(self, metrics: Metrics) -> None:
+        """Export which book it is, how old, and whether it still is what the rules say."""
+        metrics.gauge(
+            "planner_rules_info", "The rule book in force.", lambda: [((self.book.digest,), 1.0)], labels=("digest",)
+        )
+        metrics.gauge("planner_rules_age_seconds", "How long it has been in force.", lambda: [((), self.age)])
+        metrics.gauge(
+            "planner_rules_stale",
+            "1 while the rules have changed and could not be taken.",
+            lambda: [((), float(self.stale))],
+        )

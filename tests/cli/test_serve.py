@@ -3,19 +3,28 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from planner.cli import main
 from planner.cli.options import read_rules
+from planner.cli.serve import begin
+from planner.lastgood import LastGood
+from planner.rulesource import Source
 from planner.stores.sqlite import SqliteStore
+from tests.doubles.process import serving
+
+LIMIT = "{{free_hours.limit: {{value: {0}, mark: '?', source: a test, checked: 2026-11-22}}}}\n"
 
 
 def serve(tmp_path: Path, *arguments: str, **environment: str) -> Result:
@@ -59,6 +68,101 @@ def test_a_bad_rule_file_is_reported_with_its_place(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith(f"{tmp_path}/callers.yaml:4:")
     assert "Traceback" not in result.output
+
+
+def test_broken_rules_start_with_those_that_were_in_force_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under the settings that are given now; what is wrong is printed, and goes to whoever watches the rules."""
+    rules, kept = tmp_path / "rules", LastGood(tmp_path / "planner.db")
+    rules.mkdir()
+    good = Source(rules).look()
+    kept.keep(rules, good.files)
+    (rules / "callers.yaml").write_text("principals: [")
+    source = Source(rules, {"free_hours.limit": "3"})
+    book, watched = begin(source, kept)
+    assert book.settings.free_hours.limit == 3
+    assert book.callers == Source().compile(good.files).required().callers
+    assert (watched.files, watched.seen, watched.source) == (good.files, source.look().digest, source)
+    (finding,) = watched.refused
+    said = capsys.readouterr().err
+    assert said.startswith(f"{finding}\n")
+    assert said.endswith(f"planner: starting with the rules that were in force last, of {kept.path}\n")
+    shutil.rmtree(rules)
+    (trouble,) = begin(source, kept)[1].refused
+    assert trouble.startswith(f"{rules} does not exist")
+
+
+def test_good_rules_start_whatever_was_kept(tmp_path: Path) -> None:
+    """What was in force last is not even looked at."""
+    kept = LastGood(tmp_path / "planner.db")
+    kept.path.write_text("nothing of ours")
+    book, watched = begin(Source(), kept)
+    assert book == Source().compile(watched.files).required()
+    assert (watched.seen, watched.refused) == (Source().look().digest, ())
+
+
+@pytest.mark.parametrize(
+    ("kept", "overrides", "code", "sentence"),
+    [
+        ({}, {}, 1, "the rules that were in force last do not hold any more either"),
+        (None, {}, 1, "planner.db.rules.json cannot be read"),
+        ("elsewhere", {}, 1, "callers.yaml:1:"),
+        ("here", {"free_hours.limit": "many"}, 2, "--set:1:1"),
+    ],
+    ids=["not good any more", "unreadable", "of another directory", "a wrong setting"],
+)
+def test_broken_rules_without_any_that_hold(  # what each column is stands above
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: Any, overrides: dict[str, str], code: int, sentence: str
+) -> None:
+    """It does not start, and says all that is wrong."""
+    rules, last_good = tmp_path / "rules", LastGood(tmp_path / "planner.db")
+    rules.mkdir()
+    (rules / "callers.yaml").write_text("principals: [")
+    if kept is None:
+        last_good.path.write_text("{")
+    else:
+        last_good.keep(tmp_path / "other" if kept == "elsewhere" else rules, kept and Source().look().files)
+    with pytest.raises(SystemExit) as ended:
+        begin(Source(rules, overrides), last_good)
+    said = capsys.readouterr().err
+    assert ended.value.code == code
+    assert sentence in said
+    assert f"{rules}/callers.yaml:1:" in said
+
+
+def test_a_wrong_setting_never_starts(tmp_path: Path) -> None:
+    """Exit code 2: no last good rules can stand in for what was typed."""
+    kept = LastGood(tmp_path / "planner.db")
+    kept.keep(None, Source().look().files)
+    with pytest.raises(SystemExit) as ended:
+        begin(Source(None, {"nothing.such": "1"}), kept)
+    assert ended.value.code == 2
+
+
+def test_rules_that_break_between_two_processes(tmp_path: Path) -> None:
+    """The second one starts under the rules of the first; mended, they are taken, on a signal at once."""
+    rules, store = tmp_path / "rules", tmp_path / "planner.db"
+    rules.mkdir()
+
+    async def main() -> None:
+        (rules / "settings.yaml").write_text(f"settings: {LIMIT.format(3)}")
+        async with serving(store, "http://127.0.0.1:9", rules=rules) as first:
+            good = msgspec.json.decode(first.log[-1])["rules"]
+            assert await first.stop() == 0
+        (rules / "settings.yaml").write_text(f"settings: {LIMIT.format('many')}")
+        async with serving(store, "http://127.0.0.1:9", rules=rules) as second:
+            events = [msgspec.json.decode(line) for line in second.log if line.startswith(b"{")]
+            assert [each["event"] for each in events] == ["rules refused", "listening"]
+            assert events[1]["rules"] == events[0]["in_force"] == good
+            assert f"{rules}/settings.yaml:1:" in events[0]["findings"][0]
+            (rules / "settings.yaml").write_text(f"settings: {LIMIT.format(4)}")
+            os.kill(second.pid, signal.SIGHUP)
+            reloaded = await second.event("rules reloaded")
+            assert reloaded["rules"] != good
+            assert await second.stop() == 0
+
+    asyncio.run(main())
 
 
 def test_a_second_process_on_one_file_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -27,10 +28,14 @@ class Process:
 
     async def listening(self) -> None:
         """Wait until it says where it listens, or ends."""
+        self.address = (await self.event("listening")).get("url", "")
+
+    async def event(self, name: str) -> dict[str, Any]:
+        """The next event of that name; nothing where it ends before."""
         while line := await self._line():
-            if line.startswith(b"{") and (told := msgspec.json.decode(line)).get("event") == "listening":
-                self.address = told["url"]
-                return
+            if line.startswith(b"{") and (told := msgspec.json.decode(line)).get("event") == name:
+                return dict(told)
+        return {}
 
     async def _line(self) -> bytes:
         assert self._running.stderr is not None
@@ -56,7 +61,9 @@ class Process:
 
 
 @asynccontextmanager
-async def serving(store: Path, upstream: str, *, largest_file: int | None = None) -> AsyncIterator[Process]:
+async def serving(
+    store: Path, upstream: str, *, rules: Path | None = None, largest_file: int | None = None
+) -> AsyncIterator[Process]:
     """A `planner serve`; with `largest_file`, every file it writes ends there, as on a full disk."""
 
     def limit() -> None:
@@ -66,6 +73,7 @@ async def serving(store: Path, upstream: str, *, largest_file: int | None = None
     running = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "planner", "serve", "--port", "0", "--upstream", upstream),
         *("--store", f"sqlite:///{store}"),
+        *(() if rules is None else ("--rules", str(rules))),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         limit=1 << 22,

@@ -16,7 +16,7 @@ from planner import log as logs
 from planner.app import App, Server
 from planner.core.ledger import Entry
 from planner.core.rulebook import RuleBook
-from planner.rulesource import load_rules
+from planner.rulesource import Watched, load_rules
 from planner.settings import Settings
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.client import RawClient, connected, request
@@ -100,13 +100,19 @@ async def read_ledger(path: Path) -> list[Entry]:
 
 @asynccontextmanager
 async def proxied(
-    directory: Path, script: Script, *, rules: RuleBook | None = None, log: io.StringIO | None = None, **settings: Any
+    directory: Path,
+    script: Script,
+    *,
+    rules: RuleBook | None = None,
+    watched: Watched | None = None,
+    log: io.StringIO | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Proxied]:
-    """A planner in front of a scripted upstream."""
+    """A planner in front of a scripted upstream, whose rules are watched where a source of them is given."""
     async with RawUpstream(script).listening() as upstream:
         usual = Settings(upstream=upstream.address, port=0, store=f"sqlite:///{directory / 'ledger.db'}")
         values = msgspec.structs.replace(usual, **settings)
         log = io.StringIO() if log is None else log
-        app = App(values, rules or shipped_rules(), log=logs.build(log))
+        app = App(values, rules or shipped_rules(), log=logs.build(log), watched=watched)
         async with Server(app, values).serving() as address:
             yield Proxied(address, app, upstream, directory / "ledger.db", log)

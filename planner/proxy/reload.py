@@ -1,0 +1,137 @@
+"""Rules are edited while requests run: a change is read and compiled aside, and one reference is swapped.
+
+What cannot be read or compiled changes nothing: the book in force stays, the failure is counted, and the log has its
+findings. Two looks in a row must find the same, so that what is still being written is not taken.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from planner.lastgood import LastGood
+from planner.metrics import Metrics
+from planner.proxy.inforce import InForce
+from planner.rulesource import Looked, Rules, Source, Watched
+
+SETTLE_SECONDS: Final = 1.0
+"""How soon to look again after a change: longer than a file takes to be written, ours."""
+OK: Final = "ok"
+ERROR: Final = "error"
+MOST_FINDINGS: Final = 100
+"""Findings of one log line; `planner rules check` has all of them."""
+SWITCH_SECONDS: Final = 0.0005
+"""How long the compiling thread may run while the event loop waits; a request would feel several of Python's own 5 ms.
+Measured while the shipped rules were compiled, which takes 0.1 s: a request's longest wait fell from 15 to 4 ms."""
+
+
+class Reload:
+    """Watches the source of the rules for as long as a process lives."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        in_force: InForce,
+        last_good: LastGood,
+        *,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        every: float,
+    ) -> None:
+        self._source = watched.source
+        self._begun = watched
+        self._in_force = in_force
+        self._last_good = last_good
+        self._metrics = metrics
+        self._log = log
+        self._every = every
+        self._seen = watched.seen
+        self._changing: str | None = None
+        self._woken = asyncio.Event()
+        for result in (OK, ERROR):  # a rate is seen from the first one on
+            metrics.reloads.add((result,), 0)
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()
+
+    async def begin(self) -> None:
+        """Say what was wrong with the rules at the start, or keep them, since they are good."""
+        if self._begun.refused:
+            self._refuse(self._begun.refused)
+        else:
+            await self._keep(self._begun.files)
+
+    async def run(self) -> None:
+        """Look for ever; nothing ends this but being cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(self._every, SETTLE_SECONDS) if self._changing else self._every):
+                    await self._woken.wait()
+            self._woken.clear()
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once; what is found changed for the second time is taken, or refused once."""
+        try:
+            looked = await asyncio.to_thread(self._source.look)
+        except Exception as error:  # noqa: BLE001 - a bug in reading must not end the watch
+            looked = Looked(trouble=f"looking at the rules failed: {type(error).__name__}")
+        digest = looked.digest
+        if digest == self._seen:
+            self._changing = None
+        elif digest != self._changing:
+            self._changing = digest
+        else:
+            self._seen, self._changing = digest, None
+            await self._take(looked)
+
+    async def _take(self, looked: Looked) -> None:
+        if looked.trouble is not None:
+            self._refuse((looked.trouble,))
+            return
+        try:
+            rules = await asyncio.to_thread(_compiled, self._source, looked.files)
+        except Exception as error:  # noqa: BLE001 - a bug in compiling must not end the watch
+            self._refuse((f"compiling the rules failed: {type(error).__name__}",))
+            return
+        findings = tuple(finding.text() for finding in rules.findings)
+        if rules.book is None:
+            self._refuse(findings)
+            return
+        self._in_force.take(rules.book)
+        self._metrics.reloads.add((OK,))
+        book, prices = rules.book.digest, rules.book.prices.digest
+        self._log.info("rules reloaded", rules=book, prices=prices, **_told(findings))
+        await self._keep(looked.files)
+
+    def _refuse(self, findings: Iterable[str]) -> None:
+        self._in_force.stale = True
+        self._metrics.reloads.add((ERROR,))
+        self._log.error("rules refused", in_force=self._in_force.book.digest, **_told(tuple(findings)))
+
+    async def _keep(self, files: Mapping[str, bytes]) -> None:
+        """Keep for a restart what came into force; where that fails, the rules hold all the same."""
+        try:
+            await asyncio.to_thread(self._last_good.keep, self._source.directory, files)
+        except OSError as error:
+            self._log.error("rules not kept for a restart", path=str(self._last_good.path), error=str(error))
+
+
+def _told(findings: tuple[str, ...]) -> dict[str, object]:
+    """Findings as a log line has them."""
+    left = len(findings) - MOST_FINDINGS
+    return {"findings": findings[:MOST_FINDINGS]} | ({"left_out": left} if left > 0 else {})
+
+
+def _compiled(source: Source, files: Mapping[str, bytes]) -> Rules:
+    """What files say, without holding the event loop for long."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(SWITCH_SECONDS, before))
+    try:
+        return source.compile(files)
+    finally:
+        sys.setswitchinterval(before)

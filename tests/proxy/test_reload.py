@@ -1,0 +1,495 @@
+"""Rules change while requests run: whole or not at all, and nothing that is wrong with them reaches a request."""
+
+import asyncio
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planner import log as logs
+from planner.clock import VirtualClock
+from planner.core.reasons import Action
+from planner.core.rulebook import RuleBook
+from planner.lastgood import LastGood
+from planner.metrics import Metrics
+from planner.proxy.inforce import InForce
+from planner.proxy.reload import MOST_FINDINGS, SWITCH_SECONDS, Reload
+from planner.rulesource import Source, Watched
+from planner.tasks import Tasks
+from tests.doubles.client import RawClient, request
+from tests.doubles.deciding import NEWER_CODE, body
+from tests.doubles.messages import INPUT_TOKENS, OUTPUT_TOKENS, SSE_END, SSE_HEAD, events
+from tests.doubles.proxy import Proxied, proxied, run, settled
+from tests.doubles.stored import START
+from tests.doubles.upstream import Turn, chunk
+from tests.doubles.volume import KEY, Volume, input_nano, version
+
+BROKEN = version(1) | {"policies/ours.yaml": "policies:\n  - name: broken\n    mode: enforced\n    then: {}\n"}
+EVERY = 0.005
+STREAMS, RELOADS = 50, 20
+
+
+class Watching:
+    """A watch over a directory, which begins with what is there; `look` is two looks in a row."""
+
+    def __init__(self, directory: Path, source: Source, **changes: Any) -> None:
+        looked = source.look()
+        self.watched = Watched(source=source, files=looked.files, seen=looked.digest, **changes)
+        self.first = source.compile(looked.files).required()
+        self.said, self.metrics = io.StringIO(), Metrics()
+        self.in_force = InForce(self.first, VirtualClock(START))
+        self.last_good = LastGood(directory / "planner.db")
+        self.reload = Reload(
+            self.watched, self.in_force, self.last_good, metrics=self.metrics, log=logs.build(self.said), every=EVERY
+        )
+
+    async def look(self) -> RuleBook:
+        """What is in force once a change that is there has been seen twice."""
+        for _ in range(2):
+            await self.reload.look()
+        return self.in_force.book
+
+    def state(self) -> tuple[float, float, bool]:
+        """Reloads that went well, those that did not, and whether the rules say something else by now."""
+        values = self.metrics.reloads.values
+        return values["ok",], values["error",], self.in_force.stale
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """What was logged."""
+        return [json.loads(line) for line in self.said.getvalue().splitlines()]
+
+
+def watching(directory: Path, **overrides: str) -> tuple[Watching, Volume]:
+    """A watch over a volume, with settings of `--set`."""
+    volume = Volume(directory / "rules")
+    volume.publish(version(0))
+    return Watching(directory, Source(volume.directory, {"free_hours.limit": "7"} | overrides)), volume
+
+
+def other(number: int) -> str:
+    """Policies that stand beside those of a version."""
+    return version(number)["policies/ours.yaml"].replace("bundle: never", "container: never")
+
+
+def test_a_volume_that_is_exchanged(tmp_path: Path) -> None:
+    """The new rules are in force, under the settings of the command line, counted and logged once."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        assert await here.look() is here.first
+        assert here.state() == (0, 0, False)
+        volume.publish(version(1))
+        book = await here.look()
+        assert [policy.name for policy in book.policies] == ["version-1"]
+        assert book.settings.free_hours.limit == 7
+        assert await here.look() is book
+        assert here.state() == (1, 0, False)
+        (line,) = here.log
+        assert (line["event"], line["rules"], line["prices"]) == ("rules reloaded", book.digest, book.prices.digest)
+
+    run(scenario())
+
+
+def test_kinds_that_come_and_go(tmp_path: Path) -> None:
+    """A kind that is left out is the shipped one, a file that is added belongs to its kind."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        volume.publish({"callers.yaml": version(0)["callers.yaml"]})
+        assert "shipped-bundle" in [policy.name for policy in (await here.look()).policies]
+        two, three = version(2)["policies/ours.yaml"], other(3)
+        volume.publish({"policies/a.yaml": two, "policies/b.yaml": three})
+        assert [policy.name for policy in (await here.look()).policies] == ["version-2", "version-3"]
+        assert here.state() == (2, 0, False)
+
+    run(scenario())
+
+
+def test_the_shipped_rules_are_watched_where_they_are_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a directory, whoever replaces them is heard."""
+    shipped = tmp_path / "shipped"
+    volume = Volume(shipped)
+    whole = {path: content.decode() for path, content in Source().look().files.items()}
+    volume.publish(whole)
+    monkeypatch.setattr("planner.rulesource.shipped_directory", lambda: shipped)
+
+    async def scenario() -> None:
+        here = Watching(tmp_path, Source())
+        volume.publish(whole | {"policies/shipped.yaml": version(1)["policies/ours.yaml"]})
+        assert [policy.name for policy in (await here.look()).policies] == ["version-1"]
+
+    run(scenario())
+
+
+def test_a_broken_edit_changes_nothing_and_is_said_once(tmp_path: Path) -> None:
+    """With its findings as `planner rules check` prints them; mended, the rules are taken."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        await here.reload.begin()
+        volume.publish(BROKEN)
+        for _ in range(3):
+            assert await here.look() is here.first
+        assert here.state() == (0, 1, True)
+        (line,) = here.log
+        assert (line["event"], line["level"], line["in_force"]) == ("rules refused", "error", here.first.digest)
+        findings = here.watched.source.compile(here.watched.source.look().files).findings
+        assert line["findings"] == [finding.text() for finding in findings] != []
+        assert f"{volume.directory}/policies/ours.yaml:3:11: " in line["findings"][1]
+        kept = here.last_good.files(volume.directory)
+        assert kept is not None
+        assert kept["policies/ours.yaml"].decode() == version(0)["policies/ours.yaml"]
+        volume.publish(version(1))
+        assert [policy.name for policy in (await here.look()).policies] == ["version-1"]
+        assert here.state() == (1, 1, False)
+
+    run(scenario())
+
+
+def test_an_edit_that_is_taken_back(tmp_path: Path) -> None:
+    """The rules are what they were, and as old."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        volume.publish(BROKEN)
+        await here.look()
+        volume.publish(version(0))
+        assert (await here.look()).digest == here.first.digest
+        assert here.state() == (1, 1, False)
+
+    run(scenario())
+
+
+def test_a_setting_of_the_command_line_that_no_longer_holds(tmp_path: Path) -> None:
+    """It is a finding of the reload, for the catalog that it rests on was edited."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path, **{"tool_tokens.web_fetch_20260318": "40"})
+        catalog = here.watched.files["catalog.yaml"].decode().replace("web_fetch_20260318", "web_fetch_20260399")
+        volume.publish(version(0) | {"catalog.yaml": catalog})
+        assert await here.look() is here.first
+        assert any(finding.startswith("--set:") for finding in here.log[0]["findings"])
+
+    run(scenario())
+
+
+def test_what_is_still_being_written_is_not_taken(tmp_path: Path) -> None:
+    """Half a file can be a valid one: only what two looks in a row find the same counts."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        whole = version(1)["policies/ours.yaml"] + other(2).partition("\n")[2]
+        for cut in (whole[:9], whole.partition("  - name: version-2")[0], whole[:-9], whole):
+            volume.publish(version(1) | {"policies/ours.yaml": cut})
+            await here.reload.look()
+            assert (here.in_force.book, here.state()) == (here.first, (0, 0, False))
+        await here.reload.look()
+        assert [policy.name for policy in here.in_force.book.policies] == ["version-1", "version-2"]
+        assert here.state() == (1, 0, False)
+
+    run(scenario())
+
+
+def lost_directory(directory: Path) -> None:
+    """The volume is gone."""
+    directory.rename(directory.with_name("elsewhere"))
+
+
+def lost_data(directory: Path) -> None:
+    """Every link of the volume leads nowhere."""
+    (directory / "..data").unlink()
+
+
+def circle(directory: Path) -> None:
+    """A file that cannot be read, by whomever."""
+    (directory / "settings.yaml").symlink_to("settings.yaml")
+
+
+def no_folder(directory: Path) -> None:
+    """A file stands where a folder belongs."""
+    (directory / "policies").unlink()
+    (directory / "policies").write_text("")
+
+
+@pytest.mark.parametrize("spoil", [lost_directory, lost_data, circle, no_folder])
+def test_rules_that_cannot_be_read(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    """The book stays, the failure is counted and logged once; when they are back, the watch goes on."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        spoil(volume.directory)
+        for _ in range(3):
+            assert await here.look() is here.first
+        assert here.state() == (0, 1, True)
+        assert str(volume.directory) in here.log[0]["findings"][0]
+        shutil.rmtree(volume.directory, ignore_errors=True)
+        Volume(volume.directory).publish(version(1))
+        assert [policy.name for policy in (await here.look()).policies] == ["version-1"]
+
+    run(scenario())
+
+
+def test_a_trouble_of_a_moment_is_none(tmp_path: Path) -> None:
+    """A link that was gone at one look and is there at the next."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        data = volume.directory / "..data"
+        leads = data.readlink()
+        data.unlink()
+        await here.reload.look()
+        data.symlink_to(leads)
+        await here.look()
+        assert (here.state(), here.log) == ((0, 0, False), [])
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("what", ["look", "compile"])
+def test_a_bug_ends_no_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """It is counted by its kind, and nothing of the rules is in the log."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+
+        def fails(*_: object) -> None:
+            raise ZeroDivisionError("a secret")
+
+        volume.publish(version(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(Source, what, fails)
+            for _ in range(3):
+                assert await here.look() is here.first
+        assert here.state() == (0, 1, True)
+        assert "ZeroDivisionError" in here.said.getvalue()
+        assert "secret" not in here.said.getvalue()
+        volume.publish(version(2))
+        assert await here.look() is not here.first
+
+    run(scenario())
+
+
+def test_a_log_line_is_bounded(tmp_path: Path) -> None:
+    """However many problems there are; it says how many more."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        volume.publish({"settings.yaml": "settings:\n" + "".join(f"  unknown_{n}: 1\n" for n in range(150))})
+        await here.look()
+        (line,) = here.log
+        assert len(line["findings"]) == MOST_FINDINGS
+        assert line["left_out"] >= 50
+
+    run(scenario())
+
+
+def test_what_is_in_force_is_kept_for_a_restart(tmp_path: Path) -> None:
+    """From the start on, and with every change; where the disk takes nothing, the rules hold all the same."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        await here.reload.begin()
+        assert here.last_good.files(volume.directory) == here.watched.source.look().files
+        volume.publish(version(1))
+        await here.look()
+        assert here.last_good.files(volume.directory) == here.watched.source.look().files
+        (tmp_path / "planner.db.rules.json.new").mkdir()
+        volume.publish(version(2))
+        assert [policy.name for policy in (await here.look()).policies] == ["version-2"]
+        assert here.state() == (2, 0, False)
+        assert here.log[-1]["event"] == "rules not kept for a restart"
+
+    run(scenario())
+
+
+def test_a_start_with_the_last_good_rules_is_a_failure(tmp_path: Path) -> None:
+    """Counted and logged as one of a reload; what was kept is not replaced, and the rules may be mended."""
+
+    async def scenario() -> None:
+        _, volume = watching(tmp_path)
+        here = Watching(tmp_path, Source(volume.directory), refused=("callers.yaml:1:1: broken",))
+        await here.reload.begin()
+        assert here.state() == (0, 1, True)
+        assert not here.last_good.path.exists()
+        assert here.log[0]["findings"] == ["callers.yaml:1:1: broken"]
+        await here.look()
+        assert here.state() == (0, 1, True), "it is known already"
+        volume.publish(version(1))
+        await here.look()
+        assert here.state() == (1, 1, False)
+
+    run(scenario())
+
+
+def test_compiling_lets_others_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter switches threads more often meanwhile, and as before when it is done."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        before, during, compiled = sys.getswitchinterval(), [], Source.compile
+
+        def seen(source: Source, files: Any) -> Any:
+            during.append(sys.getswitchinterval())
+            return compiled(source, files)
+
+        monkeypatch.setattr(Source, "compile", seen)
+        for files in (version(1), BROKEN):
+            volume.publish(files)
+            await here.look()
+        assert during == [pytest.approx(SWITCH_SECONDS, rel=0.01)] * 2
+        assert sys.getswitchinterval() == before
+
+    run(scenario())
+
+
+def test_the_watch_can_be_woken(tmp_path: Path) -> None:
+    """Once a change was announced, it is not waited for; the second look comes by itself."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        here.reload._every = 3_600.0  # noqa: SLF001 - nobody waits for the next look
+        tasks = Tasks(lambda *_: None)
+        tasks.start("reload", here.reload.run())
+        volume.publish(version(1))
+        here.reload.wake()
+        await settled(lambda: here.state() == (1, 0, False))
+        await tasks.close()
+
+    run(scenario())
+
+
+# ---------------------------------------------------------------- through the proxy
+
+
+def watched(volume: Volume) -> Watched:
+    """The volume as it is found at a start."""
+    looked = Source(volume.directory).look()
+    return Watched(source=Source(volume.directory), files=looked.files, seen=looked.digest)
+
+
+def compiled(number: int) -> RuleBook:
+    """The rule book of a version."""
+    files = Source().look().files
+    kinds = {path: text.encode() for path, text in version(number).items()}
+    return Source().compile({path: files[path] for path in ("catalog.yaml", "settings.yaml")} | kinds).required()
+
+
+def asked(number: int) -> bytes:
+    """The first request of a conversation, in which code may run."""
+    sent = body(tools=[NEWER_CODE], system=f"Conversation {number}.", stream=True)
+    return request("POST", "/v1/messages", (b"x-api-key", KEY), body=sent)
+
+
+class Streams:
+    """An upstream whose answers begin at once and end when they are told to."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, turn: Turn) -> None:
+        """Answer one request."""
+        await turn.body()
+        first, *rest = map(chunk, events())
+        await turn.write(SSE_HEAD + first)
+        await self.go_on.wait()
+        await turn.write(b"".join(rest) + SSE_END)
+
+
+async def opened(client: RawClient, number: int) -> str:
+    """Open a stream, and return its request's id once it has begun."""
+    await client.send(asked(number))
+    answer = await client.head()
+    await client.piece(answer)
+    return (answer.value(b"planner-request-id") or b"").decode()
+
+
+def test_fifty_open_streams_over_twenty_reloads(tmp_path: Path) -> None:
+    """Each is planned, priced and written down under the one book that was in force when it came."""
+    books = [compiled(number) for number in range(RELOADS + 1)]
+    numbers = {book.digest: number for number, book in enumerate(books)}
+    assert len(numbers) == len({book.prices.digest for book in books}) == RELOADS + 1
+
+    async def scenario() -> None:
+        upstream, volume = Streams(), Volume(tmp_path / "rules")
+        volume.publish(version(0))
+        usual: dict[str, Any] = {"rules": books[0], "watched": watched(volume), "reload_every": EVERY}
+        async with proxied(tmp_path, upstream, **usual) as proxy, AsyncExitStack() as clients:
+            came: dict[str, set[int]] = {}
+
+            async def open_one(*expected: int) -> None:
+                client = await clients.enter_async_context(proxy.client())
+                came[await opened(client, len(came))] = set(expected)
+
+            for number in range(1, RELOADS + 1):
+                await open_one(number - 1)
+                await open_one(number - 1)
+                volume.publish(version(number))
+                if number % 2:  # some come at the very moment
+                    await asyncio.gather(open_one(number - 1, number), until(proxy, books[number]))
+                else:
+                    await until(proxy, books[number])
+            assert len(came) == STREAMS
+            upstream.go_on.set()
+            entries = await proxy.entries(STREAMS)
+            assert (await proxy.metrics())['planner_rules_reloads_total{result="ok"}'] == RELOADS
+        assert len(entries) == STREAMS
+        for entry in entries:
+            number = numbers[entry.digests.rules]
+            assert number in came[entry.request_id]
+            assert entry.digests.prices == books[number].prices.digest
+            assert (entry.outcome, entry.unpriced) == ("ok", None)
+            assert entry.cost_nano == INPUT_TOKENS * input_nano(number) + OUTPUT_TOKENS * 20_000
+            assert entry.cost_nano == entry.untouched_nano == sum(line.nano for line in entry.lines)
+            (bundle,) = (each for each in entry.decisions if each.action is Action.BUNDLE)
+            assert (bundle.policy, entry.team) == (f"version-{number}", f"version-{number}")
+
+    run(scenario())
+
+
+async def until(proxy: Proxied, book: RuleBook) -> None:
+    """Wait until a book is in force."""
+    await settled(lambda: proxy.app.rules.book.digest == book.digest)
+
+
+def test_a_broken_edit_under_traffic(tmp_path: Path) -> None:
+    """No decision and no price changes, and the process is as ready as before; its metrics say what is wrong."""
+
+    async def scenario() -> None:
+        upstream, volume = Streams(), Volume(tmp_path / "rules")
+        upstream.go_on.set()
+        volume.publish(version(0))
+        book = compiled(0)
+        usual: dict[str, Any] = {"rules": book, "watched": watched(volume), "reload_every": EVERY}
+        async with proxied(tmp_path, upstream, **usual) as proxy, proxy.client() as client:
+            asking = iter(range(1_000))
+
+            async def ask_until(condition: Callable[[], bool]) -> None:
+                while not condition():
+                    assert (await client.ask(asked(next(asking)))).status == 200
+
+            reloads = proxy.app.metrics.reloads.values
+            for count, broken in enumerate((BROKEN, version(1) | {"prices/anthropic.yaml": "prices: ["}), 1):
+                volume.publish(broken)
+                await ask_until(lambda count=count: reloads["error",] == count)  # type: ignore[misc]
+            shutil.rmtree(volume.directory)
+            await ask_until(lambda: reloads["error",] == 3)
+            ready = await client.ask(request("GET", "/readyz", body=None))
+            assert (ready.status, ready.body) == (200, b"ready\n")
+            samples = await proxy.metrics()
+            assert samples[f'planner_rules_info{{digest="{book.digest}"}}'] == 1
+            assert samples["planner_rules_stale"] == 1
+            assert 'planner_fail_open_total{cause="time-budget"}' not in samples
+            count = next(asking)
+            entries = await proxy.entries(count)
+        assert count > 3
+        assert {(entry.digests.rules, entry.digests.prices) for entry in entries} == {(book.digest, book.prices.digest)}
+        assert len({(entry.decisions, entry.cost_nano, entry.team) for entry in entries}) == 1
+
+    run(scenario())
