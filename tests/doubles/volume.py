@@ -66,3 +66,7 @@ def version(number: int) -> dict[str, str]:
 def input_nano(number: int) -> int:
     """What an input token costs under that version, in nano-dollars."""
     return INPUT_USD + number
+
+
+BROKEN = version(1) | {"policies/ours.yaml": "policies:\n  - name: broken\n    mode: enforced\n    then: {}\n"}
+"""Rules with one file that makes no rule book."""

@@ -1,12 +1,10 @@
 """Rules change while requests run: whole or not at all, and nothing that is wrong with them reaches a request."""
 
-import asyncio
 import io
 import json
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 
 from planner import log as logs
 from planner.clock import VirtualClock
-from planner.core.reasons import Action
 from planner.core.rulebook import RuleBook
 from planner.lastgood import LastGood
 from planner.metrics import Metrics
@@ -22,17 +19,11 @@ from planner.proxy.inforce import InForce
 from planner.proxy.reload import MOST_FINDINGS, SWITCH_SECONDS, Reload
 from planner.rulesource import Source, Watched
 from planner.tasks import Tasks
-from tests.doubles.client import RawClient, request
-from tests.doubles.deciding import NEWER_CODE, body
-from tests.doubles.messages import INPUT_TOKENS, OUTPUT_TOKENS, SSE_END, SSE_HEAD, events
-from tests.doubles.proxy import Proxied, proxied, run, settled
+from tests.doubles.proxy import run, settled
 from tests.doubles.stored import START
-from tests.doubles.upstream import Turn, chunk
-from tests.doubles.volume import KEY, Volume, input_nano, version
+from tests.doubles.volume import BROKEN, Volume, version
 
-BROKEN = version(1) | {"policies/ours.yaml": "policies:\n  - name: broken\n    mode: enforced\n    then: {}\n"}
 EVERY = 0.005
-STREAMS, RELOADS = 50, 20
 
 
 class Watching:
@@ -361,135 +352,5 @@ def test_the_watch_can_be_woken(tmp_path: Path) -> None:
         here.reload.wake()
         await settled(lambda: here.state() == (1, 0, False))
         await tasks.close()
-
-    run(scenario())
-
-
-# ---------------------------------------------------------------- through the proxy
-
-
-def watched(volume: Volume) -> Watched:
-    """The volume as it is found at a start."""
-    looked = Source(volume.directory).look()
-    return Watched(source=Source(volume.directory), files=looked.files, seen=looked.digest)
-
-
-def compiled(number: int) -> RuleBook:
-    """The rule book of a version."""
-    files = Source().look().files
-    kinds = {path: text.encode() for path, text in version(number).items()}
-    return Source().compile({path: files[path] for path in ("catalog.yaml", "settings.yaml")} | kinds).required()
-
-
-def asked(number: int) -> bytes:
-    """The first request of a conversation, in which code may run."""
-    sent = body(tools=[NEWER_CODE], system=f"Conversation {number}.", stream=True)
-    return request("POST", "/v1/messages", (b"x-api-key", KEY), body=sent)
-
-
-class Streams:
-    """An upstream whose answers begin at once and end when they are told to."""
-
-    def __init__(self) -> None:
-        self.go_on = asyncio.Event()
-
-    async def __call__(self, turn: Turn) -> None:
-        """Answer one request."""
-        await turn.body()
-        first, *rest = map(chunk, events())
-        await turn.write(SSE_HEAD + first)
-        await self.go_on.wait()
-        await turn.write(b"".join(rest) + SSE_END)
-
-
-async def opened(client: RawClient, number: int) -> str:
-    """Open a stream, and return its request's id once it has begun."""
-    await client.send(asked(number))
-    answer = await client.head()
-    await client.piece(answer)
-    return (answer.value(b"planner-request-id") or b"").decode()
-
-
-def test_fifty_open_streams_over_twenty_reloads(tmp_path: Path) -> None:
-    """Each is planned, priced and written down under the one book that was in force when it came."""
-    books = [compiled(number) for number in range(RELOADS + 1)]
-    numbers = {book.digest: number for number, book in enumerate(books)}
-    assert len(numbers) == len({book.prices.digest for book in books}) == RELOADS + 1
-
-    async def scenario() -> None:
-        upstream, volume = Streams(), Volume(tmp_path / "rules")
-        volume.publish(version(0))
-        usual: dict[str, Any] = {"rules": books[0], "watched": watched(volume), "reload_every": EVERY}
-        async with proxied(tmp_path, upstream, **usual) as proxy, AsyncExitStack() as clients:
-            came: dict[str, set[int]] = {}
-
-            async def open_one(*expected: int) -> None:
-                client = await clients.enter_async_context(proxy.client())
-                came[await opened(client, len(came))] = set(expected)
-
-            for number in range(1, RELOADS + 1):
-                await open_one(number - 1)
-                await open_one(number - 1)
-                volume.publish(version(number))
-                if number % 2:  # some come at the very moment
-                    await asyncio.gather(open_one(number - 1, number), until(proxy, books[number]))
-                else:
-                    await until(proxy, books[number])
-            assert len(came) == STREAMS
-            upstream.go_on.set()
-            entries = await proxy.entries(STREAMS)
-            assert (await proxy.metrics())['planner_rules_reloads_total{result="ok"}'] == RELOADS
-        assert len(entries) == STREAMS
-        for entry in entries:
-            number = numbers[entry.digests.rules]
-            assert number in came[entry.request_id]
-            assert entry.digests.prices == books[number].prices.digest
-            assert (entry.outcome, entry.unpriced) == ("ok", None)
-            assert entry.cost_nano == INPUT_TOKENS * input_nano(number) + OUTPUT_TOKENS * 20_000
-            assert entry.cost_nano == entry.untouched_nano == sum(line.nano for line in entry.lines)
-            (bundle,) = (each for each in entry.decisions if each.action is Action.BUNDLE)
-            assert (bundle.policy, entry.team) == (f"version-{number}", f"version-{number}")
-
-    run(scenario())
-
-
-async def until(proxy: Proxied, book: RuleBook) -> None:
-    """Wait until a book is in force."""
-    await settled(lambda: proxy.app.rules.book.digest == book.digest)
-
-
-def test_a_broken_edit_under_traffic(tmp_path: Path) -> None:
-    """No decision and no price changes, and the process is as ready as before; its metrics say what is wrong."""
-
-    async def scenario() -> None:
-        upstream, volume = Streams(), Volume(tmp_path / "rules")
-        upstream.go_on.set()
-        volume.publish(version(0))
-        book = compiled(0)
-        usual: dict[str, Any] = {"rules": book, "watched": watched(volume), "reload_every": EVERY}
-        async with proxied(tmp_path, upstream, **usual) as proxy, proxy.client() as client:
-            asking = iter(range(1_000))
-
-            async def ask_until(condition: Callable[[], bool]) -> None:
-                while not condition():
-                    assert (await client.ask(asked(next(asking)))).status == 200
-
-            reloads = proxy.app.metrics.reloads.values
-            for count, broken in enumerate((BROKEN, version(1) | {"prices/anthropic.yaml": "prices: ["}), 1):
-                volume.publish(broken)
-                await ask_until(lambda count=count: reloads["error",] == count)  # type: ignore[misc]
-            shutil.rmtree(volume.directory)
-            await ask_until(lambda: reloads["error",] == 3)
-            ready = await client.ask(request("GET", "/readyz", body=None))
-            assert (ready.status, ready.body) == (200, b"ready\n")
-            samples = await proxy.metrics()
-            assert samples[f'planner_rules_info{{digest="{book.digest}"}}'] == 1
-            assert samples["planner_rules_stale"] == 1
-            assert 'planner_fail_open_total{cause="time-budget"}' not in samples
-            count = next(asking)
-            entries = await proxy.entries(count)
-        assert count > 3
-        assert {(entry.digests.rules, entry.digests.prices) for entry in entries} == {(book.digest, book.prices.digest)}
-        assert len({(entry.decisions, entry.cost_nano, entry.team) for entry in entries}) == 1
 
     run(scenario())
