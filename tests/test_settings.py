@@ -50,6 +50,7 @@ def test_upstreams_that_work(upstream: str) -> None:
         ({"connect_timeout": 0}, "connect_timeout is 0; it takes seconds, more than 0."),
         ({"idle_timeout": float("nan")}, "idle_timeout is nan"),
         ({"calibration_pause": 0}, "calibration_pause is 0; it takes seconds, more than 0."),
+        ({"reload_every": -1}, "reload_every is -1; it takes seconds, more than 0."),
         ({"calibrate_every_days": -1}, "calibrate_every_days is -1; it takes days, 0 or more."),
         ({"body_limit": 0}, "body_limit is 0; it takes bytes, at least 1."),
     ],

@@ -133,12 +133,14 @@ def test_a_broken_edit_under_traffic(tmp_path: Path) -> None:
                 while not condition():
                     assert (await client.ask(asked(next(asking)))).status == 200
 
-            reloads = proxy.app.metrics.reloads.values
+            def refused(count: int) -> Callable[[], bool]:
+                return lambda: proxy.app.metrics.reloads.values["error",] == count
+
             for count, broken in enumerate((BROKEN, version(1) | {"prices/anthropic.yaml": "prices: ["}), 1):
                 volume.publish(broken)
-                await ask_until(lambda count=count: reloads["error",] == count)  # type: ignore[misc]
+                await ask_until(refused(count))
             shutil.rmtree(volume.directory)
-            await ask_until(lambda: reloads["error",] == 3)
+            await ask_until(refused(3))
             ready = await client.ask(request("GET", "/readyz", body=None))
             assert (ready.status, ready.body) == (200, b"ready\n")
             samples = await proxy.metrics()
