@@ -5,13 +5,13 @@ findings. Two looks in a row must find the same, so that what is still being wri
 """
 
 import asyncio
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from planner.compiling import CompileError, compile_apart
 from planner.lastgood import LastGood
 from planner.metrics import Metrics
 from planner.proxy.inforce import InForce
@@ -23,15 +23,12 @@ OK: Final = "ok"
 ERROR: Final = "error"
 MOST_FINDINGS: Final = 100
 """Findings of one log line; `planner rules check` has all of them."""
-SWITCH_SECONDS: Final = 0.0005
-"""How long the compiling thread may run while the event loop waits; a request would feel several of Python's own 5 ms.
-Measured while the shipped rules were compiled, which takes 0.1 s: a request's longest wait fell from 15 to 4 ms."""
 
 
 class Reload:
     """Watches the source of the rules for as long as a process lives."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of reloading, named
         self,
         watched: Watched,
         in_force: InForce,
@@ -40,6 +37,7 @@ class Reload:
         metrics: Metrics,
         log: FilteringBoundLogger,
         every: float,
+        compiled: Callable[[Source, Mapping[str, bytes]], Rules] = compile_apart,
     ) -> None:
         self._source = watched.source
         self._begun = watched
@@ -48,14 +46,17 @@ class Reload:
         self._metrics = metrics
         self._log = log
         self._every = every
-        self._seen = watched.seen
+        self._compiled = compiled
+        self._seen: str | None = watched.seen
         self._changing: str | None = None
         self._woken = asyncio.Event()
         for result in (OK, ERROR):  # a rate is seen from the first one on
             metrics.reloads.add((result,), 0)
 
     def wake(self) -> None:
-        """Look now."""
+        """Look now, and once more at what was refused."""
+        if self._in_force.stale:
+            self._seen = None
         self._woken.set()
 
     async def begin(self) -> None:
@@ -94,7 +95,10 @@ class Reload:
             self._refuse((looked.trouble,))
             return
         try:
-            rules = await asyncio.to_thread(_compiled, self._source, looked.files)
+            rules = await asyncio.to_thread(self._compiled, self._source, looked.files)
+        except CompileError as error:
+            self._refuse((str(error),))
+            return
         except Exception as error:  # noqa: BLE001 - a bug in compiling must not end the watch
             self._refuse((f"compiling the rules failed: {type(error).__name__}",))
             return
@@ -125,13 +129,3 @@ def _told(findings: tuple[str, ...]) -> dict[str, object]:
     """Findings as a log line has them."""
     left = len(findings) - MOST_FINDINGS
     return {"findings": findings[:MOST_FINDINGS]} | ({"left_out": left} if left > 0 else {})
-
-
-def _compiled(source: Source, files: Mapping[str, bytes]) -> Rules:
-    """What files say, without holding the event loop for long."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(SWITCH_SECONDS, before))
-    try:
-        return source.compile(files)
-    finally:
-        sys.setswitchinterval(before)

@@ -32,13 +32,13 @@ def shipped_rules() -> RuleBook:
     return load_rules(None).required()
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T], *, longest: float = LONGEST) -> T:
     """Run a test's coroutine as the server runs, and fail where it left a task or an unheard exception behind."""
 
     async def watched() -> T:
         unheard: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(longest):
             result = await work
         async with asyncio.timeout(1):
             await settled(lambda: len(asyncio.all_tasks()) == 1)

@@ -3,7 +3,6 @@
 import io
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ import pytest
 
 from planner import log as logs
 from planner.clock import VirtualClock
+from planner.compiling import CompileError
 from planner.core.rulebook import RuleBook
 from planner.lastgood import LastGood
 from planner.metrics import Metrics
 from planner.proxy.inforce import InForce
-from planner.proxy.reload import MOST_FINDINGS, SWITCH_SECONDS, Reload
-from planner.rulesource import Source, Watched
+from planner.proxy.reload import MOST_FINDINGS, Reload
+from planner.rulesource import Rules, Source, Watched
 from planner.tasks import Tasks
 from tests.doubles.proxy import run, settled
 from tests.doubles.stored import START
@@ -37,7 +37,13 @@ class Watching:
         self.in_force = InForce(self.first, VirtualClock(START))
         self.last_good = LastGood(directory / "planner.db")
         self.reload = Reload(
-            self.watched, self.in_force, self.last_good, metrics=self.metrics, log=logs.build(self.said), every=EVERY
+            self.watched,
+            self.in_force,
+            self.last_good,
+            metrics=self.metrics,
+            log=logs.build(self.said),
+            every=EVERY,
+            compiled=lambda source, files: source.compile(files),  # in this process, which is quicker
         )
 
     async def look(self) -> RuleBook:
@@ -319,23 +325,27 @@ def test_a_start_with_the_last_good_rules_is_a_failure(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_compiling_lets_others_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interpreter switches threads more often meanwhile, and as before when it is done."""
+def test_what_could_not_be_compiled_is_tried_again_when_asked(tmp_path: Path) -> None:
+    """It says nothing of the rules; whoever wakes the watch has the reason out of the way."""
 
     async def scenario() -> None:
         here, volume = watching(tmp_path)
-        before, during, compiled = sys.getswitchinterval(), [], Source.compile
+        compiled = here.reload._compiled  # noqa: SLF001 - a machine without room for one more process
 
-        def seen(source: Source, files: Any) -> Any:
-            during.append(sys.getswitchinterval())
-            return compiled(source, files)
+        def fails(*_: object) -> Rules:
+            raise CompileError("there is no process to compile the rules in: Cannot allocate memory")
 
-        monkeypatch.setattr(Source, "compile", seen)
-        for files in (version(1), BROKEN):
-            volume.publish(files)
-            await here.look()
-        assert during == [pytest.approx(SWITCH_SECONDS, rel=0.01)] * 2
-        assert sys.getswitchinterval() == before
+        here.reload._compiled = fails  # noqa: SLF001 - as above
+        volume.publish(version(1))
+        for _ in range(3):
+            assert await here.look() is here.first
+        assert here.state() == (0, 1, True)
+        assert here.log[0]["findings"] == ["there is no process to compile the rules in: Cannot allocate memory"]
+        here.reload._compiled = compiled  # noqa: SLF001 - as above
+        assert await here.look() is here.first
+        here.reload.wake()
+        assert [policy.name for policy in (await here.look()).policies] == ["version-1"]
+        assert here.state() == (1, 1, False)
 
     run(scenario())
 

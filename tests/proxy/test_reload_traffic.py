@@ -17,7 +17,8 @@ from tests.doubles.proxy import Proxied, proxied, run, settled
 from tests.doubles.upstream import Field, Turn, chunk
 from tests.doubles.volume import BROKEN, KEY, Volume, input_nano, version
 
-EVERY = 0.005
+USUAL: dict[str, Any] = {"reload_every": 0.005, "decide_timeout": 10.0}
+"""A machine that is slow to decide is another matter."""
 STREAMS, RELOADS = 50, 20
 
 
@@ -71,7 +72,7 @@ def test_fifty_open_streams_over_twenty_reloads(tmp_path: Path) -> None:
     async def scenario() -> None:
         upstream, volume = Streams(), Volume(tmp_path / "rules")
         volume.publish(version(0))
-        usual: dict[str, Any] = {"rules": books[0], "watched": watched(volume), "reload_every": EVERY}
+        usual = USUAL | {"rules": books[0], "watched": watched(volume)}
         async with proxied(tmp_path, upstream, **usual) as proxy, AsyncExitStack() as clients:
             came: dict[str, set[int]] = {}
             asking = iter(range(STREAMS))
@@ -109,7 +110,7 @@ def test_fifty_open_streams_over_twenty_reloads(tmp_path: Path) -> None:
             (bundle,) = (each for each in entry.decisions if each.action is Action.BUNDLE)
             assert (bundle.policy, entry.team) == (f"version-{number}", f"version-{number}")
 
-    run(scenario())
+    run(scenario(), longest=60)
 
 
 async def until(proxy: Proxied, book: RuleBook) -> None:
@@ -125,7 +126,7 @@ def test_a_broken_edit_under_traffic(tmp_path: Path) -> None:
         upstream.go_on.set()
         volume.publish(version(0))
         book = compiled(0)
-        usual: dict[str, Any] = {"rules": book, "watched": watched(volume), "reload_every": EVERY}
+        usual = USUAL | {"rules": book, "watched": watched(volume)}
         async with proxied(tmp_path, upstream, **usual) as proxy, proxy.client() as client:
             asking = iter(range(1_000))
 
@@ -146,7 +147,7 @@ def test_a_broken_edit_under_traffic(tmp_path: Path) -> None:
             samples = await proxy.metrics()
             assert samples[f'planner_rules_info{{digest="{book.digest}"}}'] == 1
             assert samples["planner_rules_stale"] == 1
-            assert 'planner_fail_open_total{cause="time-budget"}' not in samples
+            assert not any(series.startswith("planner_fail_open_total") for series in samples)
             count = next(asking)
             entries = await proxy.entries(count)
         assert count > 3
