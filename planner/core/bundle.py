@@ -83,6 +83,13 @@ def frees_code(tools: tuple[Tool, ...], edit: ToolEdit, book: RuleBook) -> bool:
     )
 
 
+def web_type(edit: ToolEdit) -> str | None:
+    """The type of the web tool that an edit adds or raises; None for none."""
+    if edit.append is not None:
+        return str(msgspec.json.decode(edit.append)["type"])
+    return next((each.type for each in edit.retypes if each.type.startswith("web_")), None)
+
+
 def _judge(
     request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, rule: BundleRule, policy: str | None
 ) -> Verdict:

@@ -100,10 +100,23 @@ def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
     )
 
 
+def plan_whole(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
+    """Plan one request as the proxy does: one that nothing can be decided or repeated for is left alone."""
+    if concerns(request, book):
+        return make_plan(request, facts, book)
+    return gated(leave(Reason.OFF if facts.off else Reason.NO_CODE_EXECUTION), request, facts, book)
+
+
 def rule(request: MessagesRequest, facts: Facts, book: RuleBook) -> Rulings:
     """What the policies say of a request."""
     seen = subject(request, facts)
     return book.ruling.decide(seen, lambda: values(seen, request, facts, book))
+
+
+def concerns(request: MessagesRequest, book: RuleBook) -> bool:
+    """Whether anything could be decided or repeated: code may run, a call may be pending, a web tool be bounded."""
+    bounded = any(tool.family in weblimits.FAMILIES for tool in request.tools)
+    return bounded or threading.runs_code(request, book.catalog) or request.awaited
 
 
 def leave(reason: Reason) -> Plan:

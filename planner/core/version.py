@@ -2,7 +2,7 @@
 
 import msgspec
 
-from planner.core.conversations import Retype
+from planner.core.conversations import Retype, ToolEdit
 from planner.core.facts import Facts
 from planner.core.ledger import Shadow
 from planner.core.reasons import Action, Decision, Outcome, Reason
@@ -21,6 +21,13 @@ class Choice(msgspec.Struct, frozen=True):
 def code_tool(request: MessagesRequest) -> Tool | None:
     """The code execution tool that a request declares, if it declares one."""
     return next((tool for tool in request.tools if tool.family == "code_execution"), None)
+
+
+def code_type(request: MessagesRequest, edit: ToolEdit) -> str | None:
+    """The type of code execution that goes out under an edit; None for none."""
+    tool = code_tool(request)
+    raised = {each.declared: each.type for each in edit.retypes}
+    return None if tool is None or tool.type is None else raised.get(tool.type, tool.type)
 
 
 def decide(

@@ -25,13 +25,11 @@ from planner.core.conversations import (
 from planner.core.epochs import warm
 from planner.core.experience import Experience, Sent
 from planner.core.facts import Facts
-from planner.core.plan import Plan, gated, leave, make_plan, unedited
+from planner.core.plan import Plan, concerns, gated, leave, make_plan, unedited
 from planner.core.profile import profile_key
 from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import combination, estimated_prompt
-from planner.core.threading import runs_code
-from planner.core.weblimits import FAMILIES
 from planner.core.wire import MessagesRequest, WireError
 from planner.core.worth import see
 from planner.metrics import Metrics
@@ -108,7 +106,7 @@ class Planning:
         request = None
         try:
             request = _read(body) if len(body) <= LARGE else await asyncio.to_thread(_read, body)
-            if not _concerns(request, book):
+            if not concerns(request, book):
                 reason = Reason.OFF if caller.mode == "off" else Reason.NO_CODE_EXECUTION
                 return self._gated(_untouched(request, leave(reason), book), request, caller, now, book)
             return await self._planned(request, caller, now, book)
@@ -270,12 +268,6 @@ class Planning:
             self._log.error("naming a conversation failed", error=type(error).__name__)
             return found
         return msgspec.structs.replace(found, plan=plan)
-
-
-def _concerns(request: MessagesRequest, book: RuleBook) -> bool:
-    """Whether anything could be decided or repeated: code may run, a call may be pending, a web tool be bounded."""
-    bounded = any(tool.family in FAMILIES for tool in request.tools)
-    return bounded or runs_code(request, book.catalog) or request.awaited
 
 
 def _untouched(request: MessagesRequest, plan: Plan, book: RuleBook) -> Planned:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from planner.core.containers import State
 from planner.core.conversations import Conversation, Retype, ToolEdit
 from planner.core.facts import Facts
-from planner.core.plan import STEPS, Plan, make_plan, plan_container, plan_gate, plan_tools
+from planner.core.plan import STEPS, Plan, make_plan, plan_container, plan_gate, plan_tools, plan_whole
 from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rules import BundleRule, Policy, Then
 from planner.core.splice import AppendTool, ReplaceToolType, SetContainer, apply
@@ -73,6 +73,20 @@ def ends(found: Plan) -> list[tuple[Outcome, Reason | None]]:
 def test_the_steps_are_in_sight() -> None:
     """What may refuse comes first; tools and the container depend on none of each other."""
     assert (plan_gate, plan_tools, plan_container) == STEPS
+
+
+def test_what_nothing_concerns_is_left_alone() -> None:
+    """Without code, a web tool or a pending call no policy is asked about tools; what refuses or tags is."""
+    request = ask(tools=[CLIENT_TOOL])
+    found = plan_whole(request, facts(request), BOOK)
+    assert {decision.policy for decision in found.decisions} == {None}
+    assert {decision.reason for decision in found.decisions} == {Reason.NO_CODE_EXECUTION}
+    assert {each.reason for each in plan_whole(request, facts(request, off=True), BOOK).decisions} == {Reason.OFF}
+    closed = book(policies=(Policy(name="no", why="w", mode="enforce", then=Then(deny="No.")),))
+    assert plan_whole(request, facts(request), closed).denial is not None
+    for tools in ([CODE], [BASIC_SEARCH]):
+        request = ask(tools=tools)
+        assert plan_whole(request, facts(request), BOOK) == make_plan(request, facts(request), BOOK)
 
 
 def test_what_begins_is_decided_and_remembered() -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from planner.core.conversations import ToolEdit
+from planner.core.bundle import web_type
 from planner.core.holdout import HoldOut, Measured
 from planner.core.reasons import EVERY_TIME, Action, Decision
 from planner.core.replay.calls import Response
 from planner.core.replay.player import Played
+from planner.core.version import code_type
 
 KINDS = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output", "web_search", "code_execution")
 
@@ -70,25 +71,15 @@ def decided(played: Played) -> dict[str, Any]:
     expected = played.plan.expected
     return {
         "line": played.line.number,
-        "bundle": {"outcome": bundle.outcome, "reason": bundle.reason, "tool": _web_tool(played.plan.tool_edit)},
-        "version": {"outcome": version.outcome, "reason": version.reason, "type": _code_type(played)},
+        "bundle": {"outcome": bundle.outcome, "reason": bundle.reason, "tool": web_type(played.plan.tool_edit)},
+        "version": {
+            "outcome": version.outcome,
+            "reason": version.reason,
+            "type": code_type(played.line.request, played.plan.tool_edit),
+        },
         "container": {"outcome": container.outcome, "reason": container.reason},
         "expected_nano": {
             "untouched": None if expected is None else expected.untouched,
             "planned": None if expected is None else expected.planned,
         },
     }
-
-
-def _web_tool(edit: ToolEdit) -> str | None:
-    """The type of the web tool that an edit adds or raises."""
-    if edit.append is not None:
-        return str(msgspec.json.decode(edit.append)["type"])
-    return next((each.type for each in edit.retypes if each.type.startswith("web_")), None)
-
-
-def _code_type(played: Played) -> str | None:
-    """The type of code execution that went out."""
-    lifted = {each.declared: each.type for each in played.plan.tool_edit.retypes}
-    declared = next((tool.type for tool in played.line.request.tools if tool.family == "code_execution"), None)
-    return None if declared is None else lifted.get(declared, declared)
