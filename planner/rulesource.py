@@ -15,6 +15,7 @@ from planner.core.rulebook import RuleBook
 from planner.core.rulefile import kind_of, read
 
 _FOLDERS = ("prices", "policies")
+_TESTS = "tests"
 _SUFFIXES = {".yaml", ".yml"}
 
 
@@ -115,16 +116,31 @@ def load_rules(directory: Path | None, overrides: Mapping[str, str] | None = Non
 
 def _compiled(directory: Path | None, files: Mapping[str, bytes], overrides: Mapping[str, str]) -> Rules:
     reading = read(files, overrides)
-    shipped = shipped_directory()
-
-    def opened(path: str) -> str:
-        if path not in files:
-            return path
-        own = directory / path if directory is not None else None
-        return str(own if own is not None and own.is_file() else shipped / path)
-
-    findings = tuple(msgspec.structs.replace(each, path=opened(each.path)) for each in reading.findings)
+    findings = tuple(
+        msgspec.structs.replace(each, path=opened(directory, each.path) if each.path in files else each.path)
+        for each in reading.findings
+    )
     return Rules(files, reading.book, findings)
+
+
+def read_test_files(directory: Path | None) -> dict[str, bytes]:
+    """Return the tests of a directory's rules, by the path that a person would open.
+
+    Those that ship test the shipped policies: a directory without tests has them only where its policies are the
+    shipped ones too. A server never reads tests. Errors: OSError for a file that cannot be read.
+    """
+    home = shipped_directory()
+    if directory is not None:
+        kinds = {kind_of(path.relative_to(directory).as_posix()) for path in _listed(directory)}
+        if "policies" in kinds or any(_inside_if_there(directory / _TESTS)):
+            home = directory
+    return {str(path): path.read_bytes() for path in sorted(_inside_if_there(home / _TESTS))}
+
+
+def opened(directory: Path | None, path: str) -> str:
+    """Return the file that a person would open for a path of `Rules.files`: the directory's own or the shipped one."""
+    own = directory / path if directory is not None else None
+    return str(own if own is not None and own.is_file() else shipped_directory() / path)
 
 
 def _files(directory: Path) -> dict[str, bytes]:
@@ -137,9 +153,18 @@ def _listed(directory: Path) -> Iterator[Path]:
     A link that leads nowhere is listed, so that reading it fails: a file that is gone for a moment, as while a volume
     is exchanged, must not be taken for a kind that the directory lacks.
     """
-    folders = (directory / name for name in _FOLDERS)
-    for folder in (directory, *(each for each in folders if each.exists() or each.is_symlink())):
-        for path in folder.iterdir():
-            lost = path.is_symlink() and not path.exists() and not path.name.startswith(".")
-            if path.suffix in _SUFFIXES and (path.is_file() or lost):
-                yield path
+    yield from _inside(directory)
+    for name in _FOLDERS:
+        yield from _inside_if_there(directory / name)
+
+
+def _inside_if_there(folder: Path) -> Iterator[Path]:
+    if folder.exists() or folder.is_symlink():
+        yield from _inside(folder)
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        lost = path.is_symlink() and not path.exists() and not path.name.startswith(".")
+        if path.suffix in _SUFFIXES and (path.is_file() or lost):
+            yield path

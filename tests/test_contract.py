@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from planner.app import App
-from planner.cli import main, options
+from planner.cli import main, options, rulesexplain, rulestest
 from planner.cli.diffpage import Report
 from planner.core.ledger import Ending, Entry, Mode
 from planner.core.prices import Basis
@@ -20,6 +20,9 @@ from planner.core.replay.nature import world_keys
 from planner.core.replay.recorded import CAUSES
 from planner.core.replay.tally import decided
 from planner.core.replay.trace import TraceLine
+from planner.core.rulefile.testfile import read_tests
+from planner.core.rulefile.testshape import RuleTestShape
+from planner.core.ruletest import run
 from planner.metrics import Gauge, Histogram
 from planner.proxy import errors, headers
 from planner.proxy.callers import TAG_KEYS
@@ -276,6 +279,28 @@ def test_every_cause_for_which_an_entry_is_in_no_trace_is_documented() -> None:
 def test_every_fact_of_the_world_is_documented() -> None:
     """What `--world` takes."""
     assert set(table("The world of a replay")) == set(world_keys())
+
+
+@pytest.mark.parametrize(
+    ("title", "shape"),
+    [
+        ("Report of the tests", rulestest.Report),
+        ("Report of an explanation", rulesexplain.Explanation),
+        ("Tests of rules", RuleTestShape),
+    ],
+)
+def test_every_field_of_rule_tests_and_explanations_is_documented(title: str, shape: type) -> None:
+    """What a test file may say, and what programs read of the reports."""
+    assert set(table(title)) == set(fields(shape))
+
+
+def test_the_rule_test_on_the_page_passes() -> None:
+    """It can be copied as it stands."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", section("Tests of rules"), re.DOTALL)
+    book = load_rules(None).required()
+    reading = read_tests({"page.yaml": example.encode()}, book)
+    assert reading.findings == ()
+    assert [failure.text() for test in reading.tests for failure in run(test, book).failures] == []
 
 
 def test_every_setting_of_a_process_is_documented() -> None:

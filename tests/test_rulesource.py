@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from planner.core.findings import RulesError
-from planner.rulesource import Looked, Source, load_rules, read_files, shipped_directory
+from planner.rulesource import Looked, Source, load_rules, read_files, read_test_files, shipped_directory
 
 SHIPPED = {"callers.yaml", "catalog.yaml", "policies/shipped.yaml", "prices/anthropic.yaml", "settings.yaml"}
 
@@ -30,6 +30,28 @@ def test_kinds_that_a_directory_lacks_come_from_the_shipped_copy(tmp_path: Path)
 def test_an_empty_directory_is_the_shipped_rules(tmp_path: Path) -> None:
     """The digest says so."""
     assert load_rules(tmp_path).required().digest == load_rules(None).required().digest
+
+
+def test_tests_are_no_part_of_the_rules(tmp_path: Path) -> None:
+    """They are read by themselves, so that a broken one keeps nobody from starting."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "ours.yaml").write_text("tests: [")
+    rules = load_rules(tmp_path)
+    assert rules.findings == ()
+    assert rules.required().digest == load_rules(None).required().digest
+    assert read_test_files(tmp_path) == {f"{tmp_path}/tests/ours.yaml": b"tests: ["}
+
+
+def test_shipped_tests_come_with_shipped_policies_alone(tmp_path: Path) -> None:
+    """A directory with policies of its own has the tests that stand there, and no others."""
+    shipped = {str(path): path.read_bytes() for path in sorted((shipped_directory() / "tests").iterdir())}
+    assert read_test_files(None) == read_test_files(tmp_path) == shipped
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "ours.yaml").write_text("policies: []\n")
+    assert read_test_files(tmp_path) == {}
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "misnamed.yml").write_text("")
+    assert list(read_test_files(tmp_path)) == [f"{tmp_path}/tests/misnamed.yml"]
 
 
 def test_findings_name_the_file_that_a_person_opens(tmp_path: Path) -> None:

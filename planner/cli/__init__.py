@@ -12,7 +12,7 @@ COMMANDS: Final = {
     "serve": "Run the proxy.",
     "simulator": "Run the Claude API simulator alone.",
     "plan": "Explain what would be done with a request, and why.",
-    "rules": "Work on rule files: check them, compare them in money.",
+    "rules": "Work on rule files: check, test and explain them, compare them in money.",
     "replay": "Play a recorded trace again under a rule book, and bill it.",
     "export": "Write the ledger out.",
     "key": "Print the fingerprint of the API key on standard input.",

@@ -12,7 +12,7 @@ import rich_click as click
 from planner.core.findings import Finding, errors, render_text
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile.settingsfile import OVERRIDES
-from planner.rulesource import load_rules
+from planner.rulesource import Rules, load_rules
 from planner.settings import DEFAULT_STORE
 
 FINDINGS: Final = 1
@@ -80,6 +80,11 @@ def rules_options(function: Decorated) -> Decorated:
 
 def read_rules(directory: Path | None, overrides: tuple[str, ...]) -> RuleBook:
     """The rule book of `--rules` and `--set`; findings are printed, and errors among them end the command."""
+    return read_whole_rules(directory, overrides).required()
+
+
+def read_whole_rules(directory: Path | None, overrides: tuple[str, ...]) -> Rules:
+    """The rules of `--rules` and `--set` with the files that they came from; ends the command as `read_rules` does."""
     try:
         rules = load_rules(rules_directory(directory), pairs(overrides))
     except OSError as error:
@@ -87,7 +92,7 @@ def read_rules(directory: Path | None, overrides: tuple[str, ...]) -> RuleBook:
     show(rules.findings)
     if rules.book is None:
         sys.exit(code_of(rules.findings))
-    return rules.book
+    return rules
 
 
 def rules_directory(given: Path | None) -> Path | None:

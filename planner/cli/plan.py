@@ -9,22 +9,18 @@ from typing import Any, Final
 import msgspec
 import rich_click as click
 
-from planner.cli.beliefs import OVERRIDDEN, Believed, Known, Set, beliefs, dated, learnt_in, settings_shown
+from planner.cli.asking import Caller, assume, caller_options, read_request
+from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, learnt_in, settings_shown
 from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.clock import SystemClock
 from planner.core import splice
-from planner.core.allowance import Pool
-from planner.core.conversations import Scope, prefix_key, root_key
+from planner.core.explanation import judge
 from planner.core.facts import Facts
 from planner.core.ledger import Expected
-from planner.core.plan import Plan, make_plan
-from planner.core.policyset import unmet
-from planner.core.profile import profile_key
+from planner.core.plan import Plan, plan_whole
 from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
-from planner.core.rules import in_force, named
-from planner.core.subject import subject
-from planner.core.wire import MessagesRequest, WireError
+from planner.core.wire import MessagesRequest
 from planner.proxy.hours import remembered
 
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
@@ -81,29 +77,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     digests: dict[str, str]
 
 
-class Caller(msgspec.Struct, frozen=True):
-    """Who is taken to ask: what the flags say."""
-
-    principal: str
-    team: str | None
-    project: str | None
-    scope: str
-
-
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--principal", default="example", show_default=True, help="Who asks: a name or key fingerprint of callers.yaml."
-)
-@click.option("--team", default=None, help="The caller's team.  [default: as callers.yaml says]")
-@click.option("--project", default=None, help="The caller's project.  [default: as callers.yaml says]")
-@click.option(
-    "--scope",
-    default="example/example",
-    show_default=True,
-    metavar="ORGANIZATION/WORKSPACE",
-    help="Where the caller is answered; empty for a caller that nobody has seen yet.",
-)
+@caller_options
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @store_option
@@ -143,63 +119,17 @@ def command(  # noqa: PLR0913 - one parameter a flag
         click.echo("\n".join(lines(told)))
 
 
-def read_request(file: Path) -> MessagesRequest:
-    """The request in a file; what is none ends the command, with the place where reading stopped."""
-    try:
-        body = file.read_bytes()
-    except OSError as error:
-        fail(f"{file} cannot be read: {error.strerror}.", USAGE)
-    try:
-        return MessagesRequest.parse(body)
-    except WireError as error:
-        fail(f"{file}{_place(body, error.offset)}: {error.message}", USAGE)
-
-
-def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Caller) -> Facts:
-    """The facts that a request would meet if it were the first of its conversation, arriving now."""
-    row = book.callers.find(caller.principal)
-    organization, slash, workspace = caller.scope.partition("/")
-    if caller.scope and not (organization and slash and workspace):
-        fail(f"--scope takes ORGANIZATION/WORKSPACE, not {caller.scope!r}", USAGE)
-    where = Scope(organization, workspace) if caller.scope else None
-    now = SystemClock().now()
-    name = caller.principal if row is None else row.name
-    return Facts(
-        now=now,
-        principal=name,
-        team=caller.team or (row.team if row else None) or "",
-        project=caller.project or (row.project if row else None) or "",
-        flags=row.flags if row else (),
-        subscription=row is not None and row.billing == "subscription",
-        scope=where,
-        learnt=known.profiles.learnt(profile_key(request, name)),
-        sizes=known.sizes,
-        allowance=_pool(book, known, organization, now).judge(now),
-        root=root_key(request, name),
-        prefix=prefix_key(request, where),
-    )
-
-
-def _pool(book: RuleBook, known: Known, organization: str, now: datetime) -> Pool:
-    """The free hours as the ledger knows them; an empty ledger is taken for a month in which nothing was used."""
-    pool = Pool(book.settings.free_hours, since=None if known.hours else now.replace(day=1))
-    for row in known.hours:
-        if row.organization == organization:
-            pool.add(datetime.fromisoformat(row.at), row.used_ms, row.untouched_ms)
-    return pool
-
-
 def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -> Explanation:
     """Plan a request and say why. Raises SpliceError where the plan's edits cannot be made."""
-    plan = make_plan(request, facts, book)
+    plan = plan_whole(request, facts, book)
     edited = splice.apply(request.body, plan.edits)
     return Explanation(
         file=file,
         model=request.model,
         tools=tuple(tool.type or "custom" for tool in request.tools),
         bytes=len(request.body),
-        assumed=_assumed(facts, book),
-        decisions=tuple(map(_decided, plan.decisions)),
+        assumed=assumed(facts, book),
+        decisions=tuple(map(decided, plan.decisions)),
         policies=tuple(_matched(request, facts, book, plan)),
         expected_nano=plan.expected,
         beliefs=tuple(beliefs(request, plan.tool_edit, facts, book)) if plan.expected is not None else (),
@@ -218,7 +148,8 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -
     )
 
 
-def _assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
+def assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
+    """What is taken for granted of the request and its caller."""
     hours = facts.allowance
     return {
         "first_request": True,
@@ -239,7 +170,8 @@ def _assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
     }
 
 
-def _decided(decision: Decision) -> Decided:
+def decided(decision: Decision) -> Decided:
+    """A decision with the meaning of its reason."""
     reason = decision.reason
     return Decided(
         action=decision.action.value,
@@ -251,15 +183,14 @@ def _decided(decision: Decision) -> Decided:
 
 
 def _matched(request: MessagesRequest, facts: Facts, book: RuleBook, plan: Plan) -> Iterator[Matched]:
-    who = subject(request, facts)
-    for policy in book.policies:
-        if policy.mode != "off" and in_force(policy, who.day) and not unmet(policy.match, who):
+    for each in judge(request, facts, book):
+        if each.mode != "off" and each.matched:
             yield Matched(
-                name=policy.name,
-                mode=policy.mode,
-                names=named(policy.then),
-                decides=tuple(each.action.value for each in plan.decisions if each.policy == policy.name),
-                why=policy.why,
+                name=each.name,
+                mode=each.mode,
+                names=each.names,
+                decides=tuple(one.action.value for one in plan.decisions if one.policy == each.name),
+                why=each.why,
             )
 
 
@@ -268,9 +199,9 @@ def lines(told: Explanation) -> Iterator[str]:
     yield f"{told.file}: {told.model or 'no model'}, {told.bytes} bytes, tools: {', '.join(told.tools) or 'none'}"
     if told.model is None:
         yield "  no model: the API will refuse this"
-    yield from _assumptions(told.assumed)
+    yield from assumptions(told.assumed)
     yield "\nDecisions"
-    yield from _decisions(told.decisions)
+    yield from decisions(told.decisions)
     yield f"\nBody: {told.body}"
     for change in told.edits:
         if change.start == change.end:
@@ -280,7 +211,7 @@ def lines(told: Explanation) -> Iterator[str]:
             yield f"    - {change.before}"
         yield f"    + {change.after}"
     yield "\nExpected cost of the conversation, without the output that it needs in any case"
-    yield from _expectations(told.expected_nano)
+    yield from expectations(told.expected_nano)
     yield "\nPolicies that match"
     for policy in told.policies:
         does = f"decides {', '.join(dict.fromkeys(policy.decides))}" if policy.decides else "decides nothing here"
@@ -292,9 +223,9 @@ def lines(told: Explanation) -> Iterator[str]:
             (each.name, f"{each.low:g} .. {each.likely:g} .. {each.high:g}", f"[{each.mark}] {dated(each)}")
             for each in told.beliefs
         ]
-        yield from _columns(rows)
+        yield from columns(rows)
     yield "\nSettings"
-    yield from _columns(
+    yield from columns(
         [
             (each.name, _plain(each.value), f"[{each.mark}]{' by --set' if each.source == OVERRIDDEN else ''}")
             for each in told.settings
@@ -304,7 +235,7 @@ def lines(told: Explanation) -> Iterator[str]:
     yield f"\nRule book {told.digests['rules']}, price book {told.digests['prices']}"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows of equally many cells, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -312,23 +243,23 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield f"  {'  '.join(cells)}".rstrip()
 
 
-def _decisions(decisions: Sequence[Decided]) -> Iterator[str]:
-    rows = [
-        (each.action, each.outcome, each.reason or "", f"[{each.policy}]" if each.policy else "") for each in decisions
-    ]
-    indent = 4 + max((len(each.action) for each in decisions), default=0)
-    for each, row in zip(decisions, _columns(rows), strict=True):
+def decisions(made: Sequence[Decided]) -> Iterator[str]:
+    """Decisions in columns, each with the meaning of its reason below."""
+    rows = [(each.action, each.outcome, each.reason or "", f"[{each.policy}]" if each.policy else "") for each in made]
+    indent = 4 + max((len(each.action) for each in made), default=0)
+    for each, row in zip(made, columns(rows), strict=True):
         yield row
         if each.meaning:
             yield f"{'':<{indent}}{each.meaning}"
 
 
-def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
-    hours = assumed["free_hours"]
-    where = f"{assumed['organization']}/{assumed['workspace']}" if assumed["organization"] else "unknown"
-    team = f", team {assumed['team']}" if assumed["team"] else ""
+def assumptions(taken: dict[str, Any]) -> Iterator[str]:
+    """What is taken for granted, in a sentence."""
+    hours = taken["free_hours"]
+    where = f"{taken['organization']}/{taken['workspace']}" if taken["organization"] else "unknown"
+    team = f", team {taken['team']}" if taken["team"] else ""
     yield "Assumed: the first request of its conversation that the planner sees,"
-    yield f"  from {assumed['principal']}{team}, scope {where}, at {assumed['at']};"
+    yield f"  from {taken['principal']}{team}, scope {where}, at {taken['at']};"
     chance = 100 * hours["probability_of_exceeding"]
     odds = f"chance of exceeding them {chance:g} %" if hours["known"] else "no forecast yet"
     planned, untouched = ("{:g} ({:g} to {:g})".format(*map(hours.get, names)) for names in (PLANNED, UNTOUCHED))
@@ -336,31 +267,22 @@ def _assumptions(assumed: dict[str, Any]) -> Iterator[str]:
     yield f"  free hours {hours['limit']:g}, {forecast}{odds}."
 
 
-def _expectations(expected: Expected | None) -> Iterator[str]:
+def expectations(expected: Expected | None) -> Iterator[str]:
+    """Both sides of what was expected, in dollars."""
     if expected is None:
         yield "  not weighed: the decision was clear without it"
         return
-    yield f"  untouched  ${_rounded(expected.untouched)}"
-    yield f"  bundled    ${_rounded(expected.planned)}"
+    yield f"  untouched  ${rounded(expected.untouched)}"
+    yield f"  bundled    ${rounded(expected.planned)}"
 
 
-def _rounded(nano: int) -> str:
+def rounded(nano: int) -> str:
     """Dollars of an expectation: more than four significant digits would claim what nobody knows."""
     return f"{ABOUT.create_decimal(nano).scaleb(-9).normalize():f}"
 
 
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _place(body: bytes, offset: int | None) -> str:
-    """`:line:column` of a byte, counted from 1; empty when it is not known."""
-    if offset is None:
-        return ""
-    before = body[:offset]
-    line = before.count(b"\n") + 1
-    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
-    return f":{line}:{column}"
 
 
 def _text(at: datetime) -> str:

@@ -1,15 +1,17 @@
 """`planner rules`: what platform teams run over their rule files."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import rich_click as click
 
-from planner.cli.options import USAGE, code_of, fail, pairs, rules_options
+from planner.cli import rulesexplain, rulestest
+from planner.cli.options import USAGE, code_of, fail, pairs, rules_directory, rules_options
 from planner.cli.rulesdiff import diff
 from planner.core.findings import render_github, render_json, render_text
 from planner.core.rulefile import KINDS, kind_of
-from planner.rulesource import load_rules
+from planner.core.rulefile.testfile import read_tests
+from planner.rulesource import load_rules, read_test_files
 
 RENDERERS = {"text": render_text, "json": render_json, "github": render_github}
 
@@ -18,10 +20,12 @@ RENDERERS = {"text": render_text, "json": render_json, "github": render_github}
 def command() -> None:
     """Work on rule files: commands for the teams that keep rules of their own.
 
-    Rules are prices, catalog, policies, callers and settings, each kind in files of its own.
+    Rules are prices, catalog, policies, callers and settings, each kind in files of its own, and their tests.
     """
 
 
+command.add_command(rulestest.command)
+command.add_command(rulesexplain.command)
 command.add_command(diff)
 
 
@@ -38,27 +42,29 @@ command.add_command(diff)
 @rules_options
 def check(*, form: str, as_json: bool, rules: Path | None, overrides: tuple[str, ...]) -> None:
     """Read the rules and report every problem at once, as `file:line:col`."""
-    if rules is None and Path("rules").is_dir():
-        rules = Path("rules")
+    rules = rules_directory(rules)
     try:
-        read = load_rules(rules, pairs(overrides))
+        read, tests = load_rules(rules, pairs(overrides)), read_test_files(rules)
     except OSError as error:
         fail(str(error), USAGE)
+    findings = (*read.findings, *read_tests(tests, read.book).findings)
     form = "json" if as_json else form
-    if read.findings or form == "json":
-        click.echo(RENDERERS[form](read.findings))
-    if code := code_of(read.findings):
+    if findings or form == "json":
+        click.echo(RENDERERS[form](findings))
+    if code := code_of(findings):
         raise SystemExit(code)
     if form == "text" and read.book is not None:
         click.echo(f"ok: rule book {read.book.digest}, price book {read.book.prices.digest}")
-        click.echo(origin(rules, read.files))
+        click.echo(origin(rules, read.files, tests))
 
 
-def origin(directory: Path | None, files: Iterable[str]) -> str:
+def origin(directory: Path | None, files: Iterable[str], tests: Collection[str] = ()) -> str:
     """Say which kinds of rules were read from a directory, and which came from the shipped copy."""
     own = {kind_of(path) for path in files if directory is not None and (directory / path).is_file()}
+    own |= {"tests" for path in tests if directory is not None and Path(path).is_relative_to(directory)}
+    kinds = (*KINDS, "tests") if tests else KINDS
     parts = [
-        (f"from {directory}", [kind for kind in KINDS if kind in own]),
-        ("from the copy that ships with the planner", [kind for kind in KINDS if kind not in own]),
+        (f"from {directory}", [kind for kind in kinds if kind in own]),
+        ("from the copy that ships with the planner", [kind for kind in kinds if kind not in own]),
     ]
     return "\n".join(f"{source}: {', '.join(kinds)}" for source, kinds in parts if kinds)

@@ -82,8 +82,21 @@ def test_it_says_which_kinds_came_from_the_shipped_copy(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[1:] == [
         f"from {tmp_path}: callers",
-        "from the copy that ships with the planner: prices, catalog, policies, settings",
+        "from the copy that ships with the planner: prices, catalog, policies, settings, tests",
     ]
+
+
+def test_tests_of_rules_are_checked_too(tmp_path: Path) -> None:
+    """After the rules, at the place that a person opens."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "ours.yaml").write_text("tests:\n  - {nam: one}\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["rules", "check", "--rules", str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"{tmp_path}/tests/ours.yaml:2:6: " in result.output
+    assert 'Did you mean "name"?' in result.output
+    (tmp_path / "tests" / "ours.yaml").write_text("tests: []\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["rules", "check", "--rules", str(tmp_path)])
+    assert result.output.splitlines()[1] == f"from {tmp_path}: tests"
 
 
 def test_the_group_says_what_rules_are() -> None:

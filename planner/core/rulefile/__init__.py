@@ -15,6 +15,7 @@ from planner.core.rulefile.policyfile import PolicyFile, read_policies
 from planner.core.rulefile.pricefile import PriceFile, read_prices
 from planner.core.rulefile.read import Reader
 from planner.core.rulefile.settingsfile import SettingsFile, read_settings
+from planner.core.rulefile.testshape import RuleTestFile
 from planner.core.rulefile.tree import Node, parse
 
 KINDS = ("prices", "catalog", "policies", "callers", "settings")
@@ -24,6 +25,7 @@ SHAPES: dict[str, type[msgspec.Struct]] = {
     "policies": PolicyFile,
     "callers": CallersFile,
     "settings": SettingsFile,
+    "tests": RuleTestFile,
 }  # what each kind of file may hold, for the editor schemas
 
 _IGNORED = ("tests/", "schema/")

@@ -15,6 +15,7 @@ from msgspec import inspect
 
 from planner.core.findings import Finding, Level, did_you_mean, nearest
 from planner.core.money import MAX_DECIMALS, parse_millionths
+from planner.core.rulefile.testshape import MOMENT
 from planner.core.rulefile.tree import Items, Node, Pairs, Scalar
 
 Usd = Annotated[
@@ -86,6 +87,8 @@ class Reader:
             extra, info = info.extra or {}, info.type
         if extra.get("decimal"):
             return self._decimal(node, subject, where)
+        if extra.get("null") and isinstance(node, Scalar) and node.kind == "null":
+            return None
         if isinstance(info, inspect.AnyType):
             return plain(node)
         if isinstance(info, inspect.UnionType):
@@ -159,10 +162,10 @@ class Reader:
         expected = _EXPECTED.get(type(info), "a word")
         if not isinstance(node, Scalar):
             return self._wrong(node, expected, subject, where)
-        if isinstance(info, inspect.LiteralType):
-            words = [str(value) for value in info.values]
+        if isinstance(info, inspect.LiteralType | inspect.EnumType):
+            words = [str(value) for value in (info.values if isinstance(info, inspect.LiteralType) else info.cls)]
             if node.text in words:
-                return node.text
+                return node.text if isinstance(info, inspect.LiteralType) else info.cls(node.text)
             problem = f'"{where}" cannot be "{node.text}"'
             remedy = _REFUSED.get((where.rpartition(".")[2], node.text)) or did_you_mean(node.text, words)
             self.find(node, "unknown-value", subject, problem, remedy)
@@ -230,9 +233,13 @@ _EXPECTED: dict[type[inspect.Type], str] = {
     inspect.DateType: "a date like 2026-11-22",
     inspect.StrType: "text",
     inspect.LiteralType: "one word",
+    inspect.EnumType: "one word",
 }
 
-_PATTERNS = {r"^[0-9a-f]{16}$": "a fingerprint: 16 hex digits, as planner key prints them"}
+_PATTERNS = {
+    r"^[0-9a-f]{16}$": "a fingerprint: 16 hex digits, as planner key prints them",
+    MOMENT: "a day like 2026-11-22, or a moment like 2026-11-22T09:30:00Z",
+}
 
 _REFUSED = {("by", "conversation"): "By conversation it would warm two prompt caches: use prefix-day."}
 

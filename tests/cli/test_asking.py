@@ -1,0 +1,52 @@
+"""A request in a file and its caller by flags: the facts that `planner plan` and `planner rules explain` begin from."""
+
+from pathlib import Path
+
+import pytest
+
+from planner.cli.asking import Caller, assume, read_request
+from planner.cli.beliefs import Known
+from planner.core.conversations import Scope
+from planner.core.profile import Profiles
+from planner.core.rulebook import CallerRow, Callers
+from planner.core.sizes import Sizes
+from tests.doubles.deciding import ask, book
+
+ROW = CallerRow(name="reports", keys=("0123456789abcdef",), team="finance", billing="subscription", flags=("zdr",))
+KNOWN = Known(Sizes(), Profiles())
+
+
+def test_the_caller_is_who_the_callers_file_says() -> None:
+    """By key or name; a flag of the command line beats it."""
+    rules = book(callers=Callers((ROW,)))
+    facts = assume(ask(), rules, KNOWN, Caller("0123456789abcdef", None, "alpha", "acme/main"))
+    assert (facts.principal, facts.team, facts.project) == ("reports", "finance", "alpha")
+    assert (facts.flags, facts.subscription, facts.scope) == (("zdr",), True, Scope("acme", "main"))
+    assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, "")).team == "web"
+    assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, "")).scope is None
+
+
+def test_a_month_without_hours_is_one_in_which_nothing_was_used() -> None:
+    """So that an empty ledger has a forecast all the same."""
+    allowance = assume(ask(), book(), KNOWN, Caller("example", None, None, "a/b")).allowance
+    assert (allowance.used, allowance.limit) == (0, 1550)
+
+
+@pytest.mark.parametrize("scope", ["acme", "/main", "acme/"])
+def test_a_scope_has_two_parts(scope: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 and a sentence."""
+    with pytest.raises(SystemExit) as ended:
+        assume(ask(), book(), KNOWN, Caller("example", None, None, scope))
+    assert ended.value.code == 2
+    assert "--scope takes ORGANIZATION/WORKSPACE" in capsys.readouterr().err
+
+
+def test_a_request_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what is none is refused with the place where reading stopped."""
+    path = tmp_path / "request.json"
+    path.write_bytes(ask().body)
+    assert read_request(path).model == "claude-haiku-5-5"
+    path.write_text('{"model": "m",\n  "messages" []}', encoding="utf-8")
+    with pytest.raises(SystemExit):
+        read_request(path)
+    assert "request.json:2:14: The body is not JSON" in capsys.readouterr().err
