@@ -4,8 +4,12 @@ from pathlib import Path
 from typing import Final
 
 from planner.core.reasons import Action, Outcome, Reason
+from planner.core.rulefile import SHAPES
+from planner.core.rulefile.schema import render
+from tests.reference import reference_page
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
+SCHEMAS: Final = DOCS.parent / "rules/schema"
 
 OUTCOMES: Final = {
     Outcome.APPLIED: "The request was edited.",
@@ -39,3 +43,6 @@ def reasons_page() -> str:
 
 if __name__ == "__main__":
     (DOCS / "reasons.md").write_text(reasons_page(), encoding="utf-8")
+    (DOCS / "rules-reference.md").write_text(reference_page(), encoding="utf-8")
+    for kind in SHAPES:
+        (SCHEMAS / f"{kind}.json").write_text(render(kind), encoding="utf-8")

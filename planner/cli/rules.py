@@ -1,5 +1,6 @@
 """`planner rules`: what platform teams run over their rule files."""
 
+import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from planner.cli import rulesexplain, rulestest
 from planner.cli.options import USAGE, code_of, fail, pairs, rules_directory, rules_options
 from planner.cli.rulesdiff import diff
 from planner.core.findings import render_github, render_json, render_text
-from planner.core.rulefile import KINDS, kind_of
+from planner.core.rulefile import KINDS, SHAPES, kind_of
+from planner.core.rulefile.schema import render
 from planner.core.rulefile.testfile import read_tests
 from planner.rulesource import load_rules, read_test_files
 
@@ -56,6 +58,33 @@ def check(*, form: str, as_json: bool, rules: Path | None, overrides: tuple[str,
     if form == "text" and read.book is not None:
         click.echo(f"ok: rule book {read.book.digest}, price book {read.book.prices.digest}")
         click.echo(origin(rules, read.files, tests))
+
+
+@command.command()
+@click.option("--kind", type=click.Choice(list(SHAPES)), default=None, help="One kind of file.  [default: all]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Directory to write KIND.json into.  [default: standard output]",
+)
+def schema(*, kind: str | None, out: Path | None) -> None:
+    """Write the JSON Schemas by which editors complete and check rule files.
+
+    All kinds on standard output are one object, by kind.
+    """
+    kinds = list(SHAPES) if kind is None else [kind]
+    if out is not None:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for each in kinds:
+                (out / f"{each}.json").write_text(render(each), encoding="utf-8")
+        except OSError as error:
+            fail(str(error), USAGE)
+    elif kind is not None:
+        click.echo(render(kind), nl=False)
+    else:
+        click.echo(json.dumps({each: json.loads(render(each)) for each in kinds}, indent=2))
 
 
 def origin(directory: Path | None, files: Iterable[str], tests: Collection[str] = ()) -> str:

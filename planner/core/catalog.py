@@ -32,7 +32,13 @@ TAIL: Final = 1.2815515655446004
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """What we believe a quantity to be: 80 % of cases lie from `low` to `high`."""
+    """What we believe a quantity to be: 80 % of cases lie from `low` to `high`.
+
+    Attributes:
+        low: one case in ten lies below.
+        likely: what is expected.
+        high: one case in ten lies above.
+    """
 
     low: Amount
     likely: Amount
@@ -50,7 +56,15 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Prior(msgspec.Struct, frozen=True, kw_only=True):
-    """An interval with its mark and its meaning, believed until an agent's own traffic says otherwise."""
+    """An interval with its mark and its meaning, believed until an agent's own traffic says otherwise.
+
+    Attributes:
+        low: one case in ten lies below.
+        likely: what is expected.
+        high: one case in ten lies above.
+        mark: how sure it is: A official, B official and seen in part, C reported by others, "?" nobody says.
+        means: what is counted, and where the numbers come from.
+    """
 
     low: Amount
     likely: Amount
@@ -67,8 +81,17 @@ class Prior(msgspec.Struct, frozen=True, kw_only=True):
 class ToolVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a server tool. Its `name` in a request is its family.
 
-    `blocks` is the format that a client must parse; `min_code_with` the oldest code execution that may stand beside
-    a web tool; `frees_code` says that its presence makes the code of a request free.
+    Attributes:
+        type: the version, as a request declares it.
+        family: the tool that it is a version of; the type begins with it.
+        since: the day on which it was released.
+        blocks: the format of its results, which a client must parse: v1 code_execution_result, v2 bash and text editor.
+        supports: what it can do beyond the first version of its family.
+        min_code_with: of a web tool, the oldest code execution that may stand beside it.
+        frees_code: true where its presence makes the code execution of a request free.
+        source: the address of the page that says so.
+        checked: the day on which the row was last compared with its source.
+        mark: how sure it is: A official, B official and seen in part, C reported by others, "?" nobody says.
     """
 
     type: Text
@@ -84,11 +107,21 @@ class ToolVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What the models that match take and do; `models` are exact ids (these are the known ones) or globs.
+    """What the models that match take and do; the first row that matches a model holds.
 
-    `ptc`: programmatic tool calling, without which newer web tools need `allowed_callers: ["direct"]`;
-    `forced_tool_choice_ok`: false where `any` and `tool` are refused; `binds_thinking`: thinking blocks are bound to
-    the prefix, so an edit of `tools` in the middle of a conversation is an error; `min_cache_prefix` in tokens.
+    Attributes:
+        name: by which people know the row.
+        models: exact ids, which makes these models known, or globs.
+        code: versions of code execution that the models take.
+        web: versions of web tools that the models take.
+        ptc: whether they have programmatic tool calling, without which newer web tools need direct callers.
+        forced_tool_choice_ok: false where a tool choice of `any` or `tool` is refused.
+        binds_thinking: true where thinking blocks are bound to the prefix, so that `tools` cannot change midway.
+        min_cache_prefix: the fewest tokens that a prompt cache holds.
+        context_tokens: how many tokens a request may have; near them nothing is added.
+        source: the address of the page that says so.
+        checked: the day on which the row was last compared with its source.
+        mark: how sure it is: A official, B official and seen in part, C reported by others, "?" nobody says.
     """
 
     name: Text
@@ -106,9 +139,14 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool that the planner may add: `tool` as it is declared, `without_ptc` added for models that lack PTC.
+    """A tool that the planner may add to a request.
 
-    `live` says that the tool can reach something, so that adding it widens what an agent can do.
+    Attributes:
+        name: by which policies choose it.
+        why: what it is for.
+        live: true where the tool can reach something, so that adding it widens what an agent can do.
+        tool: the tool as it is declared in a request, key by key.
+        without_ptc: what is added to it for models without programmatic tool calling.
     """
 
     name: Text
@@ -124,7 +162,15 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deny(msgspec.Struct, frozen=True, kw_only=True):
-    """A pair of models and tool versions that is broken for now: the planner never declares it by itself."""
+    """A pair of models and tool versions that is broken for now: the planner never declares it by itself.
+
+    Attributes:
+        models: ids or globs of the models.
+        tools: the tool versions that are not declared for them.
+        why: what breaks.
+        source: who says so.
+        checked: the day on which that was last seen.
+    """
 
     models: Texts
     tools: Texts
@@ -134,9 +180,23 @@ class Deny(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Priors(msgspec.Struct, frozen=True, kw_only=True):
-    """What is assumed of an agent before it has been watched; `tool_tokens` is per tool type and iteration.
+    """What is assumed of an agent before it has been watched.
 
-    Without `turns_without_client_tools`, `turns` hold for every request.
+    Attributes:
+        tool_tokens: by tool version, the input tokens that declaring it adds to each iteration.
+        upgrade_tokens: input tokens per iteration that raising a basic web tool adds.
+        lift_tokens: input tokens per iteration that a newer code execution of the same block format adds.
+        code_probability: share of the requests declaring code execution that run it.
+        code_seconds: seconds of execution in a request that runs code.
+        session_idle_seconds: seconds between two requests of one conversation.
+        iterations: iterations on the server of a request that runs code.
+        iteration_growth_tokens: input tokens that each iteration adds to the next.
+        cached_share: share of the prompt tokens that are read from a prompt cache.
+        turns: requests of one conversation.
+        turns_without_client_tools: the same where only server tools are declared; without it, `turns` hold for all.
+        conversations_per_epoch: conversations that begin on one warm prefix before it goes cold.
+        futile_call_probability: share of the requests in which a model tries a tool that can reach nothing.
+        futile_call_tokens: tokens of such a try and its error.
     """
 
     tool_tokens: dict[str, Prior]

@@ -12,9 +12,16 @@ Mark = Literal["A", "B", "C", "?"]
 
 
 class Dated(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds from `since` (00:00 UTC, inclusive) until `until` (exclusive), with its source.
+    """What holds from one day until another, with its source.
 
-    `unusual` says why numbers that look wrong are right; it is None where nothing looks wrong.
+    Attributes:
+        since: the first day on which the row holds, from 00:00 UTC; without it, since ever.
+        until: the first day on which it no longer holds, from 00:00 UTC; without it, still.
+        source: who says so: the address of a page, or the name of a contract.
+        checked: the day on which the row was last compared with its source.
+        mark: how sure it is: A official, B official and seen in part, C reported by others, "?" nobody says.
+        revoked: true for a row that is taken back; it is kept for history and prices nothing.
+        unusual: why numbers that look wrong are right; without it they are a finding.
     """
 
     since: date | None = None

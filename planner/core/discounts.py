@@ -25,9 +25,9 @@ class Discount(Dated, frozen=True, kw_only=True):
         why: what was agreed, and where that is written.
         off: the share that is not paid.
         models: globs of the models whose tokens it holds for; none for all models.
-        components: that it holds for; none for all, or for all token classes where `models` are named, since a search
-            or a container hour costs the same whatever the model.
-        organizations: ids that it holds for; none for every organization that the book is used for.
+        components: token classes and tools that it holds for; none for all, or for all token classes where `models` are
+            named, since a search or a container hour costs the same whatever the model.
+        organizations: ids of those that it holds for; none for every organization that the book is used for.
     """
 
     name: str

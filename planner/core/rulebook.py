@@ -19,7 +19,17 @@ Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
 
 
 class CodeSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How container time bills, where no page says it."""
+    """How container time bills, where no page says it.
+
+    Attributes:
+        minimum_per: whether the five-minute minimum is charged once a container session, or for each request with code.
+        idle_bills: whether the time in which a container waits between two runs is billed.
+        free_use_counts: whether code that is free beside a web tool uses up free hours.
+        direct_web_tool_frees: whether a newer web tool frees code also when its callers are direct only.
+        deferred_web_tool_frees: whether a newer web tool with `defer_loading` frees code.
+        skills_preload_bills: whether Skills that are loaded into a container bill time when no code runs.
+        history_uploads_bill: whether files uploaded in earlier messages bill time again in each later request.
+    """
 
     minimum_per: Literal["session", "request"] = "session"
     idle_bills: bool = False
@@ -31,7 +41,13 @@ class CodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FreeHoursSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The organization's free container hours of a month."""
+    """The organization's free container hours of a month.
+
+    Attributes:
+        limit: free container hours of a month; 0 makes every hour cost its list price at once.
+        month: where a month begins: at 00:00 UTC of its first day.
+        used_elsewhere: container hours a month that the organization uses without this planner.
+    """
 
     limit: Amount = 1550
     month: Literal["utc"] = "utc"
@@ -39,26 +55,43 @@ class FreeHoursSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens to a container id after its last seen expiry."""
+    """What happens to a container id after its last seen expiry.
+
+    Attributes:
+        after_idle: whether a container id is still offered after its last seen expiry (restore) or not (refuse).
+    """
 
     after_idle: Literal["refuse", "restore"] = "refuse"
 
 
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What breaks a prompt cache."""
+    """What breaks a prompt cache.
+
+    Attributes:
+        web_tool_change_keeps_tools: whether a cache survives a change of a server-side web tool in `tools`.
+    """
 
     web_tool_change_keeps_tools: bool = False
 
 
 class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How sure a decision must be, and whether a conversation may be edited to learn what an edit adds."""
+    """How sure a decision must be, and whether a conversation may be edited to learn what an edit adds.
+
+    Attributes:
+        confidence: how probable it must be that an edit saves money before it is made.
+        trials: whether a conversation may be edited once to learn a size that nothing else tells.
+    """
 
     confidence: Share = 0.8
     trials: bool = True
 
 
 class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a conversation is remembered."""
+    """How long a conversation is remembered.
+
+    Attributes:
+        expire_days: days after its last request for which a conversation is remembered.
+    """
 
     expire_days: Annotated[int, msgspec.Meta(ge=1)] = 30
 
@@ -67,7 +100,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The facts that nobody has published, as settings: the attribute path is the dotted key.
 
     The defaults equal the shipped `rules/settings.yaml`, which says what each means and what shows that it is wrong.
-    `tool_tokens` holds measured numbers, which beat the catalog's priors.
+
+    Attributes:
+        code: how container time bills.
+        free_hours: the free hours of a month.
+        container: container ids after their expiry.
+        cache: what breaks a prompt cache.
+        decision: how sure a decision must be.
+        conversations: how long they are remembered.
+        haiku55_tier_on: which prompt chooses the tier of Haiku 5.5: the sum over all iterations, or each one's own.
+        tool_tokens: by tool version, the measured input tokens that it adds to each iteration, in place of the prior.
     """
 
     code: CodeSettings = CodeSettings()
@@ -94,7 +136,18 @@ class SettingRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a principal is: `name` stands for all of its `keys` (fingerprints, 16 hex digits)."""
+    """Who a principal is: `name` stands for all of its `keys`.
+
+    Attributes:
+        name: how the caller is called in the ledger and in policies.
+        keys: fingerprints of its API keys, 16 hex digits each, as `planner key` prints them.
+        team: its team; beats the tags that a client sends.
+        project: its project; likewise.
+        organization: the organization in which it is answered, until a response tells.
+        workspace: the workspace in which it is answered, until a response tells.
+        billing: how it pays: api by the token; subscription, never edited. Without it, by the kind of its login.
+        flags: what holds decisions back: requests of zdr and hipaa callers are never bundled.
+    """
 
     name: str
     keys: tuple[Fingerprint, ...] = ()

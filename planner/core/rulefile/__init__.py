@@ -16,6 +16,7 @@ from planner.core.rulefile.pricefile import PriceFile, read_prices
 from planner.core.rulefile.read import Reader
 from planner.core.rulefile.settingsfile import SettingsFile, read_settings
 from planner.core.rulefile.testshape import RuleTestFile
+from planner.core.rulefile.testshape import RuleTestFile
 from planner.core.rulefile.tree import Node, parse
 
 KINDS = ("prices", "catalog", "policies", "callers", "settings")
@@ -82,7 +83,7 @@ def read(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None)
         findings += each.findings
     findings += ours.findings
     if catalog is None and not errors(findings):
-        findings.append(_missing("catalog.yaml"))  # a file of nothing but null
+        findings.append(_missing("catalog.yaml", "it holds nothing"))
     found = tuple(sorted(set(findings)))
     if catalog is None or errors(found):
         return Reading(None, found)
@@ -107,9 +108,9 @@ def _only(trees: list[tuple[Reader, Node | None]], path: str) -> tuple[Reader, N
     return trees[0]
 
 
-def _missing(path: str) -> Finding:
+def _missing(path: str, problem: str = "it is not there") -> Finding:
     remedy = "Add it, or leave the whole kind out to get the shipped one."
-    return Finding(path, 1, 1, "missing-file", "this file", "it is not there", remedy)
+    return Finding(path, 1, 1, "missing-file", "this file", problem, remedy)
 
 
 def _stray(path: str) -> Iterable[Finding]:

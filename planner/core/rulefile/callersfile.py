@@ -25,7 +25,11 @@ class CallerShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallersFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The shape of `callers.yaml`."""
+    """The shape of `callers.yaml`.
+
+    Attributes:
+        principals: who calls, by name or by the fingerprint of a key.
+    """
 
     principals: dict[str, CallerShape] = {}
 
@@ -35,6 +39,8 @@ def read_callers(reader: Reader, root: Node | None) -> Callers:
     if not reader.top(root, ("principals",)) or not isinstance(root, Pairs):
         return Callers()
     table = root.values.get("principals")
+    if table is None and "principals" in reader.meant:
+        return Callers()
     if not isinstance(table, Pairs):
         problem = '"principals" must be a table of names'
         reader.find(root if table is None else table, "wrong-type", "this file", problem, "Write principals: {}.")
@@ -42,7 +48,7 @@ def read_callers(reader: Reader, root: Node | None) -> Callers:
     rows = []
     owners: dict[str, str] = {}
     for name, node in table.values.items():
-        subject = f"principal {name}"
+        subject = f'principal "{name}"'
         shape = reader.read(node, CallerShape, subject)
         if shape is None or not isinstance(node, Pairs):
             continue
@@ -55,6 +61,6 @@ def read_callers(reader: Reader, root: Node | None) -> Callers:
         claims = [(item, getattr(item, "text", "")) for item in listed.items] if isinstance(listed, Items) else []
         for at, key in [(table.keys[name], name), *claims]:
             if owners.setdefault(key, name) != name:
-                problem = f'"{key}" already belongs to {owners[key]}'
+                problem = f'"{key}" already belongs to "{owners[key]}"'
                 reader.find(at, "duplicate-name", subject, problem, "A key has one principal.")
     return Callers(tuple(rows))

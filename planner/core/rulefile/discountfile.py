@@ -21,7 +21,11 @@ LARGEST: Final = Fraction(3, 4)
 
 
 class DiscountShape(DatedShape, frozen=True, kw_only=True):
-    """One row of `discounts`."""
+    """What was agreed to be paid less, for a time.
+
+    Attributes:
+        percent_off: what is not paid, in percent of the list price.
+    """
 
     name: Text
     why: Text
@@ -34,7 +38,7 @@ class DiscountShape(DatedShape, frozen=True, kw_only=True):
 def read_discounts(reader: Reader, root: Node | None) -> list[Placed[Discount]]:
     """Return the discounts of one file."""
     found = []
-    for node, shape in reader.rows(root, "discounts", DiscountShape, lambda node: f"discount {word(node, 'name')}"):
+    for node, shape in reader.rows(root, "discounts", DiscountShape, lambda node: f'discount "{word(node, "name")}"'):
         row = Discount(
             name=shape.name,
             why=shape.why,
@@ -44,7 +48,7 @@ def read_discounts(reader: Reader, root: Node | None) -> list[Placed[Discount]]:
             organizations=shape.organizations or (),
             **shape.dated(),
         )
-        found.append(Placed(reader, node, row, f"discount {shape.name}"))
+        found.append(Placed(reader, node, row, f'discount "{shape.name}"'))
     return found
 
 

@@ -7,6 +7,7 @@ A row whose numbers are right all the same says why under `unusual`, and is left
 from fractions import Fraction
 from typing import Final, TypeVar
 
+from planner.core.findings import Code
 from planner.core.prices import PriceRow, Rates, ToolRow
 from planner.core.rulefile.read import place
 from planner.core.rulefile.timeline import Placed
@@ -100,7 +101,7 @@ def _times(factor: Fraction) -> str:
     return "" if factor == 1 else f"{factor} times "
 
 
-def _find(each: Placed[J], path: tuple[str, ...], code: str, problem: str) -> None:
+def _find(each: Placed[J], path: tuple[str, ...], code: Code, problem: str) -> None:
     said = f'"{".".join(path)}" ({_text(each, path)}) {problem}'
     each.reader.find(place(each.node, *path), code, each.subject, said, REMEDY)
 

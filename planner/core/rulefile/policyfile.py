@@ -10,10 +10,10 @@ import msgspec
 
 from planner.core.catalog import Catalog, Text
 from planner.core.conditions import TYPES, BadExpressionError, Fault, NoCelError, compile_condition
-from planner.core.findings import did_you_mean
+from planner.core.findings import did_you_mean, excerpt_of
 from planner.core.policyset import RANGES, never_decides
 from planner.core.rulefile.read import Reader, place, word
-from planner.core.rulefile.tree import Items, Node, Pairs
+from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, position_in
 from planner.core.rules import (
     VERSION_WORDS,
     BundleRule,
@@ -104,7 +104,9 @@ def read_policies(files: Iterable[tuple[Reader, Node | None]], catalog: Catalog 
     placed: list[tuple[Reader, Pairs, Policy]] = []
     for reader, root in files:
         if reader.top(root, ("policies",)):
-            for node, shape in reader.rows(root, "policies", PolicyShape, lambda node: f"policy {word(node, 'name')}"):
+            for node, shape in reader.rows(
+                root, "policies", PolicyShape, lambda node: f'policy "{word(node, "name")}"'
+            ):
                 policy = _policy(shape)
                 _check(reader, node, policy)
                 if catalog is not None:
@@ -136,7 +138,7 @@ def _check_order(placed: list[tuple[Reader, Pairs, Policy]]) -> None:
     silenced = never_decides([policy for _, _, policy in placed])
     seen: dict[str, str] = {}
     for reader, node, policy in placed:
-        subject = f"policy {policy.name}"
+        subject = f'policy "{policy.name}"'
         here = f"{reader.path}:{node.line}"
         if seen.setdefault(policy.name, here) != here:
             problem = f"a policy of this name stands at {seen[policy.name]}"
@@ -155,9 +157,9 @@ def _check_order(placed: list[tuple[Reader, Pairs, Policy]]) -> None:
 
 def _check(reader: Reader, node: Pairs, policy: Policy) -> None:
     """Find what is wrong with a policy by itself."""
-    subject = f"policy {policy.name}"
-    if policy.when is not None:
-        _check_when(reader, place(node, "when"), subject, policy.when)
+    subject = f'policy "{policy.name}"'
+    if policy.when is not None and isinstance(at := place(node, "when"), Scalar):
+        _check_when(reader, at, subject, policy.when)
     if not named(policy.then):
         problem = '"then" decides nothing'
         remedy = f"Name one of: {', '.join(Then.__struct_fields__)}."
@@ -187,7 +189,7 @@ def _check_web(reader: Reader, node: Pairs, policy: Policy, subject: str) -> Non
         reader.find(where, "both-domains", subject, problem, "Keep allowed_domains: what is not in it is blocked.")
 
 
-def _check_when(reader: Reader, node: Node, subject: str, text: str) -> None:
+def _check_when(reader: Reader, node: Scalar, subject: str, text: str) -> None:
     """Find everything that is wrong with an expression."""
     try:
         compile_condition(text)
@@ -197,7 +199,10 @@ def _check_when(reader: Reader, node: Node, subject: str, text: str) -> None:
         reader.find(node, "needs-cel", subject, problem, remedy)
     except BadExpressionError as error:
         for fault in error.faults:
-            reader.find(node, "bad-expression", subject, f'"when": {fault.problem}', _remedy(fault))
+            line, col, source = position_in(node, fault.line, fault.col)
+            shown = excerpt_of(source, col)
+            problem = f'"when": {fault.problem}'
+            reader.find(node, "bad-expression", subject, problem, _remedy(fault), at=(line, col), excerpt=shown)
 
 
 def _remedy(fault: Fault) -> str:
@@ -210,7 +215,7 @@ def _remedy(fault: Fault) -> str:
 
 def _check_names(reader: Reader, node: Pairs, policy: Policy, catalog: Catalog) -> None:
     """Find names of models, tools, versions and templates that do not exist."""
-    subject = f"policy {policy.name}"
+    subject = f'policy "{policy.name}"'
     known = catalog.known_models
     for pattern, at in _patterns(policy.match.model, place(node, "match", "model")):
         if not any(fnmatchcase(model, pattern) for id_ in known for model in (id_, id_ + _SNAPSHOT)):

@@ -32,7 +32,15 @@ ADD_ONE = "Add one, or copy the shipped file here: a prices/ of your own takes t
 
 
 class RatesShape(msgspec.Struct, frozen=True, kw_only=True):
-    """Dollars per million tokens of each token class."""
+    """Dollars per million tokens of each token class.
+
+    Attributes:
+        input: neither read from a prompt cache nor written to one.
+        output: written by the model.
+        cache_write_5m: written to a prompt cache for five minutes.
+        cache_write_1h: written to a prompt cache for an hour.
+        cache_read: read from a prompt cache.
+    """
 
     input: Usd
     output: Usd
@@ -42,14 +50,25 @@ class RatesShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TierShape(msgspec.Struct, frozen=True, kw_only=True):
-    """What the whole request costs when its prompt is longer than this."""
+    """What the whole request costs when its prompt is longer than this.
+
+    Attributes:
+        prompt_tokens: the longest prompt that costs what the row says above.
+        usd_per_million: dollars per million tokens of the whole request beyond.
+    """
 
     prompt_tokens: Annotated[int, msgspec.Meta(ge=1)]
     usd_per_million: RatesShape
 
 
 class MultipliersShape(msgspec.Struct, frozen=True, kw_only=True):
-    """Published factors; one that is left out is not published."""
+    """Published factors on all token classes; a request that needs one that is left out has no known cost.
+
+    Attributes:
+        batch: of requests in a message batch.
+        fast: of requests that were served in fast mode.
+        us: of requests that are answered in the US.
+    """
 
     batch: Usd | None = None
     fast: Usd | None = None
@@ -57,7 +76,15 @@ class MultipliersShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PriceShape(DatedShape, frozen=True, kw_only=True):
-    """One row of `prices`."""
+    """What models cost for a time.
+
+    Attributes:
+        name: by which people know the row; rows of one name follow each other by date.
+        models: exact ids, or globs.
+        usd_per_million: dollars per million tokens.
+        over: other prices for requests with a long prompt.
+        multipliers: factors for batches, fast mode and the US.
+    """
 
     name: Text
     models: Texts
@@ -67,7 +94,14 @@ class PriceShape(DatedShape, frozen=True, kw_only=True):
 
 
 class ToolShape(DatedShape, frozen=True, kw_only=True):
-    """One row of `tools`."""
+    """What a server tool costs for a time.
+
+    Attributes:
+        component: what is used.
+        usd_per_thousand: dollars per thousand uses, of web_search.
+        usd_per_hour: dollars per container hour, of code_execution.
+        minimum_minutes: what a container session is billed at least, in minutes.
+    """
 
     component: Component
     usd_per_thousand: Usd | None = None
@@ -76,7 +110,13 @@ class ToolShape(DatedShape, frozen=True, kw_only=True):
 
 
 class PriceFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of `prices/`."""
+    """A file of `prices/`.
+
+    Attributes:
+        prices: what models cost, at list price.
+        tools: what server tools cost, at list price.
+        discounts: what was agreed to be paid less.
+    """
 
     prices: tuple[PriceShape, ...] = ()
     tools: tuple[ToolShape, ...] = ()
@@ -94,10 +134,10 @@ def read_prices(files: Iterable[tuple[Reader, Node | None]], catalog: Catalog | 
     for reader, root in files:
         last = reader
         reader.top(root, ("prices", "tools", "discounts"))
-        for node, shape in reader.rows(root, "prices", PriceShape, lambda node: f"price {word(node, 'name')}"):
-            prices.append(Placed(reader, node, _price(shape), f"price {shape.name}"))
-        for node, shape_ in reader.rows(root, "tools", ToolShape, lambda node: f"tool {word(node, 'component')}"):
-            subject = f"tool {shape_.component}"
+        for node, shape in reader.rows(root, "prices", PriceShape, lambda node: f'price "{word(node, "name")}"'):
+            prices.append(Placed(reader, node, _price(shape), f'price "{shape.name}"'))
+        for node, shape_ in reader.rows(root, "tools", ToolShape, lambda node: f'tool "{word(node, "component")}"'):
+            subject = f'tool "{shape_.component}"'
             _check_component(reader, node, shape_, subject)
             tools.append(Placed(reader, node, _tool(shape_), subject))
         discounts += read_discounts(reader, root)

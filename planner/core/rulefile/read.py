@@ -13,10 +13,13 @@ from typing import Annotated, Any, Final, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
-from planner.core.findings import Finding, Level, did_you_mean, nearest
+from planner.core.findings import Code, Finding, Level, did_you_mean, nearest
 from planner.core.money import MAX_DECIMALS, parse_millionths
 from planner.core.rulefile.testshape import MOMENT
-from planner.core.rulefile.tree import Items, Node, Pairs, Scalar
+from planner.core.rulefile.tree import MAX_FINDINGS, MEND_FIRST, TOO_MANY, Items, Node, Pairs, Scalar, kind_of
+
+MAX_ROWS = 1_000
+"""Rows of one list: each is compared with all others, so that more of them would hold a reload up."""
 
 Usd = Annotated[
     str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$", extra={"decimal": True})
@@ -24,6 +27,9 @@ Usd = Annotated[
 
 T = TypeVar("T")
 
+_ENOUGH: Final[tuple[Code, str, str, str]] = ("too-many-findings", "this file", TOO_MANY, MEND_FIRST)
+
+_SHOWN = 80  # characters of a word
 _INT_DIGITS = 18  # what fits 64 bits, sign included
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)  # `fromisoformat` alone also takes weeks
 
@@ -36,15 +42,40 @@ BAD: Final = _Unreadable()
 
 
 class Reader:
-    """Reads the trees of one file and keeps what is wrong with them."""
+    """Reads the trees of one file and keeps what is wrong with them, up to a limit."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.findings: list[Finding] = []
+        self.meant: set[str] = set()  # keys of the top that are there, misspelt
 
-    def find(self, node: Node, code: str, subject: str, problem: str, remedy: str, level: Level = "error") -> None:
-        """Keep one finding at the place of a node."""
-        self.findings.append(Finding(self.path, node.line, node.col, code, subject, problem, remedy, level))
+    @property
+    def full(self) -> bool:
+        """Whether so much was found that nothing more is read."""
+        return len(self.findings) > MAX_FINDINGS
+
+    def find(  # noqa: PLR0913 - the parts of a finding
+        self,
+        node: Node,
+        code: Code,
+        subject: str,
+        problem: str,
+        remedy: str,
+        level: Level = "error",
+        *,
+        at: tuple[int, int] | None = None,
+        excerpt: str = "",
+    ) -> None:
+        """Keep one finding at the place of a node, or at a line and column inside of it, with an excerpt of the source.
+
+        `tree.position_in` and `findings.excerpt_of` make these two.
+        """
+        if self.full:
+            return
+        line, col = at or (node.line, node.col)
+        if len(self.findings) == MAX_FINDINGS:
+            code, subject, problem, remedy, level, excerpt = *_ENOUGH, "error", ""
+        self.findings.append(Finding(self.path, line, col, code, subject, problem, remedy, level, excerpt))
 
     def read(self, node: Node, type_: type[T], subject: str) -> T | None:
         """Return the value of a node as `type_`, or None with at least one finding."""
@@ -62,6 +93,10 @@ class Reader:
             if not (isinstance(node, Scalar) and node.kind == "null"):
                 self.find(node, "wrong-type", "this file", f'"{key}" must be a list', "Begin each row with a dash.")
             return []
+        if len(node.items) > MAX_ROWS:
+            problem = f'"{key}" has {len(node.items):,} rows, more than {MAX_ROWS:,}'
+            self.find(node, "too-large", "this file", problem, "Drop what nobody needs, or split it.")
+            return []
         found = []
         for item in node.items:
             if not isinstance(item, Pairs):
@@ -77,11 +112,13 @@ class Reader:
         if not isinstance(root, Pairs):
             self.find(root, "wrong-type", "this file", f"must be a table, not {_what(root)}", f"Begin with {keys[0]}:.")
             return False
-        self._unknown(root, keys, "this file")
+        self.meant = self._unknown(root, keys, "this file")
         return True
 
     def value(self, node: Node, info: inspect.Type, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
         """Return the value of a node under a type, or BAD."""
+        if self.full:
+            return BAD
         extra: dict[str, Any] = {}
         if isinstance(info, inspect.Metadata):
             extra, info = info.extra or {}, info.type
@@ -151,7 +188,7 @@ class Reader:
         try:
             parse_millionths(node.text)
         except ValueError as error:
-            code = "too-many-decimals" if "decimals" in str(error) else "wrong-type"
+            code: Code = "too-many-decimals" if "decimals" in str(error) else "wrong-type"
             self.find(
                 node, code, subject, f'"{where}": {error}', f'Write it like "0.25", up to {MAX_DECIMALS} decimals.'
             )
@@ -166,7 +203,7 @@ class Reader:
             words = [str(value) for value in (info.values if isinstance(info, inspect.LiteralType) else info.cls)]
             if node.text in words:
                 return node.text if isinstance(info, inspect.LiteralType) else info.cls(node.text)
-            problem = f'"{where}" cannot be "{node.text}"'
+            problem = f'"{where}" cannot be "{shown(node.text)}"'
             remedy = _REFUSED.get((where.rpartition(".")[2], node.text)) or did_you_mean(node.text, words)
             self.find(node, "unknown-value", subject, problem, remedy)
             return BAD
@@ -174,13 +211,20 @@ class Reader:
         if value is BAD:
             return self._wrong(node, expected, subject, where)
         if (limit := _beyond(value, info)) is not None:
-            self.find(node, "out-of-range", subject, f'"{where}" is {node.text or "empty"}', f"It must be {limit}.")
+            self.find(
+                node, "out-of-range", subject, f'"{where}" is {shown(node.text) or "empty"}', f"It must be {limit}."
+            )
             return BAD
         return value
 
     def _wrong(self, node: Node, expected: str, subject: str, where: str) -> _Unreadable:
         it = f'"{where}" must be' if where else "must be"
-        self.find(node, "wrong-type", subject, f"{it} {expected}, not {_what(node)}", f"Write {expected}.")
+        remedy = f"Write {expected}."
+        if isinstance(node, Scalar) and expected == "text" and node.kind != "null":
+            remedy = f'Quote it: "{shown(node.text)}".'
+        elif isinstance(node, Scalar) and node.style and kind_of(node.text) != "str" and expected in _UNQUOTED:
+            remedy = "Take the quotes away."
+        self.find(node, "wrong-type", subject, f"{it} {expected}, not {_what(node)}", remedy)
         return BAD
 
     def _unknown(self, node: Pairs, known: tuple[str, ...], subject: str, where: str = "") -> set[str]:
@@ -188,7 +232,7 @@ class Reader:
         meant: set[str] = set()
         free = [name for name in known if name not in node.keys]
         for key, at in node.keys.items():
-            if key not in known:
+            if key not in known and not self.full:
                 inner = f"{where}.{key}" if where else key
                 self.find(at, "unknown-field", subject, f'unknown field "{inner}"', did_you_mean(key, free))
                 meant |= {near} if (near := nearest(key, free)) else set()
@@ -216,6 +260,11 @@ def word(node: Node, key: str) -> str:
     return found.text if isinstance(found, Scalar) else "?"
 
 
+def shown(text: str) -> str:
+    """Return a word of a file as a finding shows it: of a long one the beginning."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 def place(node: Node, *keys: str) -> Node:
     """Return the node at a path of keys, as far as it goes."""
     here: Node = node
@@ -235,6 +284,8 @@ _EXPECTED: dict[type[inspect.Type], str] = {
     inspect.LiteralType: "one word",
     inspect.EnumType: "one word",
 }
+
+_UNQUOTED = ("a whole number", "a number", "true or false")
 
 _PATTERNS = {
     r"^[0-9a-f]{16}$": "a fingerprint: 16 hex digits, as planner key prints them",
@@ -300,5 +351,6 @@ def _what(node: Node) -> str:
         return "a table"
     if isinstance(node, Items):
         return "a list"
-    names = {"null": "nothing", "bool": node.text, "int": f"the number {node.text}", "float": f"the number {node.text}"}
-    return names.get(node.kind, f'"{node.text}"')
+    text = shown(node.text)
+    names = {"null": "nothing", "bool": text, "int": f"the number {text}", "float": f"the number {text}"}
+    return names.get(node.kind, f'"{text}"')

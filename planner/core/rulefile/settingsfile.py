@@ -7,19 +7,28 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect
 
-from planner.core.catalog import Catalog, Interval, Mark, Text
+from planner.core.catalog import Amount, Catalog, Interval, Mark, Text
 from planner.core.findings import did_you_mean
 from planner.core.rulebook import SettingRow, Settings
 from planner.core.rulefile.catalogfile import check_interval
-from planner.core.rulefile.read import BAD, Reader, place, plain
+from planner.core.rulefile.read import BAD, Reader, place, plain, shown
 from planner.core.rulefile.tree import Node, Pairs, Scalar, parse
 
 OVERRIDES = "--set"  # stands where a path stands in a finding about an override
-_TOOL_TOKENS = "tool_tokens"
+TOOL_TOKENS = "tool_tokens"
 
 
 class RowShape(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting in the file; its value is read under the type of its key."""
+    """One setting in the file; its value is read under the type of its key.
+
+    Attributes:
+        value: what is so, or what you choose.
+        mark: how sure it is: A official, B official and seen in part, C reported by others, "?" nobody says.
+        source: who says so.
+        checked: the day on which it was last compared with its source.
+        means: what the value means.
+        if_wrong: what you would see if it were wrong.
+    """
 
     value: Any
     mark: Mark
@@ -30,7 +39,11 @@ class RowShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingsFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The shape of `settings.yaml`."""
+    """The shape of `settings.yaml`.
+
+    Attributes:
+        settings: by dotted key, what nobody has published, or what is yours to choose.
+    """
 
     settings: dict[str, RowShape] = {}
 
@@ -41,7 +54,7 @@ def setting_types() -> dict[str, inspect.Type]:
     for field in cast("inspect.StructType", inspect.type_info(Settings)).fields:
         if isinstance(field.type, inspect.StructType):
             types |= {f"{field.name}.{inner.name}": inner.type for inner in field.type.fields}
-        elif field.name != _TOOL_TOKENS:
+        elif field.name != TOOL_TOKENS:
             types[field.name] = field.type
     return types
 
@@ -54,8 +67,9 @@ def read_settings(
     values: dict[str, Any] = {}
     rows: dict[str, SettingRow] = {}
     for key, at, node in _table(reader, root):
-        shape = reader.read(node, RowShape, f"setting {key}")
-        value = _value(reader, key, at, place(node, "value"), tools) if shape else BAD
+        type_ = _type(reader, key, at, tools)
+        shape = reader.read(node, RowShape, f'setting "{key}"') if type_ else None
+        value = _value(reader, key, type_, place(node, "value")) if shape else BAD
         if shape and value is not BAD:
             values[key] = value
             rows[key] = SettingRow(key=key, **msgspec.structs.asdict(shape))
@@ -67,7 +81,7 @@ def read_settings(
             continue
         if given is None:
             given = Scalar(1, 1, "", "null")
-        if (value := _value(ours, key, given, given, tools)) is not BAD:
+        if (value := _value(ours, key, _type(ours, key, given, tools), given)) is not BAD:
             values[key] = value
             if key in rows:
                 rows[key] = msgspec.structs.replace(rows[key], value=plain(given), overridden=True)
@@ -79,6 +93,8 @@ def _table(reader: Reader, root: Node | None) -> list[tuple[str, Node, Node]]:
     if not reader.top(root, ("settings",)) or not isinstance(root, Pairs):
         return []
     table = root.values.get("settings")
+    if table is None and "settings" in reader.meant:
+        return []
     if not isinstance(table, Pairs):
         problem = '"settings" must be a table of dotted keys'
         reader.find(root if table is None else table, "wrong-type", "this file", problem, "Write settings: {}.")
@@ -86,26 +102,34 @@ def _table(reader: Reader, root: Node | None) -> list[tuple[str, Node, Node]]:
     return [(key, table.keys[key], node) for key, node in table.values.items()]
 
 
-def _value(reader: Reader, key: str, at: Node, node: Node, tools: tuple[str, ...] | None) -> Any:  # noqa: ANN401 - by its key
-    subject = f"setting {key}"
+def _type(reader: Reader, key: str, at: Node, tools: tuple[str, ...] | None) -> inspect.Type | None:
+    """Return the type of a setting's value; None, with a finding, for a key that nothing reads."""
     group, _, rest = key.partition(".")
-    if group == _TOOL_TOKENS:
-        if tools is not None and rest not in tools:
-            reader.find(at, "unknown-tool", subject, f'no tool is called "{rest}"', did_you_mean(rest, tools))
-            return BAD
-        return _size(reader, node, subject)
+    if group == TOOL_TOKENS and rest:
+        if tools is None or rest in tools:
+            return inspect.type_info(Interval)
+        problem = f'no tool is called "{shown(rest)}"'
+        reader.find(at, "unknown-tool", f'setting "{key}"', problem, did_you_mean(rest, tools))
+        return None
     types = setting_types()
-    if key not in types:
-        reader.find(at, "unknown-setting", subject, "nothing reads it", did_you_mean(key, types))
+    if key in types:
+        return types[key]
+    inside = next((known for known in types if known.startswith(f"{key}.")), None)
+    remedy = f"Write dotted keys, such as {inside}." if inside else did_you_mean(key, types)
+    reader.find(at, "unknown-setting", f'setting "{key}"', "nothing reads it", remedy)
+    return None
+
+
+def _value(reader: Reader, key: str, type_: inspect.Type | None, node: Node) -> Any:  # noqa: ANN401 - by its key
+    if type_ is None:
         return BAD
-    return reader.value(node, types[key], subject, "value")
-
-
-def _size(reader: Reader, node: Node, subject: str) -> Any:  # noqa: ANN401 - Interval or BAD
+    subject = f'setting "{key}"'
+    if not key.startswith(f"{TOOL_TOKENS}."):
+        return reader.value(node, type_, subject, "value")
     if isinstance(node, Scalar):
-        number = reader.value(node, inspect.type_info(float), subject, "value")
+        number = reader.value(node, inspect.type_info(Amount), subject, "value")
         return BAD if number is BAD else Interval(number, number, number)
-    interval = reader.value(node, inspect.type_info(Interval), subject, "value")
+    interval = reader.value(node, type_, subject, "value")
     if interval is not BAD:
         check_interval(reader, node, interval, subject)
     return interval
@@ -118,7 +142,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         group, _, rest = key.partition(".")
         if not rest:
             changes[group] = value
-        elif group == _TOOL_TOKENS:
+        elif group == TOOL_TOKENS:
             changes[group] = {**changes.get(group, {}), rest: value}
         else:
             before = changes.get(group, getattr(settings, group))

@@ -22,11 +22,14 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
 )
 
-from planner.core.findings import Finding
+from planner.core.findings import Code, Finding
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 16
 MAX_NODES = 100_000
+MAX_FINDINGS = 1_000
+TOO_MANY = f"more than {MAX_FINDINGS:,} problems, and the rest is left out"
+MEND_FIRST = "Mend these first."
 
 Kind = Literal["null", "bool", "int", "float", "str"]
 
@@ -39,14 +42,26 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)),
 )
 
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # where the parser's lines end
+_ANCHOR = re.compile(r"&\S+(?:\s+(?:#.*)?)*")
+_PIECE = {
+    "'": re.compile(r"''|."),
+    '"': re.compile(r"\\(?:x.{2}|u.{4}|U.{8}|.)|[^\\]"),
+}  # how one character is spelt between quotes
+
 
 class Scalar(msgspec.Struct, frozen=True):
-    """One word; `kind` is what the core schema makes of it, always `str` when it is quoted."""
+    """One word; `kind` is what the core schema makes of it, always `str` when it is quoted.
+
+    `style` is how it is written: its quote, `|`, `>`, or nothing; `source` are the lines that it stands on, whole.
+    """
 
     line: int
     col: int
     text: str
     kind: Kind
+    style: str = ""
+    source: tuple[str, ...] = ()
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -91,6 +106,8 @@ def parse(path: str, content: bytes) -> tuple[Node | None, tuple[Finding, ...]]:
 class _Composer:
     def __init__(self, path: str, text: str) -> None:
         self.path = path
+        self.text = text
+        self.lines = _BREAK.split(text)
         self.findings: list[Finding] = []
         self.anchors: dict[str, tuple[Node, int] | None] = {}  # None while the anchored node is still open
         self.nodes = 0
@@ -117,8 +134,8 @@ class _Composer:
             raise _refused(self.path, (line, col), "not-yaml", problem, "Mend the YAML here.") from None
         except YAMLError as error:
             problem = str(error).split("\n", 1)[0]
-            line = text.count("\n", 0, getattr(error, "position", 0)) + 1
-            raise _refused(self.path, (line, 1), "not-yaml", problem, "Remove the character.") from None
+            above = text[: getattr(error, "position", 0)]
+            raise _refused(self.path, _end(above), "not-yaml", problem, "Remove the character.") from None
 
     def _node(self, event: Event, depth: int) -> Node:
         if depth > MAX_DEPTH:
@@ -140,7 +157,11 @@ class _Composer:
     def _open(self, event: Event, depth: int) -> Node:
         line, col = _at(event)
         if isinstance(event, ScalarEvent):
-            return Scalar(line, col, event.value, "str" if event.style else kind_of(event.value))
+            style = event.style or ""
+            if event.anchor and (event.value or style):
+                line, col = self._behind_anchor(event, line, col)
+            source = tuple(self.lines[line - 1 : event.end_mark.line + 1])
+            return Scalar(line, col, event.value, "str" if style else kind_of(event.value), style, source)
         if isinstance(event, MappingStartEvent):
             return self._mapping(line, col, depth)
         items = []  # a sequence is all that is left
@@ -154,13 +175,15 @@ class _Composer:
         while not isinstance(inner := next(self.events), MappingEndEvent):
             key = self._node(inner, depth + 1)
             value = self._node(next(self.events), depth + 1)
+            if isinstance(key, Scalar) and isinstance(value, Scalar) and not (value.text or value.style):
+                value = msgspec.structs.replace(value, line=key.line, col=key.col)  # else where the next word is
             if not isinstance(key, Scalar):
                 raise self._refuse(inner, "not-yaml", "a list or table stands as a key", "Keys are words.")
+            if key.text == "<<" and not key.style:
+                raise self._refuse(inner, "merge-key", "a merge key, <<, is not read here", "Write the fields out.")
             if key.text in keys:
                 problem = f'"{key.text}" was already given on line {keys[key.text].line}'
-                self.findings.append(
-                    Finding(self.path, key.line, key.col, "duplicate-key", "this table", problem, "Keep one of them.")
-                )
+                self._find(inner, "duplicate-key", problem, "Keep one of them.")
             else:
                 keys[key.text], values[key.text] = key, value
         return Pairs(line, col, values, keys)
@@ -181,7 +204,18 @@ class _Composer:
                 event, "too-large", f"more than {MAX_NODES:,} values, aliases included", "Split the file."
             )
 
-    def _refuse(self, event: Event, code: str, problem: str, remedy: str) -> NotATreeError:
+    def _behind_anchor(self, event: Event, line: int, col: int) -> tuple[int, int]:
+        """Return where a scalar begins whose event begins at its anchor, maybe on a line above."""
+        anchor = _ANCHOR.match(self.text, event.start_mark.index)
+        *above, last = _BREAK.split(anchor[0] if anchor else "")
+        return line + len(above), len(last) + (1 if above else col)
+
+    def _find(self, event: Event, code: Code, problem: str, remedy: str) -> None:
+        if len(self.findings) >= MAX_FINDINGS:
+            raise self._refuse(event, "too-many-findings", TOO_MANY, MEND_FIRST)
+        self.findings.append(Finding(self.path, *_at(event), code, "this table", problem, remedy))
+
+    def _refuse(self, event: Event, code: Code, problem: str, remedy: str) -> NotATreeError:
         return _refused(self.path, _at(event), code, problem, remedy)
 
 
@@ -190,17 +224,66 @@ def kind_of(text: str) -> Kind:
     return next((kind for kind, pattern in _KINDS if pattern.fullmatch(text)), "str")
 
 
+def position_in(scalar: Scalar, line: int, col: int) -> tuple[int, int, str]:
+    """Return the place in the file of a place in a scalar's text, both counted from 1, and the whole line of source.
+
+    Where a text is written in a way that cannot be followed, such as folded with blank lines in it, the place is that
+    of the scalar.
+    """
+    lines = scalar.text.split("\n")
+    own = (scalar.line, scalar.col, scalar.source[0] if scalar.source else "")
+    if line > len(lines):
+        return own
+    if scalar.style == "|":
+        source = scalar.source[line] if line < len(scalar.source) else ""
+        within = source.endswith(lines[line - 1])
+        return (scalar.line + line, len(source) - len(lines[line - 1]) + col, source) if within else own
+    offset = sum(len(each) + 1 for each in lines[: line - 1]) + col - 1
+    text, behind = scalar.text.rstrip("\n"), own[:2]
+    for index, (char, row, at) in enumerate(_spelt(scalar)):
+        if index >= len(text) or char not in (None, text[index]):
+            break
+        if index == offset:
+            return row, at, scalar.source[row - scalar.line]
+        behind = (row, at + 1) if index + 1 == len(text) == offset else own[:2]
+    return (*behind, scalar.source[behind[0] - scalar.line]) if scalar.source else own
+
+
+def _spelt(scalar: Scalar) -> Iterator[tuple[str | None, int, int]]:
+    """Yield the characters of a scalar as they are written, each with its place; None where one is escaped."""
+    begin = 1 if scalar.style == ">" else 0
+    piece = _PIECE.get(scalar.style)
+    for index, source in enumerate(scalar.source[begin:], begin):
+        row, written = scalar.line + index, source.rstrip()
+        at = len(source) - len(source.lstrip()) if index else scalar.col - 1 + len(scalar.style)
+        if index > begin:
+            yield " ", row, at  # lines are folded into one
+        while at < len(written):
+            found = piece.match(written, at) if piece else None
+            if piece and not found:
+                return  # the line ends in the middle of a word
+            spelt = found[0] if found else written[at]
+            yield None if spelt[0] == "\\" and piece else spelt[0], row, at + 1
+            at += len(spelt)
+
+
 def _decode(path: str, content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _refused(path, (line, 1), "not-utf-8", "a byte that is not UTF-8", "Save the file as UTF-8.") from None
+        place = _end(content[: error.start].decode("utf-8-sig"))
+        raise _refused(path, place, "not-utf-8", "a byte that is not UTF-8", "Save the file as UTF-8.") from None
+
+
+def _end(above: str) -> tuple[int, int]:
+    """Return the place behind a text that a file begins with."""
+    lines = _BREAK.split(above)
+    return len(lines), len(lines[-1]) + 1
 
 
 def _at(event: Event) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _refused(path: str, at: tuple[int, int], code: str, problem: str, remedy: str) -> NotATreeError:
+def _refused(path: str, at: tuple[int, int], code: Code, problem: str, remedy: str) -> NotATreeError:
     return NotATreeError(Finding(path, *at, code, "this file", problem, remedy))

@@ -1,0 +1,148 @@
+"""The schemas that editors use take what the reader takes, and refuse what has the wrong shape."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from jsonschema_rs import Draft202012Validator, meta
+
+from planner.core.rulefile import SHAPES, kind_of, schema, tree
+from planner.core.rulefile.read import plain
+from planner.core.rulefile.settingsfile import setting_types
+from planner.rulesource import shipped_directory
+
+ROOT: Final = Path(__file__).parent.parent.parent.parent
+FIXTURES: Final = ROOT / "tests/rulefiles"
+SHIPPED: Final = shipped_directory()
+SOUND: Final = [
+    (path, kind)
+    for folder in (SHIPPED, FIXTURES / "good")
+    for path in sorted(folder.rglob("*.yaml"))
+    if (kind := kind_of(path.relative_to(folder).as_posix()))
+]
+SHAPELESS: Final = frozenset({
+    "catalog.template-without-type",  # what a tool holds is the API's business
+    "policies.bound-upgrade",  # what an upgrade cannot have
+    "policies.unknown-version",  # the catalog knows versions
+    "prices.bad-date",  # the calendar is no pattern
+    "prices.discount-hours-of-model",  # two fields that exclude each other
+    "prices.discount-nothing",  # a decimal string has no limits
+    "prices.discount-too-much",
+    "prices.wrong-unit",
+})  # fmt: skip
+"""Malformed files whose shape is sound: only the reader knows better."""
+
+OF_SHAPE: Final = frozenset({
+    "missing-field", "money-not-a-string", "out-of-range", "too-many-decimals", "unknown-field", "unknown-setting",
+    "unknown-value", "wrong-type",
+})  # fmt: skip
+
+
+def malformed() -> list[Path]:
+    """The fixtures whose one defect is one of shape."""
+    found = []
+    for path in sorted((FIXTURES / "bad").glob("*.yaml")):
+        codes = set(re.findall(r"\[([a-z0-9-]+)\]$", path.with_suffix(".txt").read_text(), re.MULTILINE))
+        if codes <= OF_SHAPE:
+            found.append(path)
+    return found
+
+
+def checker(kind: str) -> Draft202012Validator:
+    """What an editor does with a schema."""
+    return Draft202012Validator(json.loads(schema.render(kind)))
+
+
+def content(path: Path) -> Any:
+    """A file as an editor sees it: YAML 1.2 as JSON."""
+    node, _ = tree.parse(path.name, path.read_bytes())
+    assert node is not None
+    return plain(node)
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_schema_is_one(kind: str) -> None:
+    """It keeps the rules of its dialect, and every reference in it leads somewhere."""
+    made = schema.schema(kind)
+    assert made["$schema"] == schema.DIALECT
+    meta.validate(made)
+    text = schema.render(kind)
+    assert set(re.findall(r'"#/\$defs/(\w+)"', text)) == set(made.get("$defs", {}))
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_table_is_closed_and_every_field_explained(kind: str) -> None:
+    """A misspelt field is marked while it is typed, and hovering over a field says what it means."""
+    open_tables = []
+
+    def walk(made: object, where: str) -> None:
+        if isinstance(made, list):
+            for each in made:
+                walk(each, where)
+        if not isinstance(made, dict):
+            return
+        if "properties" in made and made.get("type") == "object":
+            assert made["additionalProperties"] is False, where
+            for name, each in made["properties"].items():
+                assert each["description"].endswith("."), f"{where}.{name}"
+        elif made.get("type") == "object" and "additionalProperties" not in made:
+            open_tables.append(where.rpartition(".")[2])
+        for name, each in made.items():
+            walk(each, f"{where}.{name}")
+
+    walk(schema.schema(kind), kind)
+    assert open_tables == (["tool", "without_ptc"] if kind == "catalog" else [])
+
+
+@pytest.mark.parametrize(("path", "kind"), SOUND, ids=[f"{path.parent.parent.name}/{path.name}" for path, _ in SOUND])
+def test_sound_files_pass(path: Path, kind: str) -> None:
+    """The shipped rules and the good fixtures have no mark in an editor."""
+    assert [error.message for error in checker(kind).iter_errors(content(path))] == []
+
+
+@pytest.mark.parametrize("path", malformed(), ids=lambda path: path.stem)
+def test_files_of_a_wrong_shape_are_refused(path: Path) -> None:
+    """What the reader finds by the type of a field, an editor finds too; exceptions have their reasons above."""
+    passes = checker(path.name.split(".")[0]).is_valid(content(path))
+    assert passes is (path.stem in SHAPELESS)
+
+
+def test_enough_files_of_a_wrong_shape_are_tried() -> None:
+    """And the exceptions are still there."""
+    assert len(malformed()) >= 60
+    assert {path.stem for path in malformed()} >= SHAPELESS
+
+
+def test_every_setting_has_the_type_of_its_key() -> None:
+    """Hours are a number, a word is one of its choices, a size may be a number or an interval."""
+    table = schema.schema("settings")["properties"]["settings"]
+    assert set(table["properties"]) == set(setting_types())
+    row = {"mark": "A", "source": "x", "checked": "2026-11-22"}
+    check = checker("settings").is_valid
+    assert check({"settings": {"free_hours.limit": {"value": 0, **row}}})
+    assert not check({"settings": {"free_hours.limit": {"value": "0", **row}}})
+    assert check({"settings": {"haiku55_tier_on": {"value": "summed_prompt", **row}}})
+    assert not check({"settings": {"haiku55_tier_on": {"value": "prompt", **row}}})
+    assert check({"settings": {"tool_tokens.x": {"value": 7, **row}}})
+    assert check({"settings": {"tool_tokens.x": {"value": {"low": 1, "likely": 2, "high": 3}, **row}}})
+    assert not check({"settings": {"tool_tokens.x": {"value": {"low": 1}, **row}}})
+    assert not check({"settings": {"tool_token.x": {"value": 7, **row}}})
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.rglob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_file_names_its_schema(path: Path) -> None:
+    """In its first line, by a path that leads there from where the file stands."""
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert match is not None
+    kind = kind_of(path.relative_to(SHIPPED).as_posix()) or path.relative_to(SHIPPED).parts[0]
+    assert (path.parent / match[1]).resolve() == (SHIPPED / f"schema/{kind}.json").resolve()
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_the_committed_schema_is_the_generated_one(kind: str) -> None:
+    """Run `python -m tests.pages` after a change of what a rule file may hold."""
+    assert (SHIPPED / f"schema/{kind}.json").read_text(encoding="utf-8") == schema.render(kind)
+    assert {path.stem for path in (SHIPPED / "schema").iterdir()} == set(SHAPES)
