@@ -14,12 +14,13 @@ import msgspec
 Level = Literal["error", "warning"]
 Code = Literal[
     "bad-expression", "both-domains", "decides-nothing", "duplicate-key", "duplicate-name", "empty-period",
-    "empty-range", "gap", "implausible-discount", "implausible-jump", "implausible-multiplier", "implausible-price",
-    "implausible-tier", "merge-key", "missing-component", "missing-field", "missing-file", "money-not-a-string",
-    "needs-cel", "no-keys", "not-ascending", "not-utf-8", "not-yaml", "out-of-range", "overlapping-dates",
-    "overlapping-discounts", "shadowed-action", "tag", "too-deep", "too-large", "too-many-decimals",
-    "too-many-findings", "unknown-field", "unknown-file", "unknown-model", "unknown-setting", "unknown-template",
-    "unknown-tool", "unknown-value", "unreachable-policy", "widens-reach", "wrong-family", "wrong-type",
+    "empty-range", "gap", "hidden-character", "implausible-discount", "implausible-jump", "implausible-multiplier",
+    "implausible-price", "implausible-tier", "merge-key", "missing-component", "missing-field", "missing-file",
+    "money-not-a-string", "needs-cel", "no-keys", "not-ascending", "not-utf-8", "not-yaml", "out-of-range",
+    "overlapping-dates", "overlapping-discounts", "shadowed-action", "tag", "too-deep", "too-large",
+    "too-many-decimals", "too-many-findings", "unknown-field", "unknown-file", "unknown-model", "unknown-setting",
+    "unknown-template", "unknown-tool", "unknown-value", "unreachable-policy", "widens-reach", "wrong-family",
+    "wrong-type",
 ]  # fmt: skip
 
 CODES: Final[Mapping[Code, str]] = {
@@ -31,6 +32,7 @@ CODES: Final[Mapping[Code, str]] = {
     "empty-period": "A dated row ends before it begins.",
     "empty-range": "A range in which no number lies.",
     "gap": "Days between two rows on which one thing has no price.",
+    "hidden-character": "A character that nobody who reviews the file sees, or that turns what they see around.",
     "implausible-discount": "A discount takes off what is rather left to pay; `unusual` says why it is right.",
     "implausible-jump": "A price rises or falls by far from one row to the next; `unusual` says why it is right.",
     "implausible-multiplier": "A multiplier lies far from all that is published; `unusual` says why it is right.",
@@ -192,7 +194,7 @@ def _masked(key: re.Match[str]) -> str:
 
 
 def _visible(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape", "replace").decode()
+    return char if char.isprintable() else ascii(char)[1:-1]
 
 
 def _escape(text: str) -> str:

@@ -6,8 +6,9 @@ file may say, so that nothing is checked in a second, differing way.
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, cast
 
 import msgspec
@@ -32,6 +33,10 @@ _ENOUGH: Final[tuple[Code, str, str, str]] = ("too-many-findings", "this file", 
 _SHOWN = 80  # characters of a word
 _INT_DIGITS = 18  # what fits 64 bits, sign included
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)  # `fromisoformat` alone also takes weeks
+
+
+type_info = lru_cache(maxsize=256)(inspect.type_info)
+"""What a type is made of, made once: rows are many and their types few."""
 
 
 class _Unreadable:
@@ -79,7 +84,7 @@ class Reader:
 
     def read(self, node: Node, type_: type[T], subject: str) -> T | None:
         """Return the value of a node as `type_`, or None with at least one finding."""
-        value = self.value(node, inspect.type_info(type_), subject, "")
+        value = self.value(node, type_info(cast("Hashable", type_)), subject, "")
         return None if value is BAD else cast("T", value)
 
     def rows(

@@ -11,7 +11,7 @@ from planner.core.catalog import Amount, Catalog, Interval, Mark, Text
 from planner.core.findings import did_you_mean
 from planner.core.rulebook import SettingRow, Settings
 from planner.core.rulefile.catalogfile import check_interval
-from planner.core.rulefile.read import BAD, Reader, place, plain, shown
+from planner.core.rulefile.read import BAD, Reader, place, plain, shown, type_info
 from planner.core.rulefile.tree import Node, Pairs, Scalar, parse
 
 OVERRIDES = "--set"  # stands where a path stands in a finding about an override
@@ -51,7 +51,7 @@ class SettingsFile(msgspec.Struct, frozen=True, kw_only=True):
 def setting_types() -> dict[str, inspect.Type]:
     """Return every dotted key with the type of its value; `tool_tokens.<type>` are open and not among them."""
     types: dict[str, inspect.Type] = {}
-    for field in cast("inspect.StructType", inspect.type_info(Settings)).fields:
+    for field in cast("inspect.StructType", type_info(Settings)).fields:
         if isinstance(field.type, inspect.StructType):
             types |= {f"{field.name}.{inner.name}": inner.type for inner in field.type.fields}
         elif field.name != TOOL_TOKENS:
@@ -67,6 +67,8 @@ def read_settings(
     values: dict[str, Any] = {}
     rows: dict[str, SettingRow] = {}
     for key, at, node in _table(reader, root):
+        if reader.full:
+            break
         type_ = _type(reader, key, at, tools)
         shape = reader.read(node, RowShape, f'setting "{key}"') if type_ else None
         value = _value(reader, key, type_, place(node, "value")) if shape else BAD
@@ -107,7 +109,7 @@ def _type(reader: Reader, key: str, at: Node, tools: tuple[str, ...] | None) -> 
     group, _, rest = key.partition(".")
     if group == TOOL_TOKENS and rest:
         if tools is None or rest in tools:
-            return inspect.type_info(Interval)
+            return type_info(Interval)
         problem = f'no tool is called "{shown(rest)}"'
         reader.find(at, "unknown-tool", f'setting "{key}"', problem, did_you_mean(rest, tools))
         return None
@@ -127,7 +129,7 @@ def _value(reader: Reader, key: str, type_: inspect.Type | None, node: Node) -> 
     if not key.startswith(f"{TOOL_TOKENS}."):
         return reader.value(node, type_, subject, "value")
     if isinstance(node, Scalar):
-        number = reader.value(node, inspect.type_info(Amount), subject, "value")
+        number = reader.value(node, type_info(Amount), subject, "value")
         return BAD if number is BAD else Interval(number, number, number)
     interval = reader.value(node, type_, subject, "value")
     if interval is not BAD:

@@ -43,6 +43,8 @@ _KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 )
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")  # where the parser's lines end
+_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # what escapes in quotes can spell
+_TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # what makes a line read in another order
 _ANCHOR = re.compile(r"&\S+(?:\s+(?:#.*)?)*")
 _PIECE = {
     "'": re.compile(r"''|."),
@@ -84,6 +86,14 @@ class Pairs(msgspec.Struct, frozen=True):
 Node = Scalar | Items | Pairs
 
 
+class _Events(YAML):
+    """The parser alone: by itself it looks for plug-ins on disk, each time."""
+
+    def official_plug_ins(self) -> list[str]:
+        """None."""
+        return []
+
+
 class NotATreeError(ValueError):
     """A text that makes no tree at all, as a finding."""
 
@@ -97,7 +107,10 @@ def parse(path: str, content: bytes) -> tuple[Node | None, tuple[Finding, ...]]:
     try:
         if len(content) > MAX_BYTES:
             raise _refused(path, (1, 1), "too-large", f"{len(content):,} bytes", f"Split it: at most {MAX_BYTES:,}.")
-        tree = _Composer(path, _decode(path, content))
+        text = _decode(path, content)
+        if turning := _TURNING.search(text):
+            raise _refused(path, _end(text[: turning.start()]), *_unseen(turning[0]))
+        tree = _Composer(path, text)
         return tree.root(), tuple(tree.findings)
     except NotATreeError as error:
         return None, (error.finding,)
@@ -126,7 +139,7 @@ class _Composer:
 
     def _events(self, text: str) -> Iterator[Event]:
         try:
-            yield from YAML(typ="safe", pure=True).parse(text)
+            yield from _Events(typ="safe", pure=True).parse(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, col = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -158,6 +171,8 @@ class _Composer:
         line, col = _at(event)
         if isinstance(event, ScalarEvent):
             style = event.style or ""
+            if hidden := _HIDDEN.search(event.value) or _TURNING.search(event.value):
+                raise self._refuse(event, *_unseen(hidden[0]))
             if event.anchor and (event.value or style):
                 line, col = self._behind_anchor(event, line, col)
             source = tuple(self.lines[line - 1 : event.end_mark.line + 1])
@@ -273,6 +288,10 @@ def _decode(path: str, content: bytes) -> str:
     except UnicodeDecodeError as error:
         place = _end(content[: error.start].decode("utf-8-sig"))
         raise _refused(path, place, "not-utf-8", "a byte that is not UTF-8", "Save the file as UTF-8.") from None
+
+
+def _unseen(char: str) -> tuple[Code, str, str]:
+    return "hidden-character", f"a character that nobody sees, U+{ord(char):04X}", "Remove it."
 
 
 def _end(above: str) -> tuple[int, int]:
