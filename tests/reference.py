@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from planner.core.conditions import VARIABLES
 from planner.core.findings import CODES
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.fields import structs_of, summary
@@ -24,8 +25,14 @@ FILES: Final = {
     "policies": "policies/*.yaml",
     "callers": "callers.yaml",
     "settings": "settings.yaml",
+    "tests": "tests/*.yaml",
 }
 PATTERNS: Final = {DAY: "day, as `2026-11-22`", "^[0-9a-f]{16}$": "16 hex digits"}
+WHEN: Final = """## Variables of `when`
+
+What an expression can ask for; there is nothing else that it could reach. `int` is compared with whole numbers (`20`),
+`double` with decimals (`20.0`, `0.8`).
+"""
 FINDINGS: Final = """## Findings
 
 `file:line:col: policy "name": problem. what to do [code]`. All of them are told at once; a warning says so before its
@@ -38,6 +45,7 @@ def reference_page() -> str:
     """The text of docs/rules-reference.md."""
     codes = "\n".join(f"| `{code}` | {means} |" for code, means in CODES.items())
     parts = [HEAD, *(part for kind in SHAPES for part in _kind(kind))]
+    parts.append(_variables())
     return "\n".join([*parts, f"{FINDINGS}\n| code | means |\n|---|---|\n{codes}\n"])
 
 
@@ -111,6 +119,11 @@ def _settings() -> str:
     return (
         "### Settings\n\n| key | value | default | means |\n|---|---|---|---|\n" + "\n".join(rows) + "\n" + _interval()
     )
+
+
+def _variables() -> str:
+    rows = "\n".join(f"| `{each.name}` | `{each.type}` | {_cell(each.means)} |" for each in VARIABLES)
+    return f"{WHEN}\n| variable | type | means |\n|---|---|---|\n{rows}\n"
 
 
 def _interval() -> str:

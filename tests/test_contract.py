@@ -13,6 +13,7 @@ import pytest
 from planner.app import App
 from planner.cli import main, options, rulesexplain, rulestest
 from planner.cli.diffpage import Report
+from planner.core.findings import Finding
 from planner.core.ledger import Ending, Entry, Mode
 from planner.core.prices import Basis
 from planner.core.replay.calls import Work
@@ -336,6 +337,11 @@ def test_every_cause_of_failing_open_is_documented() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "planner/proxy").glob("*.py")]
     counted = r"(?:fail_open\.add\(\(|cause, reason = |_guard\()\"([a-z-]+)\""
     assert {cause for text in sources for cause in re.findall(counted, text)} == set(words(told))
+
+
+def test_every_field_of_a_finding_is_documented() -> None:
+    """Programs that read `rules check --json` find each of them on the page, and in the same order."""
+    assert list(table("Findings")) == list(Finding.__struct_fields__)
 
 
 def test_the_page_of_reasons_is_the_generated_one() -> None:

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from planner.cli import main
+from planner.core.rulefile import SHAPES
+from planner.rulesource import shipped_directory
 
 BAD = """\
 policies:
@@ -97,6 +99,62 @@ def test_tests_of_rules_are_checked_too(tmp_path: Path) -> None:
     (tmp_path / "tests" / "ours.yaml").write_text("tests: []\n", encoding="utf-8")
     result = CliRunner().invoke(main, ["rules", "check", "--rules", str(tmp_path)])
     assert result.output.splitlines()[1] == f"from {tmp_path}: tests"
+
+
+def test_an_expression_that_is_wrong_is_shown_with_a_caret(tmp_path: Path) -> None:
+    """In every form: two lines below, a field, and inside the annotation."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/ours.yaml").write_text(BAD_EXPRESSION, encoding="utf-8")
+    run = ["rules", "check", "--rules", str(tmp_path), "--format"]
+    text = CliRunner().invoke(main, [*run, "text"]).output.splitlines()
+    assert text[0].startswith(f'{tmp_path}/policies/ours.yaml:7:10: policy "one": "when": undeclared reference')
+    assert text[0].endswith('Did you mean "tools_count"? [bad-expression]')
+    assert text[1:] == ["    && tool_count < 20", "       ^"]
+    (found,) = json.loads(CliRunner().invoke(main, [*run, "json"]).output)
+    assert found["excerpt"] == "&& tool_count < 20\n   ^"
+    annotation = CliRunner().invoke(main, [*run, "github"]).output
+    assert annotation.endswith("%0A&& tool_count < 20%0A   ^\n")
+
+
+BAD_EXPRESSION = """\
+policies:
+  - name: one
+    why: It has a slip in the second line of its condition.
+    mode: shadow
+    when: |
+      stream
+      && tool_count < 20
+    then: {bundle: when-cheaper}
+"""
+
+
+def test_schemas_are_printed_by_kind() -> None:
+    """One kind as its file would be, all kinds as one object."""
+    one = CliRunner().invoke(main, ["rules", "schema", "--kind", "callers"])
+    assert one.exit_code == 0
+    assert one.output == (shipped_directory() / "schema/callers.json").read_text(encoding="utf-8")
+    everything = json.loads(CliRunner().invoke(main, ["rules", "schema"]).output)
+    assert set(everything) == set(SHAPES)
+    assert everything["callers"] == json.loads(one.output)
+
+
+def test_schemas_are_written_into_a_directory(tmp_path: Path) -> None:
+    """All kinds, or the one that was asked for; nothing is printed."""
+    out = tmp_path / "new/schema"
+    result = CliRunner().invoke(main, ["rules", "schema", "--out", str(out)])
+    assert (result.exit_code, result.output) == (0, "")
+    assert {path.stem for path in out.iterdir()} == set(SHAPES)
+    assert json.loads((out / "prices.json").read_text(encoding="utf-8"))["title"] == "Planner: prices"
+    CliRunner().invoke(main, ["rules", "schema", "--out", str(tmp_path / "one"), "--kind", "settings"])
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["settings.json"]
+
+
+def test_a_schema_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    """A file stands where the directory should be."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert CliRunner().invoke(main, ["rules", "schema", "--out", str(tmp_path / "file")]).exit_code == 2
+    assert CliRunner().invoke(main, ["rules", "schema", "--out", str(tmp_path / "file/below")]).exit_code == 2
+    assert CliRunner().invoke(main, ["rules", "schema", "--kind", "prizes"]).exit_code == 2
 
 
 def test_the_group_says_what_rules_are() -> None:

@@ -22,6 +22,9 @@ SOUND: Final = [
     for path in sorted(folder.rglob("*.yaml"))
     if (kind := kind_of(path.relative_to(folder).as_posix()))
 ]
+COOKBOOK: Final = [
+    (path, path.parent.name) for path in sorted((ROOT / "docs/cookbook").rglob("*.yaml")) if path.parent.name in SHAPES
+]
 SHAPELESS: Final = frozenset({
     "catalog.template-without-type",  # what a tool holds is the API's business
     "policies.bound-upgrade",  # what an upgrade cannot have
@@ -48,6 +51,11 @@ def malformed() -> list[Path]:
         if codes <= OF_SHAPE:
             found.append(path)
     return found
+
+
+def named(value: object) -> str:
+    """What a test of one file is called: by its folders."""
+    return "/".join(value.parts[-3:]) if isinstance(value, Path) else str(value)
 
 
 def checker(kind: str) -> Draft202012Validator:
@@ -96,9 +104,9 @@ def test_every_table_is_closed_and_every_field_explained(kind: str) -> None:
     assert open_tables == (["tool", "without_ptc"] if kind == "catalog" else [])
 
 
-@pytest.mark.parametrize(("path", "kind"), SOUND, ids=[f"{path.parent.parent.name}/{path.name}" for path, _ in SOUND])
+@pytest.mark.parametrize(("path", "kind"), [*SOUND, *COOKBOOK], ids=named)
 def test_sound_files_pass(path: Path, kind: str) -> None:
-    """The shipped rules and the good fixtures have no mark in an editor."""
+    """The shipped rules, the cookbook and the good fixtures have no mark in an editor."""
     assert [error.message for error in checker(kind).iter_errors(content(path))] == []
 
 
@@ -131,13 +139,21 @@ def test_every_setting_has_the_type_of_its_key() -> None:
     assert not check({"settings": {"tool_token.x": {"value": 7, **row}}})
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.rglob("*.yaml")), ids=lambda path: path.name)
-def test_every_shipped_file_names_its_schema(path: Path) -> None:
+def shipped(folder: Path = SHIPPED) -> list[tuple[Path, str]]:
+    """Every shipped rule file, with its kind."""
+    found = []
+    for path in sorted(folder.rglob("*.yaml")):
+        place = path.relative_to(folder)
+        found.append((path, place.parts[0] if len(place.parts) > 1 else place.stem))
+    return found
+
+
+@pytest.mark.parametrize(("path", "kind"), [*shipped(), *COOKBOOK], ids=named)
+def test_every_file_of_ours_names_its_schema(path: Path, kind: str) -> None:
     """In its first line, by a path that leads there from where the file stands."""
     first = path.read_text(encoding="utf-8").split("\n", 1)[0]
     match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
     assert match is not None
-    kind = kind_of(path.relative_to(SHIPPED).as_posix()) or path.relative_to(SHIPPED).parts[0]
     assert (path.parent / match[1]).resolve() == (SHIPPED / f"schema/{kind}.json").resolve()
 
 
