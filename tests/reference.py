@@ -9,6 +9,7 @@ from planner.core.conditions import VARIABLES
 from planner.core.findings import CODES
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.fields import structs_of, summary
+from planner.core.rulefile.read import DECIMAL
 from planner.core.rulefile.schema import DAY, definitions, name_of, schema
 
 HEAD: Final = """# Rule files, field by field
@@ -27,7 +28,11 @@ FILES: Final = {
     "settings": "settings.yaml",
     "tests": "tests/*.yaml",
 }
-PATTERNS: Final = {DAY: "day, as `2026-11-22`", "^[0-9a-f]{16}$": "16 hex digits"}
+PATTERNS: Final = {
+    DAY: "day, as `2026-11-22`",
+    "^[0-9a-f]{16}$": "16 hex digits",
+    DECIMAL: 'decimal in quotes, as `"0.25"`',
+}
 WHEN: Final = """## Variables of `when`
 
 What an expression can ask for; there is nothing else that it could reach. `int` is compared with whole numbers (`20`),
@@ -60,14 +65,14 @@ def type_in_words(made: dict[str, Any]) -> str:
         return " · ".join(f"`{word}`" for word in made["enum"])
     if made.get("type") == "string":
         pattern = made.get("pattern", "")
-        return PATTERNS.get(pattern) or ('decimal in quotes, as `"0.25"`' if pattern else "text")
+        return PATTERNS.get(pattern, "text")
     if made.get("type") == "array":
         return f"list of {type_in_words(made['items'])}{', at least one' if made.get('minItems') else ''}"
     if made.get("type") == "object":
         values = made.get("additionalProperties")
         keys = " · ".join(f"`{key}`" for key in made.get("propertyNames", {}).get("enum", ())) or "name"
         return f"table of {type_in_words(values)}, by {keys}" if isinstance(values, dict) else "table"
-    names = {"boolean": "`true` · `false`", "integer": "whole number", "number": "number"}
+    names = {"null": "`null`", "boolean": "`true` · `false`", "integer": "whole number", "number": "number"}
     return names[made["type"]] + _limits(made) if "type" in made else "as the key asks"
 
 
@@ -98,10 +103,13 @@ def _row(field: msgspec.structs.FieldInfo, made: dict[str, Any]) -> str:
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
     made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory
+    if made is msgspec.UNSET:
+        return ""
     value = msgspec.to_builtins(made() if callable(made) else made)
     if isinstance(value, dict):
-        value = ", ".join(f"{key}: {each}" for key, each in value.items() if each not in (None, [], ()))
-        return f"`{{{value}}}`" if value else ""
+        said = {key: each for key, each in value.items() if each not in (None, [], (), {})}
+        plain = said and not any(isinstance(each, dict | list) for each in said.values())
+        return "`{" + ", ".join(f"{key}: {_spelt(each)}" for key, each in said.items()) + "}`" if plain else ""
     return "" if value in (None, "", [], ()) else f"`{_spelt(value)}`"
 
 

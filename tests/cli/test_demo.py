@@ -23,7 +23,7 @@ def demo(*arguments: str) -> Result:
         (("--port", "70000"), 2, "port 70000 is not between 0 and 65535."),
         (("--set", "free_hours.limit"), 2, "--set takes KEY=VALUE, not 'free_hours.limit'"),
         (("--set", "free_hours.limit=0.5"), 2, "the simulator cannot take these settings"),
-        (("--set", "nonsense=1"), 2, "setting nonsense: nothing reads it"),
+        (("--set", "nonsense=1"), 2, 'setting "nonsense": nothing reads it'),
     ],
 )
 def test_what_cannot_be_used(arguments: tuple[str, ...], code: int, sentence: str) -> None:

@@ -22,9 +22,8 @@ from planner.core.rulefile.tree import MAX_FINDINGS, MEND_FIRST, TOO_MANY, Items
 MAX_ROWS = 1_000
 """Rows of one list: each is compared with all others, so that more of them would hold a reload up."""
 
-Usd = Annotated[
-    str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$", extra={"decimal": True})
-]  # a quoted decimal string
+DECIMAL: Final = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
+Usd = Annotated[str, msgspec.Meta(pattern=DECIMAL, extra={"decimal": True})]  # a quoted decimal string
 
 T = TypeVar("T")
 

@@ -5,6 +5,7 @@ what dates leave open and which numbers can hardly be meant is said there alone.
 Source: https://json-schema.org/draft/2020-12
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -41,7 +42,9 @@ def render(kind: str) -> str:
 def definitions(shape: Struct) -> dict[str, Json]:
     """Return the schema of a struct and of each that stands inside of it, by name."""
     _, components = msgspec.json.schema_components([shape], ref_template="{name}")
-    return {name_of(struct): _described(struct, components[struct.__name__]) for struct in structs_of(shape)}
+    structs = structs_of(shape)
+    words = {name: {"enum": made["enum"]} for name, made in components.items() if "enum" in made}
+    return {name_of(struct): _described(struct, _spelt(components[struct.__name__], words)) for struct in structs}
 
 
 def name_of(struct: Struct) -> str:
@@ -49,18 +52,37 @@ def name_of(struct: Struct) -> str:
     return struct.__name__.removesuffix("Shape")
 
 
+def _spelt(made: Any, words: Mapping[str, Json]) -> Any:  # noqa: ANN401 - JSON
+    """Return a schema in which the words of an enumeration stand where they may be said."""
+    if isinstance(made, dict):
+        if (name := str(made.get("$ref"))) in words:
+            return {key: value for key, value in made.items() if key != "$ref"} | words[name]
+        return {key: _spelt(value, words) for key, value in made.items()}
+    return [_spelt(each, words) for each in made] if isinstance(made, list) else made
+
+
 def _described(struct: Struct, made: Json) -> Json:
     """Return a struct's schema: no other fields than its own, each with what it means."""
     properties = {}
     for field in msgspec.structs.fields(struct):
         value = _tight(made["properties"][field.encode_name])
-        if keys := _keys(inspect.type_info(field.type)):
+        info = inspect.type_info(field.type)
+        if _may_be_null(info):
+            value = {"anyOf": [*value.get("anyOf", [value]), {"type": "null"}]}
+        if keys := _keys(info):
             value["propertyNames"] = {"enum": keys}
         properties[field.encode_name] = {"description": meaning(struct, field.name)} | value
     found: Json = {"type": "object", "description": summary(struct), "properties": properties}
     if made["required"]:
         found["required"] = made["required"]
     return found | {"additionalProperties": False}
+
+
+def _may_be_null(info: inspect.Type) -> bool:
+    """Say whether a type is marked to take `null` as a value; else a field that is not there is left out."""
+    if isinstance(info, inspect.UnionType):
+        return any(_may_be_null(each) for each in info.types)
+    return isinstance(info, inspect.Metadata) and bool((info.extra or {}).get("null"))
 
 
 def _keys(info: inspect.Type) -> list[str]:

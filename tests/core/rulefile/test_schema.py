@@ -2,9 +2,11 @@
 
 import json
 import re
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import msgspec
 import pytest
 from jsonschema_rs import Draft202012Validator, meta
 
@@ -155,6 +157,35 @@ def test_every_file_of_ours_names_its_schema(path: Path, kind: str) -> None:
     match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
     assert match is not None
     assert (path.parent / match[1]).resolve() == (SHIPPED / f"schema/{kind}.json").resolve()
+
+
+def test_words_of_an_enumeration_stand_where_they_are_said() -> None:
+    """An editor offers them, and no reference leads away."""
+
+    class Colour(StrEnum):
+        """A closed list."""
+
+        RED = "red"
+        BLUE = "blue"
+
+    class PaintShape(msgspec.Struct, frozen=True):
+        """A paint.
+
+        Attributes:
+            colour: what it looks like.
+            others: what it could look like.
+            by: who mixed it, null for nobody.
+        """
+
+        colour: Colour
+        others: tuple[Colour, ...] | None = None
+        by: Annotated[str, msgspec.Meta(extra={"null": True})] | msgspec.UnsetType | None = msgspec.UNSET
+
+    assert schema.definitions(PaintShape)["Paint"]["properties"] == {
+        "colour": {"description": "What it looks like.", "enum": ["blue", "red"]},
+        "others": {"description": "What it could look like.", "type": "array", "items": {"enum": ["blue", "red"]}},
+        "by": {"description": "Who mixed it, null for nobody.", "anyOf": [{"type": "string"}, {"type": "null"}]},
+    }
 
 
 @pytest.mark.parametrize("kind", SHAPES)
