@@ -45,7 +45,7 @@ def commands(text: str) -> list[list[str]]:
     for part in re.split(r"&&|[|;\n]", "".join(blocks(text))):
         program, _, rest = part.strip().partition(" ")
         if program.rpartition("/")[2] == "planner":
-            found.append(shlex.split(rest))
+            found.append(shlex.split(rest, comments=True))
     return found
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from planner.core.bundle import web_type
 from planner.core.explanation import Judged, judge
-from planner.core.findings import Finding
+from planner.core.findings import Code, Finding
 from planner.core.given import NotEditedError, Stage, stage
 from planner.core.plan import Plan, plan_whole
 from planner.core.reasons import Action, Decision, Outcome
@@ -116,12 +116,13 @@ def uncovered(found: Iterable[Covered], places: Mapping[str, tuple[str, int, int
         if each.lacks is None:
             continue
         path, line, col = places.get(each.name, ("policies", 1, 1))
+        code: Code = "no-hit" if each.lacks == "hit" else "no-miss"
         if each.lacks == "hit":
             problem, remedy = "no test hits it", "Add a test in which it decides, or in shadow would have."
         else:
             problem = "no test misses it"
             remedy = "Add a test with a request that it is not for, or that another policy decides before it."
-        yield Finding(path, line, col, f"no-{each.lacks}", f'policy "{each.name}"', problem, remedy)
+        yield Finding(path, line, col, code, f'policy "{each.name}"', problem, remedy)
 
 
 def _hit(ran: Ran) -> Iterator[str]:

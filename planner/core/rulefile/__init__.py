@@ -16,7 +16,6 @@ from planner.core.rulefile.pricefile import PriceFile, read_prices
 from planner.core.rulefile.read import Reader
 from planner.core.rulefile.settingsfile import SettingsFile, read_settings
 from planner.core.rulefile.testshape import RuleTestFile
-from planner.core.rulefile.testshape import RuleTestFile
 from planner.core.rulefile.tree import Node, parse
 
 KINDS = ("prices", "catalog", "policies", "callers", "settings")

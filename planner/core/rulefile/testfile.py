@@ -6,7 +6,7 @@ Tests are no part of a rule book or its digest, so that a broken one keeps no se
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -194,17 +194,19 @@ def _check_known(reader: Reader, test: RuleTest, subject: str, book: RuleBook) -
     request = test.place("given", "request")
     model, types = place(request, "model"), [tool.type for tool in book.catalog.tools]
     if isinstance(model, Scalar) and Reason.UNKNOWN_MODEL not in reasons and book.catalog.model(model.text) is None:
-        _find_unknown(reader, model, "model", subject, book.catalog.known_models)
+        _find_unknown(reader, model, "unknown-model", subject, book.catalog.known_models)
     tools = place(request, "tools")
     for tool in tools.items if isinstance(tools, Items) else ():
         type_ = tool if isinstance(tool, Scalar) else place(tool, "type")
         if not isinstance(type_, Scalar) or type_.kind != "str" or Reason.UNKNOWN_TOOL in reasons:
             continue
         if type_.text not in types and not type_.text.startswith(OTHER_TOOLS):
-            _find_unknown(reader, type_, "tool", subject, types)
+            _find_unknown(reader, type_, "unknown-tool", subject, types)
 
 
-def _find_unknown(reader: Reader, node: Scalar, what: str, subject: str, known: Iterable[str]) -> None:
-    problem = f'the catalog does not know the {what} "{node.text}"'
+def _find_unknown(
+    reader: Reader, node: Scalar, code: Literal["unknown-model", "unknown-tool"], subject: str, known: Iterable[str]
+) -> None:
+    problem = f'the catalog does not know the {code.removeprefix("unknown-")} "{node.text}"'
     remedy = did_you_mean(node.text, known)
-    reader.find(node, f"unknown-{what}", subject, problem, remedy, "warning")
+    reader.find(node, code, subject, problem, remedy, "warning")
