@@ -317,8 +317,12 @@ def _covers(key: str, wide: Any, narrow: Any) -> bool:  # noqa: ANN401 - the typ
 
 
 def _covers_globs(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
-    test = _compiled(tuple(pattern for pattern in wide if is_exact(pattern.replace("*", ""))) or ("",))
-    return all(pattern in wide or ("[" not in pattern and bool(test(pattern))) for pattern in narrow)
+    others = [pattern for pattern in narrow if pattern not in wide]
+    globs = tuple(pattern for pattern in wide if "*" in pattern and is_exact(pattern.replace("*", "")))
+    if not others or not globs:
+        return not others
+    test = _compiled(globs)
+    return all("[" not in pattern and bool(test(pattern)) for pattern in others)
 
 
 def _bits(flags: Iterable[bool]) -> int:

@@ -146,11 +146,11 @@ def _check_order(placed: list[tuple[Reader, Pairs, Policy]]) -> None:
             continue
         lost = silenced.get(policy.name, {})
         if lost and set(lost) == set(named(policy.then)):
-            problem = f"it can never decide: {next(iter(lost.values()))} stands before it and always does"
+            problem = f'it can never decide: "{next(iter(lost.values()))}" stands before it and always does'
             reader.find(node, "unreachable-policy", subject, problem, "Move it up, or narrow the other.")
             continue
         for action, culprit in lost.items():
-            problem = f"its {action} is never asked for: {culprit} stands before it and always decides that"
+            problem = f'its {action} is never asked for: "{culprit}" stands before it and always decides that'
             remedy = f"Leave {action} out, move the policy up, or narrow the other."
             reader.find(place(node, "then", action), "shadowed-action", subject, problem, remedy, "warning")
 
