@@ -17,6 +17,7 @@ from planner.core.facts import Facts
 from planner.core.profile import profile_key
 from planner.core.rulebook import RuleBook
 from planner.core.wire import MessagesRequest, WireError
+from planner.proxy.callers import read_tags
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -27,11 +28,12 @@ class Caller(msgspec.Struct, frozen=True):
     principal: str
     team: str | None
     project: str | None
+    tags: str | None
     scope: str
 
 
 def caller_options(function: Decorated) -> Decorated:
-    """`--principal`, `--team`, `--project` and `--scope`: who asks."""
+    """`--principal`, `--team`, `--project`, `--tags` and `--scope`: who asks."""
     options = (
         click.option(
             "--principal",
@@ -41,6 +43,7 @@ def caller_options(function: Decorated) -> Decorated:
         ),
         click.option("--team", default=None, help="The caller's team.  [default: as callers.yaml says]"),
         click.option("--project", default=None, help="The caller's project.  [default: as callers.yaml says]"),
+        click.option("--tags", default=None, metavar="KEY=VALUE,…", help="What the request says in planner-tags."),
         click.option(
             "--scope",
             default="example/example",
@@ -75,11 +78,13 @@ def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Calle
     where = Scope(organization, workspace) if caller.scope else None
     now = SystemClock().now()
     name = caller.principal if row is None else row.name
+    tags = read_tags(None if caller.tags is None else caller.tags.encode("latin-1", "replace"))
     return Facts(
         now=now,
         principal=name,
-        team=caller.team or (row.team if row else None) or "",
-        project=caller.project or (row.project if row else None) or "",
+        team=caller.team or (row.team if row else None) or tags.get("team", ""),
+        project=caller.project or (row.project if row else None) or tags.get("project", ""),
+        tags=tags,
         flags=row.flags if row else (),
         subscription=row is not None and row.billing == "subscription",
         scope=where,

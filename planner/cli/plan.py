@@ -90,6 +90,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     principal: str,
     team: str | None,
     project: str | None,
+    tags: str | None,
     scope: str,
     form: str,
     as_json: bool,
@@ -108,7 +109,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     book = read_rules(rules, overrides)
     request = read_request(file)
     known = learnt_in(store, remembered(SystemClock().now()))
-    facts = assume(request, book, known, Caller(principal, team, project, scope))
+    facts = assume(request, book, known, Caller(principal, team, project, tags, scope))
     try:
         told = explain(str(file), request, facts, book)
     except splice.SpliceError as error:

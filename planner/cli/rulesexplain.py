@@ -76,6 +76,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     principal: str,
     team: str | None,
     project: str | None,
+    tags: str | None,
     scope: str,
     form: str,
     as_json: bool,
@@ -93,7 +94,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     book = read_rules(rules, overrides)
     asked = read_request(request)
     known = learnt_in(store, remembered(SystemClock().now()))
-    facts = assume(asked, book, known, Caller(principal, team, project, scope))
+    facts = assume(asked, book, known, Caller(principal, team, project, tags, scope))
     told = explain(str(request), asked, facts, book)
     if form == "json" or as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())

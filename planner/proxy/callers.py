@@ -68,7 +68,7 @@ def identify(fields: Sequence[Field], callers: Callers) -> Caller:
     key, oauth = _key(fields)
     digest = ANONYMOUS if key is None else fingerprint(key)
     row = callers.find(digest)
-    tags = _tags(value(fields, b"planner-tags"))
+    tags = read_tags(value(fields, b"planner-tags"))
     mode = value(fields, b"planner-mode")
     session = value(fields, b"planner-session")
     named = value(fields, b"anthropic-workspace-id")
@@ -102,7 +102,7 @@ def _key(fields: Sequence[Field]) -> tuple[bytes | None, bool]:
     return key or None, key is not None and key.startswith(b"sk-ant-oat")
 
 
-def _tags(content: bytes | None) -> dict[str, str]:
+def read_tags(content: bytes | None) -> dict[str, str]:
     """`team=search,project=alpha` as a dict; keys that are not allowed, and what is no tag, are left out."""
     if content is None:
         return {}

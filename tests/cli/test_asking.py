@@ -19,16 +19,24 @@ KNOWN = Known(Sizes(), Profiles())
 def test_the_caller_is_who_the_callers_file_says() -> None:
     """By key or name; a flag of the command line beats it."""
     rules = book(callers=Callers((ROW,)))
-    facts = assume(ask(), rules, KNOWN, Caller("0123456789abcdef", None, "alpha", "acme/main"))
+    facts = assume(ask(), rules, KNOWN, Caller("0123456789abcdef", None, "alpha", None, "acme/main"))
     assert (facts.principal, facts.team, facts.project) == ("reports", "finance", "alpha")
     assert (facts.flags, facts.subscription, facts.scope) == (("zdr",), True, Scope("acme", "main"))
-    assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, "")).team == "web"
-    assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, "")).scope is None
+    assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, None, "")).team == "web"
+    assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, None, "")).scope is None
+
+
+def test_tags_are_read_as_the_proxy_reads_them() -> None:
+    """The team of a tag counts where nobody else names one; what is no tag of ours is left out."""
+    facts = assume(ask(), book(), KNOWN, Caller("example", None, None, "team=search,feature=night,color=red", ""))
+    assert (facts.team, facts.tags) == ("search", {"team": "search", "feature": "night"})
+    rules = book(callers=Callers((ROW,)))
+    assert assume(ask(), rules, KNOWN, Caller("reports", None, None, "team=search", "")).team == "finance"
 
 
 def test_a_month_without_hours_is_one_in_which_nothing_was_used() -> None:
     """So that an empty ledger has a forecast all the same."""
-    allowance = assume(ask(), book(), KNOWN, Caller("example", None, None, "a/b")).allowance
+    allowance = assume(ask(), book(), KNOWN, Caller("example", None, None, None, "a/b")).allowance
     assert (allowance.used, allowance.limit) == (0, 1550)
 
 
@@ -36,7 +44,7 @@ def test_a_month_without_hours_is_one_in_which_nothing_was_used() -> None:
 def test_a_scope_has_two_parts(scope: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2 and a sentence."""
     with pytest.raises(SystemExit) as ended:
-        assume(ask(), book(), KNOWN, Caller("example", None, None, scope))
+        assume(ask(), book(), KNOWN, Caller("example", None, None, None, scope))
     assert ended.value.code == 2
     assert "--scope takes ORGANIZATION/WORKSPACE" in capsys.readouterr().err
 
