@@ -3,11 +3,13 @@
 from planner.simulator.app import Simulator
 from planner.simulator.bill import Bill, Charge, Line
 from planner.simulator.config import Config, Key, Switches
+from planner.simulator.prepared import BillError, check_bill
 from planner.simulator.serving import build, serve
 from planner.simulator.trouble import check_scenarios, check_settings
 
 __all__ = [
     "Bill",
+    "BillError",
     "Charge",
     "Config",
     "Key",
@@ -15,6 +17,7 @@ __all__ = [
     "Simulator",
     "Switches",
     "build",
+    "check_bill",
     "check_scenarios",
     "check_settings",
     "serve",

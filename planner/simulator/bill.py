@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -67,7 +68,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: `exact` is nano-dollars as a fraction, `nano` the same rounded half-even; None: unpriced."""
+    """One line: `exact` is nano-dollars as a fraction, `nano` the same rounded half-even; None: unpriced.
+
+    `listed` is the amount at list price, None where that is the same.
+    """
 
     kind: str
     quantity: Fraction
@@ -75,6 +79,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None
     exact: Fraction | None
     context_window: str | None = None
+    listed: Fraction | None = None
 
     @property
     def nano(self) -> int | None:
@@ -83,10 +88,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """A request and its lines."""
+    """A request and its lines; of a prepared bill, so many `requests` that are alike."""
 
     work: Work
     lines: tuple[Line, ...]
+    requests: int = 1
 
     @property
     def nano(self) -> int | None:
@@ -96,13 +102,17 @@ class Charge(msgspec.Struct, frozen=True):
 
 
 class Bill:
-    """All charges of one simulator, in the order in which requests ended; `listeners` hear of each."""
+    """All charges of one simulator, in the order in which requests ended; `listeners` hear of each.
+
+    `prepared` are charges that it began with: they count, and are in the reports, but are not told one by one.
+    """
 
     def __init__(self, prices: PriceRows, switches: Switches, *, idle: float, kept: int) -> None:
         self._prices = prices
         self._switches = switches
         self.hours = Hours(switches, idle)
         self.charges: deque[Charge] = deque(maxlen=kept)
+        self.prepared: list[Charge] = []
         self.totals: dict[str, int] = dict.fromkeys(KINDS, 0)
         self.requests = 0
         self.unpriced = 0
@@ -113,20 +123,34 @@ class Bill:
         """The whole bill in nano-dollars."""
         return sum(self.totals.values())
 
+    @property
+    def everything(self) -> Iterable[Charge]:
+        """What the reports tell of: what was prepared, and what is remembered of the requests."""
+        return chain(self.prepared, self.charges)
+
+    def prepare(self, charges: Iterable[Charge]) -> None:
+        """Begin with these charges, priced as they are."""
+        for charge in charges:
+            self.prepared.append(charge)
+            self._count(charge)
+
     def charge(self, work: Work) -> Charge:
         """Put a request on the bill."""
         lines = (*self._tokens(work), *self._searches(work), *self._code(work))
         charge = Charge(work, lines)
         self.charges.append(charge)
-        self.requests += 1
-        for line in lines:
+        self._count(charge)
+        for listener in self.listeners:
+            listener(charge)
+        return charge
+
+    def _count(self, charge: Charge) -> None:
+        self.requests += charge.requests
+        for line in charge.lines:
             if line.nano is None:
                 self.unpriced += 1
             else:
                 self.totals[line.kind] += line.nano
-        for listener in self.listeners:
-            listener(charge)
-        return charge
 
     def _tokens(self, work: Work) -> Iterable[Line]:
         for model in dict.fromkeys(sample.model for sample in work.samples):

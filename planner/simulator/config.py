@@ -150,6 +150,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A stream that broke off is billed for what had been sent."""
     batch_delay: float = 60.0
     report_delay: float = 300.0
+    bill: tuple[bytes, ...] = ()
+    """Charged items with which the bill begins, each a line of JSON as in docs/simulator.md, "A prepared bill"."""
     bill_kept: int = 200_000
     """Requests the bill remembers one by one; totals cover all."""
     messages_limit: int = 32 * MEGABYTE

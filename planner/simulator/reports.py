@@ -31,11 +31,12 @@ WIDTHS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedelta(
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """An amount with everything a report may group it by, or execution spans."""
+    """An amount with everything a report may group it by, or execution spans; `listed` is the amount at list price."""
 
     at: datetime
     dimensions: Json
     nano: int
+    listed: int = 0
     spans: int = 0
 
 
@@ -45,10 +46,12 @@ def cost_rows(charges: Iterable[Charge]) -> Iterator[Row]:
     Execution spans that a session had paid for already are a row without money.
     """
     for charge in charges:
-        spans = 0 if charge.work.use is None or charge.work.use.free else charge.work.spans
+        spans = 0 if charge.work.use is not None and charge.work.use.free else charge.work.spans
         for line in charge.lines:
             if line.nano is not None:
-                yield Row(at=charge.work.at, dimensions=_dimensions(charge, line.kind, line), nano=line.nano)
+                listed = line.nano if line.listed is None else round(line.listed)
+                found = _dimensions(charge, line.kind, line)
+                yield Row(at=charge.work.at, dimensions=found, nano=line.nano, listed=listed)
         if spans:
             yield Row(at=charge.work.at, dimensions=_dimensions(charge, "code_execution", None), nano=0, spans=spans)
 
@@ -122,7 +125,7 @@ class Counts:
 
     def add(self, charge: Charge) -> None:
         """Count a charge; container time is not usage."""
-        self.requests += 1
+        self.requests += charge.requests
         for line in charge.lines:
             if line.kind in self.tokens:
                 self.tokens[line.kind] += int(line.quantity)

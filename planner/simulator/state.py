@@ -1,7 +1,7 @@
 """All that one simulator remembers, and how a request gets its ids."""
 
 from planner.clock import Clock
-from planner.simulator import prices, scenario
+from planner.simulator import prepared, prices, scenario
 from planner.simulator.batches import Batches
 from planner.simulator.bill import Bill
 from planner.simulator.cache import PromptCache
@@ -23,6 +23,7 @@ class State:
         self.config = config
         self.clock: Clock = config.clock
         self.bill = Bill(prices.read(config.prices), switches, idle=config.container_idle, kept=config.bill_kept)
+        self.bill.prepare(prepared.read(config.bill))
         self.scenarios = scenario.read(config.scenarios, config.max_iterations)
         self.cache = PromptCache(web_tools_apart=switches.cache_web_tool_change_keeps_tools)
         self.containers = Containers(config)

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import anthropic
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from planner.cli import main
+from planner.simulator.config import ORGANIZATION
 
 SCENARIO = """scenarios:
   - name: greeting
@@ -95,3 +97,33 @@ def test_a_port_in_use_is_unavailable() -> None:
         result = simulator("--port", str(taken.getsockname()[1]))
     assert result.exit_code == 3
     assert "Choose another with --port." in result.stderr
+
+
+def test_it_begins_with_a_prepared_bill(tmp_path: Path) -> None:
+    """The official SDK reads it from the cost report."""
+    item = {"at": "2026-10-05T10:00:00Z", "organization": ORGANIZATION, "workspace": "w", "api_key": "k"}
+    line = {"kind": "output", "quantity": 10, "nano": 1_234_500_000}
+    path = tmp_path / "bill.jsonl"
+    path.write_bytes(msgspec.json.encode(item | {"model": "claude-haiku-5-5", "lines": [line]}) + b"\n")
+    command = [sys.executable, "-u", "-m", "planner", "simulator", "--port", "0", "--bill", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[4].rstrip(".")
+        span = {"starting_at": "2026-10-05T00:00:00Z", "ending_at": "2026-10-06T00:00:00Z"}
+        with anthropic.Anthropic(base_url=url, api_key="sk-ant-admin01-mine") as client:
+            told = client.get("/v1/organizations/cost_report", options={"params": span}, cast_to=object)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    assert '"amount":"123.45"' in msgspec.json.encode(told).decode()
+
+
+def test_a_bill_that_is_wrong_is_named(tmp_path: Path) -> None:
+    """With its line; one that cannot be read as well."""
+    path = tmp_path / "wrong.jsonl"
+    path.write_text('\n{"at": 1}\n', encoding="utf-8")
+    result = simulator("--bill", str(path))
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{path}:2:1: this line: it is no charged item.")
+    missing = simulator("--bill", "no/such/file.jsonl")
+    assert missing.exit_code == 2
+    assert "no/such/file.jsonl cannot be read: No such file or directory." in missing.stderr

@@ -33,6 +33,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     over: tuple[int, Rates] | None = None
     fast: tuple[int, int] | None = None
     us: tuple[int, int] | None = None
+    batch: tuple[int, int] | None = None
 
 
 class Rebate(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +132,7 @@ class Till:
         over, under = 1, 1
         if price is None:
             return None
-        for asked, factor in ((call.fast, price.fast), (call.us, price.us)):
+        for asked, factor in ((call.fast, price.fast), (call.us, price.us), (call.batch, price.batch)):
             if asked:
                 if factor is None:
                     return None

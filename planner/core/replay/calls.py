@@ -33,7 +33,8 @@ class Declared(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it reaches the world: who, when, what it needs, and what it declares; `own` as its caller did.
 
-    `notional` says that a subscription pays for it, so that it is on no bill and uses no free hours.
+    `notional` says that a subscription pays for it, so that it is on no bill and uses no free hours; `batch` that it is
+    one of a message batch.
     """
 
     at: datetime
@@ -52,6 +53,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     us: bool
     work: Work
     notional: bool = False
+    batch: bool = False
 
 
 class Counts(msgspec.Struct):
@@ -80,7 +82,8 @@ class Counts(msgspec.Struct):
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a call: usage of the first iteration and of all, the container, time, and the true bill in nano.
 
-    `bill` is None where the model has no price. Of `bill` and `billed_ms` no response tells.
+    `bill` is None where the model has no price. `free` says whether its code was free. Of `bill`, `billed_ms`
+    and `free` no response tells.
     """
 
     first: Counts
@@ -93,3 +96,4 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     bill: dict[str, int] | None
     billed_ms: int
     futile: int = 0
+    free: bool = False

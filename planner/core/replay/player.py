@@ -138,6 +138,16 @@ class Player:
         """The plan for one line, the same as in the proxy."""
         return make_plan(line.request, facts, self._book)
 
+    @property
+    def experience(self) -> Experience:
+        """What was learnt by now."""
+        return self._experience
+
+    def ended(self, principal: str, conversation: str) -> None:
+        """Forget a conversation with which nobody goes on, as a trace's maker may know; its answer still counts."""
+        self._known.pop((principal, conversation), None)
+        self._last.pop((principal, conversation), None)
+
     def finish(self) -> None:
         """Learn from all that is still on its way."""
         while self._due:

@@ -43,9 +43,14 @@ def nature_of(book: RuleBook) -> Nature:
     )
 
 
-def stage(book: RuleBook, nature: Nature | None = None) -> World:
-    """A fresh world with the prices of a rule book."""
-    prices = tuple(_price(row) for row in book.prices.rows if not row.revoked)
+def prices_of(book: RuleBook) -> tuple[Price, ...]:
+    """The price rows of a rule book."""
+    return tuple(_price(row) for row in book.prices.rows if not row.revoked)
+
+
+def stage(book: RuleBook, nature: Nature | None = None, extra: tuple[Price, ...] = ()) -> World:
+    """A fresh world with the prices of a rule book, and `extra` ones of which it does not know."""
+    prices = (*prices_of(book), *extra)
     frees = frozenset(tool.type for tool in book.catalog.tools if tool.frees_code)
     rebates = tuple(_rebate(discount) for discount in book.prices.discounts if not discount.revoked)
     return World(nature or nature_of(book), prices, frees, rebates)
@@ -73,6 +78,7 @@ def _price(row: PriceRow) -> Price:
         over=over,
         fast=_pair(row.multipliers.fast),
         us=_pair(row.multipliers.us),
+        batch=_pair(row.multipliers.batch),
     )
 
 

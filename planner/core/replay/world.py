@@ -101,6 +101,7 @@ class World:
             bill=bill,
             billed_ms=0 if call.notional else billed,
             futile=futile,
+            free=container is not None and self._free(call),
         )
 
     def hour_cost(self, organization: str, at: datetime, billed_ms: int) -> int:

@@ -1,7 +1,9 @@
 """The bill and usage APIs of an organization, for admin keys."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +15,8 @@ from planner.simulator.errors import invalid
 from planner.simulator.http import Answer, Request, Route, json_reply
 from planner.simulator.reports import Counts
 from planner.simulator.state import State
+
+T = TypeVar("T")
 
 ANALYTICS_BETA = "analytics-usage-cost-2026-08-24"
 MAX_SPAN = timedelta(days=31)
@@ -70,7 +74,7 @@ def _charges(state: State, request: Request, span: Span) -> list[Charge]:
     known = _fresh(state)
     found = [
         charge
-        for charge in state.bill.charges
+        for charge in state.bill.everything
         if charge.work.organization == request.organization and span.start <= charge.work.at < span.end
     ]
     found = [charge for charge in found if charge.work.at <= known]
@@ -78,6 +82,14 @@ def _charges(state: State, request: Request, span: Span) -> list[Charge]:
         if values := request.several(parameter):
             found = [charge for charge in found if reports.usage_dimensions(charge)[dimension] in values]
     return found
+
+
+def _by_bucket(found: Iterable[T], moment: Callable[[T], datetime], width: str) -> dict[datetime, list[T]]:
+    """What belongs to each time bucket, by its start."""
+    groups: dict[datetime, list[T]] = {}
+    for each in found:
+        groups.setdefault(reports.snapped(moment(each), width), []).append(each)
+    return groups
 
 
 async def cost_report(state: State, request: Request) -> Answer:
@@ -89,12 +101,12 @@ async def cost_report(state: State, request: Request) -> Answer:
     days = list(reports.buckets(span.start, span.end, "1d"))
     page = pages.by_cursor(days, request, default=PAGES["1d"][0], most=PAGES["1d"][1])
     whole = Span(reports.snapped(span.start, "1d"), span.end)
-    rows = list(reports.cost_rows(_charges(state, request, whole)))
+    rows = _by_bucket(reports.cost_rows(_charges(state, request, whole)), lambda row: row.at, "1d")
     page["data"] = [
         {
             "starting_at": _second(start),
             "ending_at": _second(end),
-            "results": _cost_results([row for row in rows if start <= row.at < end], names),
+            "results": _cost_results(rows.get(start, ()), names),
         }
         for start, end in page["data"]
     ]
@@ -124,12 +136,13 @@ async def usage_report(state: State, request: Request) -> Answer:
     span = _span(state, request)
     times = list(reports.buckets(span.start, span.end, width))
     page = pages.by_cursor(times, request, default=PAGES[width][0], most=PAGES[width][1])
-    charges = _charges(state, request, Span(reports.snapped(span.start, width), span.end))
+    whole = Span(reports.snapped(span.start, width), span.end)
+    charges = _by_bucket(_charges(state, request, whole), lambda charge: charge.work.at, width)
     page["data"] = [
         {
             "starting_at": _second(start),
             "ending_at": _second(end),
-            "results": _usage_results([charge for charge in charges if start <= charge.work.at < end], names),
+            "results": _usage_results(charges.get(start, ()), names),
         }
         for start, end in page["data"]
     ]
@@ -170,6 +183,17 @@ def _analytics(state: State, request: Request, allowed: Sequence[str]) -> tuple[
     return names, span, [Span(start, end) for start, end in reports.buckets(span.start, span.end, width)]
 
 
+def _in_times(found: Iterable[T], moment: Callable[[T], datetime], times: Sequence[Span]) -> dict[Span, list[T]]:
+    """What belongs to each of these spans, which follow each other without a gap."""
+    groups: dict[Span, list[T]] = {time: [] for time in times}
+    starts = [time.start for time in times]
+    for each in found:
+        place = bisect_right(starts, moment(each)) - 1
+        if place >= 0 and moment(each) < times[place].end:
+            groups[times[place]].append(each)
+    return groups
+
+
 def _page(state: State, request: Request, items: list[Json]) -> Answer:
     page = pages.by_cursor(items, request)
     return json_reply({**page, "data_refreshed_at": timestamp(_fresh(state))})
@@ -183,11 +207,10 @@ def _item(span: Span, names: Sequence[str], key: Sequence[str | None]) -> Json:
 async def analytics_usage(state: State, request: Request) -> Answer:
     """Tokens by up to five dimensions."""
     names, span, times = _analytics(state, request, USAGE_ANALYTICS)
-    charges = _charges(state, request, span)
+    charges = _in_times(_charges(state, request, span), lambda charge: charge.work.at, times)
     items = []
     for time in times:
-        mine = [charge for charge in charges if time.start <= charge.work.at < time.end]
-        for key, counts in _counted(mine, names).items():
+        for key, counts in _counted(charges[time], names).items():
             total = sum(counts.tokens.values())
             value = {**counts.value(), "total_tokens": total, "requests": counts.requests}
             items.append({**_item(time, names, key), "usage": value})
@@ -197,16 +220,16 @@ async def analytics_usage(state: State, request: Request) -> Answer:
 async def analytics_cost(state: State, request: Request) -> Answer:
     """Cost in fractional cents by up to five dimensions; for code execution `requests` counts execution spans."""
     names, span, times = _analytics(state, request, COST_ANALYTICS)
-    rows = list(reports.cost_rows(_charges(state, request, span)))
+    rows = _in_times(reports.cost_rows(_charges(state, request, span)), lambda row: row.at, times)
     items = []
     for time in times:
         groups: dict[tuple[str | None, ...], list[reports.Row]] = {}
-        for row in rows:
-            if time.start <= row.at < time.end:
-                groups.setdefault(reports.group_key(row.dimensions, names), []).append(row)
+        for row in rows[time]:
+            groups.setdefault(reports.group_key(row.dimensions, names), []).append(row)
         for key, mine in groups.items():
-            amount = reports.cents(sum(row.nano for row in mine))
-            cost = {"amount": amount, "list_amount": amount, "currency": "USD", "requests": _requests(mine)}
+            amount, listed = sum(row.nano for row in mine), sum(row.listed for row in mine)
+            cost: Json = {"amount": reports.cents(amount), "list_amount": reports.cents(listed)}
+            cost |= {"currency": "USD", "requests": _requests(mine)}
             items.append({**_item(time, names, key), "cost": cost})
     return _page(state, request, items)
 
