@@ -39,6 +39,8 @@ from planner.core.settlement import Sessions, Terms, added_tokens
 from planner.core.shape import Shape
 from planner.core.shaping import Beliefs, Known, shape_of
 from planner.core.sizes import combination
+from planner.core.splice import SetContainer
+from planner.core.wire import MessagesRequest, ResponseContainer
 from planner.traffic import answers
 from planner.traffic.account import CUT, LOST, UNPRICED
 from planner.traffic.bill import Charged
@@ -150,7 +152,7 @@ class Clerk:
         latency = Latency(round(response.elapsed, 6), round(first, 6), OVERHEAD)
         terms = self._terms(ask, line, plan, exchange)
         entry = exchange.settle(ending, latency, terms)
-        self._learn(entry, exchange)
+        self._learn(entry, exchange, _container(exchange.told.container, plan, line.request))
         shape = self._shape(ask, line, plan, exchange, terms)
         self._answers[ask.conversation] = told.message
         if ask.last:
@@ -161,7 +163,7 @@ class Clerk:
         """What the price depends on besides usage, as the proxy knows it."""
         book, request, told = self._book, line.request, exchange.told
         left, untouched = (round(hours * MS_PER_HOUR) for hours in self._pool(ask).left(ask.at))
-        container = None if told.container is None else told.container.id
+        container = _container(told.container, plan, request)
         return Terms(
             at=ask.at,
             model="",
@@ -194,16 +196,16 @@ class Clerk:
         prior = self._book.catalog.priors.code_seconds.likely
         return None if seconds is UNKNOWN else round(seconds.at(prior) * 1_000)
 
-    def _learn(self, entry: Entry, exchange: Exchange) -> None:
+    def _learn(self, entry: Entry, exchange: Exchange, container: str | None) -> None:
         """Remember the billed time of a container, and count the organization's hours."""
-        money, told = exchange.settlement, exchange.told
+        money = exchange.settlement
         if entry.code is not None:
             pool = self._pools.get(entry.organization or "")
             if pool is not None:
                 pool.add(datetime.fromisoformat(entry.at), money.hours_ms, money.untouched_hours_ms)
-        if told.container is not None and money.sessions != Sessions():
-            self._sessions[told.container.id] = money.sessions
-            self._sessions.move_to_end(told.container.id)
+        if container is not None and money.sessions != Sessions():
+            self._sessions[container] = money.sessions
+            self._sessions.move_to_end(container)
             if len(self._sessions) > SESSIONS:
                 self._sessions.popitem(last=False)
 
@@ -282,7 +284,7 @@ class Clerk:
         return exchange.settle("ok", Latency(ask.first_byte, ask.first_byte, OVERHEAD))
 
     def _batch(self, ask: Ask) -> Written:
-        """A message batch: sent, processed, and its results fetched, now and then twice."""
+        """A message batch: sent, processed, and its results fetched; its own times lie ahead of those around it."""
         name = f"msgbatch_{ask.conversation}"
         sent = self._plain(ask, ask.at, BATCHES, OK)
         answered: list[tuple[str, Response]] = []
@@ -364,6 +366,13 @@ class Clerk:
         if pool is None:
             pool = self._pools[organization] = Pool(self._book.settings.free_hours, ask.at)
         return pool
+
+
+def _container(told: ResponseContainer | None, plan: Plan, request: MessagesRequest) -> str | None:
+    """The container in which a request ran: as its answer says, else the one that it was sent with."""
+    if told is not None:
+        return told.id
+    return next((edit.id for edit in plan.edits if isinstance(edit, SetContainer)), request.container.id)
 
 
 def _id(said: str) -> str:

@@ -36,7 +36,9 @@ __all__ = ["FULL_MONTH", "OCTOBER", "Happening", "Month"]
 class Happening(NamedTuple):
     """One request: its line of the trace, without a line feed, and the entries that it left.
 
-    `line` is None for what no trace holds: batches, counts of tokens, and what the API took for no request.
+    `line` is None for what no trace holds: batches, counts of tokens, and what the API took for no request. Attempts
+    that were refused before come with the request that was not, the results of a batch with the batch, each with a time
+    of its own.
     """
 
     line: bytes | None

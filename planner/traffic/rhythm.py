@@ -56,13 +56,8 @@ def _shared(whole: int, weights: Sequence[float]) -> list[int]:
 
 def moment(agent: Agent, day: datetime, dice: Random) -> datetime:
     """A moment of a day at which the agent may begin something."""
-    curve = _CURVES[agent.hours]
-    drawn = dice.random() * sum(curve)
-    for hour, weight in enumerate(curve):
-        if drawn < weight:
-            return day + timedelta(hours=hour, microseconds=int(drawn / weight * 3_600_000_000))
-        drawn -= weight
-    return day + timedelta(hours=23, minutes=59)
+    (hour,) = dice.choices(range(24), _CURVES[agent.hours])
+    return day + timedelta(hours=hour, microseconds=int(dice.random() * 3_600_000_000))
 
 
 def _weight(agent: Agent, day: datetime, number: int) -> float:

@@ -92,6 +92,14 @@ def test_factors_are_of_tokens_alone() -> None:
     assert billed(till(), us=True) is None
 
 
+def test_a_message_batch_is_a_factor_too() -> None:
+    """Half of every class, on top of the others; without a published number the bill is unknown."""
+    halved = till(price(batch=(1, 2), us=(11, 10)))
+    assert billed(halved, Counts(input=1, output=1), batch=True) == {"input": 1_000, "output": 5_000}
+    assert billed(halved, Counts(input=1), batch=True, us=True) == {"input": 1_100}
+    assert billed(till(), batch=True) is None
+
+
 @pytest.mark.parametrize(
     ("reading", "nano"), [("summed_prompt", 12 * 4_000), ("iteration_prompt", 12 * 2_000)], ids=["summed", "each"]
 )

@@ -341,3 +341,19 @@ def test_files_bill_once_where_the_setting_says_so() -> None:
     ((organization, pool),) = player.pools()
     used = pool.judge(played.line.at + timedelta(hours=1)).used
     assert used == pytest.approx(world.hours(organization, played.line.at))
+
+
+def test_a_conversation_that_ended_is_forgotten_and_its_answer_learnt_from() -> None:
+    """Who goes on with it all the same is a stranger; what its answer taught is the same as without."""
+    first, second = lines_of(encoded(row(), row(60, conversation="c0", turn=2)))
+    learnt = []
+    for ends in (False, True):
+        player = Player(BEYOND, stage(BEYOND))
+        player.play(first)
+        if ends:
+            player.ended(first.principal, first.conversation)
+        later = player.play(second).plan
+        player.finish()
+        assert (later.decisions[2].outcome is Outcome.THREADED) is not ends
+        learnt.append(player.experience.epochs)
+    assert all(each.find(player.play(first).prefix, first.at) is not None for each in learnt)

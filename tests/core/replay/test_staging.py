@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.prices import Unpriced
+from planner.core.replay.bill import Price
 from planner.core.replay.calls import Call, Counts, Declared, Work
-from planner.core.replay.staging import nature_of, stage
+from planner.core.replay.staging import nature_of, prices_of, stage
 from planner.core.usage import Modifiers, TokenClasses
 from planner.rulesource import load_rules
 from tests.doubles.deciding import BOOK, NOW, book
@@ -143,3 +144,22 @@ def test_hours_and_searches_agree_as_well(model: str, searches: int, millisecond
     assert not isinstance(search, Unpriced)
     if found is not None:
         assert found["web_search"] == search.nano
+
+
+def test_a_world_may_have_prices_that_the_rules_do_not() -> None:
+    """Behind those of the rules: a model that both price costs what the rules say."""
+    own = Price(models=("claude-new-7", MODELS[0]), since=None, until=None, rates=(1_000, 0, 0, 0, 0))
+    richer, usual = stage(BOOK, extra=(own,)), stage(BOOK)
+    work = Work(prompt_tokens=1_000)
+    assert usual.call(call("claude-new-7", work)).bill is None
+    assert richer.call(call("claude-new-7", work)).bill == {"input": 1_000}
+    assert richer.call(call(MODELS[0], work)).bill == usual.call(call(MODELS[0], work)).bill != {"input": 1_000}
+    assert len(prices_of(BOOK)) == sum(not row.revoked for row in BOOK.prices.rows)
+
+
+def test_a_batch_costs_what_the_rules_say_of_batches() -> None:
+    """Half, as the rows of the shipped rules have it."""
+    work = Work(prompt_tokens=1_000)
+    (whole,) = (stage(BOOK).call(call(MODELS[0], work)).bill or {}).values()
+    (half,) = (stage(BOOK).call(call(MODELS[0], work, batch=True)).bill or {}).values()
+    assert half * 2 == whole

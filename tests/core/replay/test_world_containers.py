@@ -215,3 +215,10 @@ def test_a_model_without_a_price_uses_free_hours_too() -> None:
     here = world(free_hours_limit=1)
     here.call(call(model="fable", work=RAN))
     assert here.hours("o", NOW) == pytest.approx(300 / 3_600)
+
+
+def test_a_response_says_whether_its_code_was_free() -> None:
+    """Beside a web tool that frees it, and only where anything ran."""
+    assert world().call(call(tools=(CODE, FETCH), work=RAN)).free
+    assert not world().call(call(tools=(CODE, FETCH))).free
+    assert not world().call(call(work=RAN)).free
