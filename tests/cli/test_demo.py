@@ -62,3 +62,32 @@ def test_without_once_it_stays_up_until_ctrl_c(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert any("ANTHROPIC_BASE_URL=http://127.0.0.1:" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--entries", "10"), "--entries and --keep belong to --month."),
+        (("--keep", "somewhere"), "--entries and --keep belong to --month."),
+        (("--month", "--once"), "--once and --port do not belong to --month."),
+        (("--month", "--port", "1"), "--once and --port do not belong to --month."),
+        (("--month", "--entries", "0"), "a month has no 0 entries: name 1 or more"),
+    ],
+)
+def test_what_does_not_go_together(arguments: tuple[str, ...], sentence: str) -> None:
+    """A usage error that says so, and nothing is made."""
+    result = CliRunner().invoke(main, ["demo", *arguments])
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_small_month(tmp_path: Path) -> None:
+    """It ends well, and a second one does not overwrite it."""
+    arguments = ["demo", "--month", "--entries", "60", "--seed", "small", "--keep", str(tmp_path / "month")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "60 entries and" in result.stdout
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 3
+    assert "planner.db is there already: name an empty directory with --keep" in again.stderr

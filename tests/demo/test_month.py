@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -23,9 +24,12 @@ from planner.simulator import check_bill
 from planner.stores import StoreError
 from planner.stores.sqlite import SqliteStore
 from planner.traffic import Account, Month
+from planner.traffic.account import CAUSES, UNEXPLAINED
 from planner.traffic.teams import AGENTS, TEAMS
 from tests.doubles.months import book_of
+from tests.pages import DOCS
 
+PAGE = (DOCS / "demo.md").read_text(encoding="utf-8").partition("## A month")[2]
 SIZE = 400
 OCTOBER = {"starting_at": "2026-10-01T00:00:00Z", "ending_at": "2026-11-01T00:00:00Z", "limit": 31}
 T = TypeVar("T")
@@ -138,6 +142,13 @@ def test_what_nobody_can_explain_is_not_well() -> None:
     for happening in month.happenings():
         account.add(happening.entries, {"input": 1}, 0, None)
     assert not judge(account, dict(account.ledger)).well
+
+
+def test_the_page_explains_every_cause_and_every_team() -> None:
+    """A reader of the last lines finds what they mean."""
+    told = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE))
+    assert told == set(CAUSES) - {UNEXPLAINED}
+    assert set(re.findall(r"^\| ([a-z]+) \| [a-z, ]+ \|", PAGE, re.MULTILINE)) >= set(TEAMS)
 
 
 def test_the_steps_are_functions_in_a_row() -> None:
