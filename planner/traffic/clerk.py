@@ -25,7 +25,7 @@ from planner.core.endpoints import MESSAGES, Endpoint
 from planner.core.exchange import OK, Exchange, container_digest
 from planner.core.learnt import UNKNOWN
 from planner.core.ledger import Batch, Digests, Ending, Entry, Latency, batch_digest
-from planner.core.plan import Plan, leave
+from planner.core.plan import Plan, concerns, leave
 from planner.core.profile import profile_key
 from planner.core.reasons import Reason
 from planner.core.replay.bill import Price, Till
@@ -45,6 +45,7 @@ from planner.traffic import answers
 from planner.traffic.account import CUT, LOST, UNPRICED
 from planner.traffic.bill import Charged
 from planner.traffic.script import RETRY, Ask
+from planner.traffic.teams import REFUSED
 from planner.traffic.teams import UNPRICED as UNKNOWN_MODEL
 
 DENIED: Final = 403
@@ -129,7 +130,7 @@ class Clerk:
     def _happen(self, ask: Ask, line: TraceLine) -> tuple[Plan, str | None, Call, Response]:
         """Plan a request and let the world answer it; what concerns nobody is not planned, as in the proxy."""
         notional = ask.agent.billing == "subscription"
-        if not ask.concerned:
+        if not concerns(line.request, self._book) and ask.model != REFUSED:
             plan = leave(Reason.NO_CODE_EXECUTION)
             call = called(line, None)
             return plan, None, call, self._world.call(call)

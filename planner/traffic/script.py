@@ -86,11 +86,6 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         """Whether code that calls a client's tool runs in it."""
         return self.awaits or self.resumes
 
-    @property
-    def concerned(self) -> bool:
-        """Whether a proxy decides anything about it: code may run, a web tool be bounded, a policy refuse it."""
-        return any("type" in tool for tool in self.agent.tools) or self.model == REFUSED
-
     def body(self) -> dict[str, Any]:
         """The body of `POST /v1/messages`; where text would stand, there are two words and a name."""
         mark = {"type": "ephemeral"} | ({"ttl": "1h"} if self.work.cache_ttl == "1h" else {})

@@ -79,11 +79,10 @@ def test_what_the_api_takes_for_no_request_is_on_no_bill() -> None:
 
 def test_a_refusal_of_ours_is_never_sent() -> None:
     """It costs nothing on either side."""
-    for ask, written in some(lambda ask: ask.model == REFUSED):
+    for _, written in some(lambda ask: ask.model == REFUSED):
         (entry,) = written.entries
         assert (entry.outcome, entry.status, entry.attempts, entry.cost_nano) == ("refused", 403, 0, 0)
         assert written.charged == ()
-        assert ask.concerned
 
 
 def test_a_request_whose_end_was_not_seen_is_an_intent() -> None:
@@ -175,13 +174,18 @@ def test_estimates_stand_where_answers_do_not_stream() -> None:
 
 def test_what_concerns_nobody_is_not_planned() -> None:
     """As in the proxy: no prefix, no conversation of its own, one reason."""
-    for ask, written in some(lambda ask: not ask.concerned and ask.kind == "message" and ask.fate == "answered"):
+    for ask, written in some(lambda ask: not _runs(ask) and ask.kind == "message" and ask.fate == "answered"):
         entry = written.entries[-1]
         assert entry.prefix is None
         assert {decision.reason for decision in entry.decisions} == {"no-code-execution"}
         assert entry.shape is not None
         assert entry.shape.system is None
         assert entry.shape.begins is (ask.turn == 1)
+
+
+def _runs(ask: Ask) -> bool:
+    """Whether a proxy has something to decide: server tools are declared, or a policy refuses the model."""
+    return any("type" in tool for tool in ask.agent.tools) or ask.model == REFUSED
 
 
 def test_a_contract_is_on_both_sides_and_the_list_price_beside_it() -> None:
