@@ -13,7 +13,9 @@ import pytest
 from planner.app import App
 from planner.cli import main, options, rulesexplain, rulestest
 from planner.cli.diffpage import Report
+from planner.core.entrytable import COLUMNS as ENTRIES
 from planner.core.findings import Finding
+from planner.core.focuscolumns import COLUMNS as FOCUS
 from planner.core.ledger import Ending, Entry, Mode
 from planner.core.prices import Basis
 from planner.core.replay.calls import Work
@@ -24,6 +26,7 @@ from planner.core.replay.trace import TraceLine
 from planner.core.rulefile.testfile import read_tests
 from planner.core.rulefile.testshape import RuleTestShape
 from planner.core.ruletest import run
+from planner.core.tabular import Column
 from planner.metrics import Gauge, Histogram
 from planner.proxy import errors, headers
 from planner.proxy.callers import TAG_KEYS
@@ -302,6 +305,16 @@ def test_the_rule_test_on_the_page_passes() -> None:
     reading = read_tests({"page.yaml": example.encode()}, book)
     assert reading.findings == ()
     assert [failure.text() for test in reading.tests for failure in run(test, book).failures] == []
+
+
+@pytest.mark.parametrize(("title", "columns"), [("FOCUS columns", FOCUS), ("Entry table", ENTRIES)])
+def test_every_column_of_an_export_is_documented(title: str, columns: tuple[Column, ...]) -> None:
+    """In its order, with its type, whether it may be empty, and the version of FOCUS that knows it."""
+    told = [(words(name)[0], *cells[:-1]) for name, *cells in rows(section(title))]
+    assert told == [
+        (column.name, column.type, "yes" if column.nullable else "no", *([column.since] if columns is FOCUS else []))
+        for column in columns
+    ]
 
 
 def test_every_setting_of_a_process_is_documented() -> None:

@@ -160,7 +160,7 @@ def pins(file: str) -> dict[str, tuple[Requirement, int]]:
     return found
 
 
-@pytest.mark.parametrize("file", ["run.txt", "test.txt", "dev.txt", "older-sdk.txt"])
+@pytest.mark.parametrize("file", ["run.txt", "test.txt", "dev.txt", "older-sdk.txt", "focus-validator.txt"])
 def test_requirements_are_pinned_with_hashes_and_hold_no_addresses(file: str) -> None:
     """One version, by its hashes, from wherever the reader's own configuration points to."""
     content = text(ROOT / "requirements" / file)

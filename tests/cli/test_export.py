@@ -1,20 +1,24 @@
 """`planner export` writes the ledger as it is, and says plainly when there is none."""
 
 import asyncio
+import csv
+import io
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from planner.cli import main
+from planner.core.charges import is_notional
 from planner.core.corrections import Billed, correct
 from planner.core.ledger import Digests, Entry
 from planner.core.records import EntryRecord
 from planner.core.replay.trace import TraceLine, read_trace
 from planner.stores.sqlite import SqliteStore
 from tests.cli.test_reading import fill as recorded
+from tests.doubles.charged import ledger, scaled
 from tests.doubles.deciding import BOOK
 from tests.doubles.recorded import entry as shaped
 
@@ -162,3 +166,90 @@ def test_a_store_that_is_not_understood_is_a_usage_error(store: str) -> None:
     result = CliRunner().invoke(main, ["export", "--store", store])
     assert result.exit_code == 2
     assert "Write sqlite:///planner.db." in result.stderr
+
+
+TABLES = ("csv", "focus", "parquet")
+
+
+def exported(store: str, *arguments: str) -> Result:
+    """An export of a table."""
+    return CliRunner().invoke(main, ["export", "--store", store, *arguments])
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_a_table_is_the_same_bytes_each_time_and_in_a_file(tmp_path: Path, form: str) -> None:
+    """On standard output, in a file, by day: what was left out is said each time."""
+    store = recorded(tmp_path / "planner.db", *ledger(40))
+    first = exported(store, "--format", form)
+    assert first.exit_code == 0
+    assert exported(store, "--format", form).stdout_bytes == first.stdout_bytes
+    file = tmp_path / "out"
+    assert exported(store, "--format", form, "--out", str(file)).stdout_bytes == b""
+    assert file.read_bytes() == first.stdout_bytes
+    days = exported(store, "--format", form, "--by-day", "--out", str(tmp_path / "days"))
+    (only,) = (path for path in (tmp_path / "days").iterdir() if path.name != "manifest.json")
+    assert only.read_bytes() == first.stdout_bytes
+    assert days.stderr.endswith(f"planner: 1 days written, 0 unchanged, in {tmp_path}/days\n")
+    assert days.stderr.startswith(first.stderr)
+    assert ("left out" in first.stderr) == (form != "csv")
+
+
+def test_focus_rows_add_up_to_the_entries(tmp_path: Path) -> None:
+    """To the nano-dollar, through the command."""
+    entries = list(ledger(60))
+    store = recorded(tmp_path / "planner.db", *entries)
+    found = list(csv.DictReader(io.StringIO(exported(store, "--format", "focus").stdout, newline="")))
+    billed = [each for each in entries if each.cost_nano is not None and not is_notional(each)]
+    assert sum(scaled(row["BilledCost"], 9) for row in found) == sum(each.cost_nano or 0 for each in billed)
+    flat = list(csv.DictReader(io.StringIO(exported(store, "--format", "csv").stdout, newline="")))
+    assert len(flat) == len(entries)
+    assert sum(scaled(row["cost_usd"] or "0", 9) for row in flat) == sum(each.cost_nano or 0 for each in billed)
+    with_paid = list(csv.DictReader(io.StringIO(exported(store, "--format", "focus", "--notional").stdout, newline="")))
+    assert len(with_paid) > len(found)
+
+
+def test_a_month_ends_before_the_next(tmp_path: Path) -> None:
+    """In UTC; the first moment is in it."""
+    moments = ["2026-10-31T23:59:59.999999", "2026-11-01T00:00:00.000000", "2026-12-01T00:00:00.000000"]
+    store = recorded(tmp_path / "planner.db", *(shaped(place, at=f"{at}+00:00") for place, at in enumerate(moments)))
+    for arguments in (["--month", "2026-11"], ["--since", "2026-11-01", "--until", "2026-12-01"]):
+        (line,) = exported(store, *arguments).stdout.splitlines()
+        assert msgspec.json.decode(line)["at"].startswith("2026-11-01")
+
+
+def test_lines_may_go_to_a_file_too(tmp_path: Path) -> None:
+    """Entries and traces as well as tables."""
+    store = recorded(tmp_path / "planner.db", shaped(0))
+    for form in ("jsonl", "trace"):
+        exported(store, "--format", form, "--out", str(tmp_path / form))
+        assert (tmp_path / form).read_bytes() == exported(store, "--format", form).stdout_bytes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--month", "2026-11", "--since", "7d"], "--month says all"),
+        (["--month", "November"], "--month takes YYYY-MM"),
+        (["--until", "soon"], "--until takes 7d"),
+        (["--notional"], "are for tables"),
+        (["--format", "csv", "--notional"], "csv has every entry"),
+        (["--format", "focus", "--by-day"], "name their directory"),
+        (["--format", "focus", "--by-day", "--out", "d", "--since", "2026-11-01T12:00:00Z"], "whole days"),
+        (["--format", "focus", "--out", "none/there.csv"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(tmp_path: Path, arguments: list[str], said: str) -> None:
+    """With a sentence that says what to write instead."""
+    store = recorded(tmp_path / "planner.db")
+    result = exported(store, *arguments)
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("form", TABLES)
+def test_a_ledger_that_does_not_add_up_is_a_finding(tmp_path: Path, form: str) -> None:
+    """No table of it is made, and it says which entry it is."""
+    store = recorded(tmp_path / "planner.db", shaped(0, cost_nano=7))
+    result = exported(store, "--format", form, "--out", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert f"entry {shaped(0).request_id}" in result.stderr
+    assert not (tmp_path / "out").exists()

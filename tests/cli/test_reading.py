@@ -37,6 +37,14 @@ def test_entries_come_in_order_and_since_a_moment(tmp_path: Path) -> None:
         assert found == [entry(second) for second in wanted]
 
 
+def test_reading_ends_before_a_moment(tmp_path: Path) -> None:
+    """Which is not part of it."""
+    store = fill(tmp_path / "l.db", *(entry(second) for second in (2, 0, 1)))
+    found: list[Entry] = []
+    each_entry(store, None, found.append, until=START + timedelta(seconds=2))
+    assert found == [entry(0), entry(1)]
+
+
 @pytest.mark.parametrize(("store", "code"), [("sqlite:///none/l.db", 3), ("nothing", 2)])
 def test_a_ledger_that_cannot_be_read_ends_the_command(store: str, code: int) -> None:
     """By the code that says whose fault it is."""
