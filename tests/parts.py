@@ -17,6 +17,8 @@ ALL: Final = "all"
 ROOT: Final = Path(__file__).parent.parent
 OLDER_SDK: Final = "tests/clients/.venv-older-sdk"
 OLDER_PIN: Final = "requirements/older-sdk.txt"
+FOCUS: Final = "tests/cli/.venv-focus-validator"
+FOCUS_PIN: Final = "requirements/focus-validator.txt"
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -65,6 +67,12 @@ def older_sdk() -> Path | None:
     return packages if (packages / "anthropic").is_dir() else None
 
 
+def focus_validator() -> Path | None:
+    """The validator of the FinOps Foundation, in an environment of its own: it needs Python 3.12 and 600 MB."""
+    found = ROOT / FOCUS / "bin/focus-validator"
+    return found if found.is_file() else None
+
+
 PARTS: Final[Mapping[str, Part]] = {
     part.name: part
     for part in (
@@ -74,6 +82,11 @@ PARTS: Final[Mapping[str, Part]] = {
         Part("chromium", program("chromium", "chromium-browser"), "apt-get install chromium"),
         Part("node", node, "apt-get install nodejs npm, then: npm ci --prefix tests/clients/typescript"),
         Part("older-sdk", older_sdk, f"pip install --no-deps --require-hashes --target {OLDER_SDK} -r {OLDER_PIN}"),
+        Part(
+            "focus-validator",
+            focus_validator,
+            f"python3.12 -m venv {FOCUS} && {FOCUS}/bin/pip install --no-deps --require-hashes -r {FOCUS_PIN}",
+        ),
     )
 }
 
