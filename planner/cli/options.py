@@ -41,8 +41,8 @@ def since_option(function: Decorated) -> Decorated:
     )(function)
 
 
-def moment(word: str | None, now: datetime) -> datetime | None:
-    """The moment that a `--since` names, in UTC; a date without a time is its midnight. What is neither ends here."""
+def moment(word: str | None, now: datetime, flag: str = "--since") -> datetime | None:
+    """The moment that a flag names, in UTC; a date without a time is its midnight. What is neither ends here."""
     if word is None:
         return None
     if found := re.fullmatch(r"(\d{1,5})([dhm])", word):
@@ -50,7 +50,7 @@ def moment(word: str | None, now: datetime) -> datetime | None:
     try:
         at = datetime.fromisoformat(word)
     except ValueError:
-        fail(f"--since takes 7d, 24h, 30m or a date as 2026-11-03 or 2026-11-03T09:00:00Z, not {word!r}", USAGE)
+        fail(f"{flag} takes 7d, 24h, 30m or a date as 2026-11-03 or 2026-11-03T09:00:00Z, not {word!r}", USAGE)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 

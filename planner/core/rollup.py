@@ -5,6 +5,7 @@
 An amount is an exact integer under a name; a name that is missing is 0. New names need no new schema. Money is in
 nano-dollars, durations in milliseconds or microseconds as their names say. The names, each for the requests of a cell:
 
+- `conversations` that began, `conversation_nano` that the requests of conversations cost, whenever these began
 - `requests`, `corrections`, `attempts`, `batch_results`; `tokens.<class>`, `web_searches`, `code_runs`
 - `nano.<kind>`, `list.<kind>`: lines at contracted and at list price; the allowance credit is `nano.allowance_credit`
 - `estimated_nano`: how much of the contracted cost stands in lines that are estimated
@@ -212,12 +213,19 @@ def _amounts(entry: Entry) -> Iterator[tuple[str, int]]:
     else:
         add(found, {"corrections": 1})
     used: Amounts = {}
-    for part in (_tokens(entry), _money(entry), _container(entry)):
+    for part in (_tokens(entry), _money(entry), _container(entry), _conversation(entry)):
         add(used, part)
     if entry.expected_nano is not None and entry.corrects is None:
         add(used, _expected("", entry.expected_nano.untouched, entry.expected_nano.planned))
     yield from found.items()
     yield from ((front + name, amount) for name, amount in used.items())
+
+
+def _conversation(entry: Entry) -> Amounts:
+    """Of requests whose conversation is known by their shape; a correction has none."""
+    if entry.shape is None:
+        return {}
+    return {"conversations": int(entry.shape.begins), "conversation_nano": entry.cost_nano or 0}
 
 
 def _expected(front: str, untouched: int, planned: int) -> Amounts:
