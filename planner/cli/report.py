@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from planner.cli.options import USAGE, fail, moment, pairs, read_rules, rules_options, store_option
 from planner.cli.reportclose import close_command
-from planner.cli.reportpage import Closed, Line, Period, Report, Since, as_csv, as_json, as_text
+from planner.cli.reportpage import Closed, Line, Period, Report, Since, as_csv, as_json, as_text, several
 from planner.cli.sums import Ledger, after, midnight, month_of, opened, stamp
 from planner.clock import SystemClock
 from planner.core.allowance import KEPT_DAYS
@@ -98,7 +98,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             fail(str(error), USAGE)
     if report.since_closing is not None and report.since_closing.requests:
         click.echo(
-            f"planner: {report.since_closing.requests} requests of {asked.month} were settled after it was closed",
+            f"planner: settled after {asked.month} was closed: {several(report.since_closing.requests, 'request')}",
             err=True,
         )
     if form == "json" or as_json_:

@@ -8,6 +8,7 @@ import rich_click as click
 
 from planner import __version__
 from planner.cli.options import FINDINGS, USAGE, fail, store_option
+from planner.cli.reportpage import several
 from planner.cli.sums import after, midnight, month_of, opened, stamp
 from planner.clock import Clock, SystemClock
 from planner.core.closing import Closing, Seal, Verified, close, verify
@@ -92,22 +93,26 @@ def _refuse_closed(closing: Closing | None) -> None:
 def _open(month: str, ids: list[str]) -> str:
     named = ", ".join(ids[:MOST_NAMED]) + (", …" if len(ids) > MOST_NAMED else "")
     return (
-        f"{len(ids)} requests of {month} are open, so their cost is not known yet: {named}. A running planner settles "
-        "what it still can; what is left of one that was killed stays open. Close all the same with --force"
+        f"{month} has {several(len(ids), 'open request')}, whose cost is not known yet: {named}. A running planner "
+        "settles what it still can; what is left of one that was killed stays open. Close all the same with --force"
     )
 
 
 def _said(closing: Closing) -> Iterator[str]:
-    yield f"{closing.month} is closed: {closing.entries:,} entries, of them {closing.corrections:,} corrections."
+    yield (
+        f"{closing.month} is closed: {several(closing.entries, 'entry', 'entries')}, "
+        f"of them {several(closing.corrections, 'correction')}."
+    )
     yield f"Cost ${closing.cost.usd}, at list price ${closing.listed.usd}."
     yield f"Seal {closing.digest}"
     if closing.open:
-        yield f"{closing.open:,} requests were open; what they turn out to cost will be told as come since."
+        yield f"{several(closing.open, 'open request')}: what they turn out to cost will be told as come since."
 
 
 def _verdict(found: Verified) -> Iterator[str]:
     if found.same:
-        yield f"{found.month} is as it was closed at {found.closed_at}: {found.entries:,} entries, ${found.cost.usd}."
+        entries = several(found.entries, "entry", "entries")
+        yield f"{found.month} is as it was closed at {found.closed_at}: {entries}, ${found.cost.usd}."
     else:
         yield f"{found.month} is NOT as it was closed at {found.closed_at} by version {found.version}."
         yield f"  entries  {found.entries:,} closed, {found.missing:,} of them gone"
@@ -115,7 +120,7 @@ def _verdict(found: Verified) -> Iterator[str]:
         yield f"  seal     {found.digest} closed"
         yield f"           {found.found} found"
     if found.later:
-        yield f"{found.later:,} entries came since; they are in no closed figure."
+        yield f"{several(found.later, 'entry', 'entries')} came since, and in no closed figure."
 
 
 def _json(told: msgspec.Struct) -> str:

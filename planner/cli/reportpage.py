@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from planner.core.figures import Figures, Kind, Money
+from planner.core.figures import Figures, Kind, Money, divided
 from planner.core.forecast import TOO_LITTLE, Forecast
 from planner.core.holdout import FEWEST, Measured
 from planner.core.money import NANO_PER_USD, format_nano
@@ -19,6 +19,10 @@ from planner.core.showback import RULE, Share
 NARROWEST, WIDEST = 80, 160
 MOST_ROWS: Final = 50
 """Rows that the page shows; the other forms have them all."""
+
+ROOMY: Final = 100
+DISPENSABLE: Final = frozenset({"list", "untouched"})
+"""Columns that a narrower page leaves out where rows have several names; the sentences below tell their sums."""
 
 NONE: Final = "(none)"
 """What the page writes where a dimension has no value; the other forms leave it empty."""
@@ -56,12 +60,15 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class Since(msgspec.Struct, frozen=True):
-    """What came to a closed month since, and is in no other figure: `corrections`, and `requests` settled late."""
+    """What came to a closed month since, and is in no other figure: `corrections`, and `requests` settled late.
+
+    What each of the two cost is None where only some tags or decisions are asked for, whose sums do not tell it.
+    """
 
     requests: int
-    requests_cost: Money
+    requests_cost: Money | None
     corrections: int
-    corrections_cost: Money
+    corrections_cost: Money | None
     total: Figures
     rows: tuple[Line, ...]
 
@@ -119,24 +126,31 @@ def as_text(report: Report, width: int) -> str:
     for line in _head(report):
         say(line)
     say()
-    console.print(_money_table(report))
+    console.print(_money_table(report, roomy=console.width >= ROOMY or len(report.by) == 1))
+    say()
     console.print(_use_table(report))
+    say()
     for line in _behind(report):
         say(line)
-    if report.showback:
+    credited = {share.organization for share in report.showback if share.credit.nano or share.credit_shared.nano}
+    if credited:
         say(f"\nThe free hours, shared {RULE}")
-        console.print(_showback_table(report))
+        console.print(_showback_table(report, credited))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
 def dollars(nano: int, decimals: int) -> str:
     """Dollars for people: rounded, but what is not nothing never looks like nothing."""
-    unit = NANO_PER_USD // 10**decimals
-    rounded = round(nano / unit) if abs(nano) < 2**53 else nano // unit
+    rounded = divided(nano, NANO_PER_USD // 10**decimals)
     if nano and not rounded:
         return f"{'>-' if nano < 0 else '<'}0.{'1'.rjust(decimals, '0')}"
     whole, rest = divmod(abs(rounded), 10**decimals)
     return f"{'-' if rounded < 0 else ''}{whole:,}.{rest:0{decimals}d}"
+
+
+def several(number: int, one: str, more: str = "") -> str:
+    """A number of things in words."""
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -148,29 +162,31 @@ def _head(report: Report) -> Iterator[str]:
     yield f"Report of {span} (UTC) by {', '.join(report.by)}{asked}"
     if report.closed is not None:
         closed = report.closed
-        yield (
-            f"Closed on {_short(closed.at)} by version {closed.version}: {closed.entries:,} entries, "
-            f"seal {closed.digest[:16]}…"
-        )
+        entries = several(closed.entries, "entry", "entries")
+        yield f"Closed on {_short(closed.at)} by version {closed.version}: {entries}, seal {closed.digest[:16]}…"
 
 
 def _behind(report: Report) -> Iterator[str]:
     """What is to be said of the tables, a sentence a line."""
     total = report.total
-    yield f"Exactly: cost ${total.cost.usd}, of it ${total.estimated.usd} estimated; at list price ${total.listed.usd}."
+    yield (
+        f"Exactly: cost {_exact(total.cost.nano)}, of it {_exact(total.estimated.nano)} estimated; "
+        f"at list price {_exact(total.listed.nano)}."
+    )
     if report.unpriced:
         why = ", ".join(f"{number:,} {reason}" for reason, number in report.unpriced.items())
-        yield f"Cost unknown, and in no sum: {total.unpriced:,} requests ({why})."
+        yield f"Cost unknown, and in no sum: {several(total.unpriced, 'request')} ({why})."
     if total.untouched_known:
         yield (
-            f"Saved, as estimated: ${total.saved.usd} of the {total.untouched_known:,} requests of which it is known "
-            f"what they would have cost untouched (${total.untouched.usd}, they cost ${total.compared.usd})."
+            f"Saved, as estimated: {_exact(total.saved.nano)}, by {several(total.untouched_known, 'request')} of "
+            f"which it is known what they would have cost untouched: {_exact(total.untouched.nano)}, and they cost "
+            f"{_exact(total.compared.nano)}."
         )
     yield from map(_holdout, report.holdouts)
     if report.notional.requests:
         yield (
-            f"Subscriptions, in no sum: {report.notional.requests:,} requests that are not billed by the token "
-            f"(by the price list ${report.notional.cost.usd})."
+            f"Subscriptions, in no sum: {several(report.notional.requests, 'request')} not billed by the token "
+            f"(by the price list {_exact(report.notional.cost.nano)})."
         )
     if report.since_closing is not None:
         yield from _since(report.since_closing)
@@ -180,19 +196,24 @@ def _behind(report: Report) -> Iterator[str]:
 
 
 def _since(since: Since) -> Iterator[str]:
+    amended, late = (
+        "" if cost is None else f" ({_exact(cost.nano)})" for cost in (since.corrections_cost, since.requests_cost)
+    )
+    more = since.total.cost.nano
     yield (
-        f"Since closing, and in no figure above: {since.corrections:,} corrections (${since.corrections_cost.usd}), "
-        f"{since.requests:,} requests that were settled late (${since.requests_cost.usd}); "
-        f"known now: ${format_nano(since.total.cost.nano)} more than was closed."
+        f"Since closing, and in no figure above: {several(since.corrections, 'correction')}{amended}, "
+        f"{several(since.requests, 'request')} settled late{late}; by what is known now it cost {_exact(abs(more))} "
+        f"{'less' if more < 0 else 'more'} than was closed."
     )
 
 
 def _forecast(told: Forecast) -> str:
     if told.expected is None or told.low is None or told.high is None:
         return TOO_LITTLE
-    low, likely, high = (dollars(each.nano, 2) for each in (told.low, told.expected, told.high))
+    low, likely, high = (_signed(dollars(each.nano, 2)) for each in (told.low, told.expected, told.high))
     return (
-        f"By the end of {told.month}: ${likely} expected, ${low} to ${high} in 80 % of cases; ${told.spent.usd} so far."
+        f"By the end of {told.month}: {likely} expected, {low} to {high} in 80 % of cases; "
+        f"{_exact(told.spent.nano)} so far."
     )
 
 
@@ -200,25 +221,36 @@ def _holdout(each: Measured) -> str:
     arms = f"{each.treated:,} prefix-days against {each.held_out:,} held out"
     if each.saved_nano is None or each.low is None or each.high is None:
         return f"Hold-out of {each.policy}: not yet measurable, {arms}; {FEWEST} each are needed."
-    saved, low, high = (format_nano(round(value)) for value in (each.saved_nano, each.low, each.high))
-    return f"Hold-out of {each.policy}: ${saved} saved a request (80 %: ${low} to ${high}), {arms}."
+    saved, low, high = (_exact(round(value)) for value in (each.saved_nano, each.low, each.high))
+    return f"Hold-out of {each.policy}: {saved} saved a request ({low} to {high} in 80 % of cases), {arms}."
 
 
-def _money_table(report: Report) -> RichTable:
+def _money_table(report: Report, *, roomy: bool) -> RichTable:
     decimals = _decimals(report)
-    table = _table(report.by, "requests", "list", "credit", "cost", "untouched", "saved", "/conv.")
+    lacking = ("unpriced",) if report.unpriced else ()
+    sums: dict[str, Callable[[Figures], Money]] = {
+        "list": lambda each: each.listed,
+        "credit": lambda each: each.credit,
+        "cost": lambda each: each.cost,
+        "untouched": lambda each: each.untouched,
+        "saved": lambda each: each.saved,
+    }
+    shown = {name: get for name, get in sums.items() if roomy or name not in DISPENSABLE}
+    table = _table(report.by, "requests", *lacking, *shown, "/conv.")
 
     def add(values: Sequence[str], each: Figures) -> None:
-        sums = (each.listed, each.credit, each.cost, each.untouched, each.saved)
         per = "" if each.per_conversation is None else dollars(each.per_conversation.nano, 4)
-        table.add_row(*values, f"{each.requests:,}", *(dollars(money.nano, decimals) for money in sums), per)
+        counts = (each.requests, each.unpriced)[: 1 + len(lacking)]
+        told = (*(f"{number:,}" for number in counts), *(dollars(get(each).nano, decimals) for get in shown.values()))
+        table.add_row(*values, *told, per)
 
     _fill(table, report, add)
     return table
 
 
 def _use_table(report: Report) -> RichTable:
-    table = _table(report.by, "input", "cache wr.", "cache rd.", "output", "searches", "code h", "low-high")
+    searches = ("searches",) if report.total.web_searches else ()
+    table = _table(report.by, "input", "cache wr.", "cache rd.", "output", *searches, "code h", "low-high")
 
     def add(values: Sequence[str], each: Figures) -> None:
         tokens, time = each.tokens, each.container_ms
@@ -226,7 +258,7 @@ def _use_table(report: Report) -> RichTable:
         table.add_row(
             *values,
             *(_count(number) for number in counts),
-            f"{each.web_searches:,}",
+            *(f"{each.web_searches:,}" for _ in searches),
             _hours(time.likely),
             f"{_hours(time.low)}-{_hours(time.high)}",
         )
@@ -245,10 +277,10 @@ def _fill(table: RichTable, report: Report, add: Any) -> None:  # noqa: ANN401 -
     add(["total", *[""] * (len(report.by) - 1)], report.total)
 
 
-def _showback_table(report: Report) -> RichTable:
+def _showback_table(report: Report, credited: Collection[str]) -> RichTable:
     decimals = _decimals(report)
     table = _table(("organization", "team"), "billable h", "credit", "shared", "cost", "with shared")
-    for share in report.showback:
+    for share in (share for share in report.showback if share.organization in credited):
         sums = (share.credit, share.credit_shared, share.cost, share.cost_shared)
         names = (_plain(share.organization), _plain(share.team))
         table.add_row(*names, _hours(share.billable_ms), *(dollars(money.nano, decimals) for money in sums))
@@ -280,6 +312,15 @@ def _count(number: int) -> str:
 def _hours(milliseconds: int) -> str:
     hours = milliseconds / _MS_PER_HOUR
     return f"{hours:,.1f}" if abs(hours) >= 100 else f"{hours:.3f}"
+
+
+def _exact(nano: int) -> str:
+    """Dollars with every digit."""
+    return _signed(format_nano(nano))
+
+
+def _signed(dollars: str) -> str:
+    return f"-${dollars[1:]}" if dollars.startswith("-") else f"${dollars}"
 
 
 def _short(at: str) -> str:

@@ -37,7 +37,7 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def showback(requests: Mapping[Key, Amounts]) -> tuple[Share, ...]:
-    """The shares of all teams, by month, organization and name; nothing where no credit was given."""
+    """The shares of all teams, by month, organization and name."""
     sums: dict[tuple[str, str], dict[str, Amounts]] = {}
     for key, amounts in requests.items():
         teams = sums.setdefault((key.hour[:7], key.organization), {})
@@ -61,8 +61,6 @@ def split(amount: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 def _shares(month: str, organization: str, teams: Mapping[str, Amounts]) -> tuple[Share, ...]:
     fell = {team: amounts.get(NANO + CREDIT, 0) for team, amounts in teams.items()}
-    if not any(fell.values()):
-        return ()
     billable = {team: max(amounts.get("charged_ms", 0), 0) for team, amounts in teams.items()}
     shared = split(sum(fell.values()), billable) if any(billable.values()) else fell
     return tuple(

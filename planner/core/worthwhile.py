@@ -84,7 +84,8 @@ def verdict(rows: Iterable[Spent]) -> str:
     if not rows:
         return "Nothing is known of these months, so nothing can be said."
     paid, gone = sum(row.paid.nano for row in rows), sum(row.unpriced for row in rows)
-    besides = f" {gone:,} requests have no price, and nothing is said of them." if gone else ""
+    lacking = "1 request has no price" if gone == 1 else f"{gone:,} requests have no price"
+    besides = f" {lacking}, and nothing is said of that." if gone else ""
     if paid <= 0:
         return f"You paid $0 for code execution: leave bundling off, it could only add tokens.{besides}"
     by_team: dict[str, int] = {}

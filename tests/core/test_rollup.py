@@ -28,6 +28,7 @@ from planner.core.rollup import (
     rollup,
     saved_nano,
 )
+from planner.core.shape import Shape
 from planner.core.usage import TokenClasses
 from tests.doubles.deciding import BOOK
 from tests.doubles.entries import entries, ledgers
@@ -167,6 +168,17 @@ def test_containers_batches_and_missing_labels() -> None:
     assert amounts(warm)["batch_results"] == 3
     bare = one(organization=None, workspace=None, team=None, project=None, model=None, served_model=None)
     assert list(rollup([bare]).requests) == [Key(HOUR, "", "", "", "", "p", "", "messages", "ok")]
+
+
+def test_conversations_are_counted_where_they_begin() -> None:
+    """What their later requests cost belongs to them as well; what has no shape is no part of one."""
+    first, second = (
+        one(shape=Shape(conversation="c", begins=begins, prefix="p", prompt_tokens=1)) for begins in (True, False)
+    )
+    summed = rollup([first, second, one()]).requests
+    (found,) = summed.values()
+    assert (found["conversations"], found["conversation_nano"], found["requests"]) == (1, 840, 3)
+    assert "conversations" not in amounts(second)
 
 
 def test_subscription_traffic_is_in_no_sum() -> None:
