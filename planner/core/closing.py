@@ -38,7 +38,7 @@ from planner.core.rollup import (
 MARK: Final = 8
 """Bytes of SHA-256 that stand for an entry: of ten million entries two share theirs once in 370,000 months."""
 
-SEALED: Final = b"planner-closing-1\n"
+SEALED: Final = b"planner closing 1\n"
 """Which form of an entry is sealed; another form has another beginning."""
 
 _DAY: Final = len("2026-11-22")

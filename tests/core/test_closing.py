@@ -136,4 +136,4 @@ def test_the_seal_of_a_month_is_known() -> None:
     assert mark(month()[0]).hex() == "1aaa7999292f3795"
 
 
-SEAL = "0345d3e540e0cec1af45504558014055070c40f8470e85549163600243867ffd"
+SEAL = "7baf7253e121be2228216d9f5d558e4770f384923900c2e01dd25f53d139a713"
