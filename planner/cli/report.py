@@ -41,22 +41,7 @@ class Asked(msgspec.Struct, frozen=True):
     month: str | None = None
 
 
-class _Group(click.RichGroup):
-    """A command with one more word behind it; flags of the report stand before nothing else."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        """Refuse flags that the word behind them would not see."""
-        given = [
-            parameter.opts[0]
-            for parameter in self.params
-            if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
-        ]
-        if given and ctx._protected_args:  # noqa: SLF001 - click tells nowhere else that a command follows
-            fail(f"{given[0]} belongs to the report itself: write the flags of close behind it", USAGE)
-        return super().invoke(ctx)
-
-
-@click.group(cls=_Group, invoke_without_command=True)
+@click.group(invoke_without_command=True)
 @click.option("--by", default="team", show_default=True, metavar="DIMENSIONS", help="What to tell it by: team,model.")
 @click.option("--month", default=None, metavar="MONTH", help="A month like 2026-11.  [default: this one]")
 @click.option("--since", default=None, metavar="WHEN", help="Instead of a month: from 7d, 24h ago, or a date.")
@@ -87,6 +72,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     action, decision, reason, policy. A month that was closed is told by its frozen figures, and what came since apart.
     """
     if ctx.invoked_subcommand is not None:
+        _refuse_flags(ctx)
         return
     now = SystemClock().now()
     asked = _asked(by, where, *_period(month, since, until, now))
@@ -137,6 +123,13 @@ def make(ledger: Ledger, asked: Asked, now: datetime, free: FreeHoursSettings | 
         forecast=expected,
         notes=tuple(note for note in (table.overlaps, share_note, forecast_note) if note),
     )
+
+
+def _refuse_flags(ctx: click.Context) -> None:
+    """Flags in front of `close` would not be seen by it."""
+    for parameter in ctx.command.params:
+        if parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            fail(f"{parameter.opts[0]} belongs to the report itself: write the flags of close behind it", USAGE)
 
 
 def _asked(by: str, where: tuple[str, ...], month: str | None, since: datetime, until: datetime) -> Asked:
