@@ -90,6 +90,8 @@ class SqliteStore:
 
         What is written is one row in a transaction of its own, for which the proxy waits some milliseconds.
         """
+        if not path.is_file():  # failing to connect would leave a thread behind
+            raise StoreError(f"{path} cannot be read: there is no such file. Name a ledger with --store.")
         store = await cls.read(path)
         try:
             connection = await aiosqlite.connect(f"{_absolute(path).as_uri()}?mode=rw", uri=True, isolation_level=None)
