@@ -100,7 +100,7 @@ def make(ledger: Ledger, asked: Asked, now: datetime, free: FreeHoursSettings | 
     tabulate(Rollup(), asked.by, asked.where)  # what cannot be told is said before a ledger is read
     begin, end = stamp(asked.since), stamp(asked.until)
     closing = None if asked.month is None else ledger.closing(asked.month)
-    reach = begin if free is None else min(begin, stamp(now - timedelta(days=KEPT_DAYS)))
+    reach = begin if free is None else min(begin, stamp(_hour(now - timedelta(days=KEPT_DAYS))))
     sums = ledger.sums(reach, end)
     known = between(sums, begin, end)
     told = known if closing is None else closing.sums()

@@ -30,6 +30,9 @@ NONE: Final = "(none)"
 SHARED: Final = ("credit_shared_usd", "credit_shared_nano", "cost_shared_usd", "cost_shared_nano")
 """Columns that are filled in where rows are teams of a month."""
 
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a name in a column must not begin with; it gets an apostrophe, which spreadsheets do not show."""
+
 _MS_PER_HOUR = 3_600_000
 
 
@@ -328,12 +331,14 @@ def _short(at: str) -> str:
 
 
 def _plain(value: str) -> str:
-    """A name as a table may show it: rich would take brackets for its own."""
-    return value.replace("[", "\\[") or NONE
+    """A name as a table may show it: rich would take brackets for its own, a terminal what is not printable."""
+    return "".join(sign if sign.isprintable() else "?" for sign in value).replace("[", "\\[") or NONE
 
 
 def _values(report: Report, line: Line) -> list[str]:
-    return [line.key[name] for name in report.by]
+    """Names as a spreadsheet may open them: clients choose tags and models, and some would be taken for formulas."""
+    values = (line.key[name] for name in report.by)
+    return [f"'{value}" if value.startswith(FORMULAS) else value for value in values]
 
 
 def _shared(report: Report, line: Line, shares: Mapping[tuple[str, str], Share]) -> list[str | int]:

@@ -90,11 +90,10 @@ class SqliteStore:
 
         What is written is one row in a transaction of its own, for which the proxy waits some milliseconds.
         """
-        if not path.is_file():  # failing to connect would leave a thread behind
-            raise StoreError(f"{path} cannot be read: there is no such file. Name a ledger with --store.")
+        address = _to_write(path)
         store = await cls.read(path)
         try:
-            connection = await aiosqlite.connect(f"{_absolute(path).as_uri()}?mode=rw", uri=True, isolation_level=None)
+            connection = await aiosqlite.connect(address, uri=True, isolation_level=None)
         except aiosqlite.Error as error:
             await store.close()
             raise StoreError(f"{path} cannot be written to: {error}. Name a ledger with --store.") from error
@@ -212,6 +211,13 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _to_write(path: Path) -> str:
+    """The address by which a file is written to. Raises StoreError without one: failing to connect leaves a thread."""
+    if not path.is_file():
+        raise StoreError(f"{path} cannot be read: there is no such file. Name a ledger with --store.")
+    return f"{path.absolute().as_uri()}?mode=rw"
 
 
 def _absolute(path: Path) -> Path:

@@ -80,12 +80,17 @@ def test_every_page_fits(tmp_path: Path, width: int, by: tuple[str, ...]) -> Non
     assert max(map(cell_len, page.splitlines())) <= width
 
 
-def test_what_could_be_taken_for_markup_is_shown_as_it_is(tmp_path: Path) -> None:
-    """A team may be called anything."""
-    store = fill(tmp_path / "l.db", request(1, BEGIN, team="[red]a[/red]"), request(2, BEGIN, team="=cmd(),\n"))
+def test_names_are_no_markup_no_escape_and_no_formula(tmp_path: Path) -> None:
+    """Clients may call a team anything; JSON has it as it is."""
+    names = ("[red]a[/red]", "=cmd(),\n", "-1", "\x9b31mred", "plain")
+    store = fill(tmp_path / "l.db", *(request(number, BEGIN, team=name) for number, name in enumerate(names)))
     report = reported(store, asked("team"))
-    assert "[red]a[/red]" in as_text(report, 100)
-    assert {row["team"] for row in rows_of(as_csv(report))} == {"[red]a[/red]", "=cmd(),\n"}
+    page = as_text(report, 100)
+    assert "[red]a[/red]" in page
+    assert "?31mred" in page
+    assert "\x9b" not in page
+    assert {row["team"] for row in rows_of(as_csv(report))} == {names[0], "'=cmd(),\n", "'-1", names[3], "plain"}
+    assert {line["key"]["team"] for line in json.loads(as_json(report))["rows"]} == set(names)
 
 
 def test_many_rows_are_cut_on_the_page_alone(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from tests.doubles.reported import BEGIN, END, closing_of, month, request
 
 
 def test_entries_and_sums_between_two_moments(tmp_path: Path) -> None:
-    """The first moment is in it, the last is not; a page more than one is read to its end."""
-    entries = [request(number, BEGIN + timedelta(seconds=number)) for number in range(1_500)]
+    """The first moment is in it, the last is not; more than one page is read to its end. Sums are of whole hours."""
+    entries = [request(number, BEGIN + timedelta(minutes=number)) for number in range(1_500)]
     with opened(fill(tmp_path / "l.db", *entries)) as ledger:
-        begin, end = stamp(BEGIN + timedelta(seconds=10)), stamp(BEGIN + timedelta(seconds=1_400))
-        assert list(ledger.entries(begin, end)) == entries[10:1_400]
+        begin, end = stamp(BEGIN + timedelta(hours=1)), stamp(BEGIN + timedelta(hours=24))
+        assert list(ledger.entries(begin, end)) == entries[60:1_440]
         assert list(ledger.entries(stamp(BEGIN), stamp(END))) == entries
-        assert ledger.sums(begin, end) == rollup(entries[10:1_400])
+        assert ledger.sums(begin, end) == rollup(entries[60:1_440])
         assert list(ledger.entries(end, begin)) == []
 
 
