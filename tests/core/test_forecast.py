@@ -1,6 +1,8 @@
 """What a month will have cost: nothing is said of too little, steady spending goes on, free hours end once."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
@@ -92,6 +94,31 @@ def test_each_organization_has_its_own_free_hours() -> None:
 def together(cells: dict[Key, Amounts]) -> dict[Key, Amounts]:
     """The same as if one organization had done it all."""
     return {key._replace(organization="o", team=key.organization): amounts for key, amounts in cells.items()}
+
+
+def test_the_interval_holds_about_as_often_as_it_says() -> None:
+    """Busy days, quiet weekends, a third of scatter: 60 Octobers, told on the 10th at noon."""
+    now, held, errors = NOON.replace(day=10, hour=12), 0, []
+    for seed in range(60):
+        chance = Random(seed)  # noqa: S311 - traffic, not secrets
+        seen, true = {}, 0
+        for day in (datetime(2025, 9, 20, tzinfo=UTC) + timedelta(days=number) for number in range(42)):
+            level = (100 if day.weekday() < 5 else 25) * chance.lognormvariate(0, 0.3) * NANO_PER_USD / 24
+            for hour in range(24):
+                key, amounts = cell(
+                    day + timedelta(hours=hour), nano__input=round(level * (2 if 8 <= hour < 18 else 0.3))
+                )
+                true += amounts["nano.input"] if day.month == 10 else 0
+                if day + timedelta(hours=hour) < now:
+                    seen[key] = amounts
+        told = forecast(seen, now, FREE)
+        assert told.expected is not None
+        assert told.low is not None
+        assert told.high is not None
+        held += told.low.nano <= true <= told.high.nano
+        errors.append(abs(told.expected.nano / true - 1))
+    assert 0.65 < held / 60 < 0.95
+    assert median(errors) < 0.08
 
 
 @settings(max_examples=50)
