@@ -42,7 +42,7 @@ PAGE: Final = (DOCS / "contract.md").read_text(encoding="utf-8")
 # The names of the design: each is there, or reserved.
 COMMANDS: Final = """
     demo, serve, simulator, plan, rules check, rules test, rules schema, rules explain, rules diff, replay, report,
-    export, reconcile, estimate, store upgrade, store status, key
+    report close, export, reconcile, estimate, store upgrade, store status, key
 """
 METRICS: Final = """
     requests_total{endpoint,model,team,status}, request_duration_seconds, time_to_first_byte_seconds,
@@ -94,8 +94,9 @@ def there(states: dict[str, str]) -> set[str]:
 
 def commands(command: click.Command = main, path: str = "planner") -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, by its full name."""
-    if not isinstance(command, click.Group):
+    if not isinstance(command, click.Group) or command.invoke_without_command:
         yield path, command
+    if not isinstance(command, click.Group):
         return
     context = click.Context(command)
     for name in command.list_commands(context):
@@ -206,13 +207,16 @@ def test_every_metric_of_the_design_is_there_or_reserved() -> None:
     assert designed.items() <= told.items()
 
 
-def fields(struct: type, prefix: str = "") -> Iterator[str]:
-    """The dotted names of a struct's leaves; `[]` marks a list."""
+def fields(struct: type, prefix: str = "", whole: tuple[type, ...] = ()) -> Iterator[str]:
+    """The dotted names of a struct's leaves; `[]` marks a list, and `whole` structs are told elsewhere."""
     for field in msgspec.structs.fields(struct):
         kinds = [kind for kind in (field.type, *get_args(field.type)) if isinstance(kind, type)]
         inner = next((kind for kind in kinds if issubclass(kind, msgspec.Struct)), None)
         mark = "[]" if getattr(field.type, "__origin__", None) is tuple else ""
-        yield from [f"{prefix}{field.name}"] if inner is None else fields(inner, f"{prefix}{field.name}{mark}.")
+        if inner is None or inner in whole:
+            yield f"{prefix}{field.name}"
+        else:
+            yield from fields(inner, f"{prefix}{field.name}{mark}.", whole)
 
 
 def test_every_field_of_the_ledger_is_documented() -> None:

@@ -83,7 +83,20 @@ def test_every_command_on_a_page_is_there(page: Path) -> None:
 def test_the_pages_call_the_planner() -> None:
     """Lest the test above look at nothing."""
     called = [words[0] for words in commands(README)]
-    assert called == ["demo", "serve", "plan", "rules", "rules", "export", "export", "export", "replay", "rules"]
+    assert called == [
+        "demo",
+        "serve",
+        "plan",
+        "rules",
+        "rules",
+        "export",
+        "export",
+        "export",
+        "replay",
+        "rules",
+        "report",
+        "estimate",
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -14,6 +14,8 @@ COMMANDS: Final = {
     "plan": "Explain what would be done with a request, and why.",
     "rules": "Work on rule files: check, test and explain them, compare them in money.",
     "replay": "Play a recorded trace again under a rule book, and bill it.",
+    "report": "Tell what was used and what it cost, by team, model, day and more; close months.",
+    "estimate": "Say whether the planner would save anything, from what was paid so far.",
     "export": "Write the ledger out.",
     "key": "Print the fingerprint of the API key on standard input.",
 }

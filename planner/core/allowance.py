@@ -22,7 +22,7 @@ import msgspec
 
 from planner.core.catalog import TAIL
 from planner.core.rulebook import FreeHoursSettings
-from planner.core.season import DAY, HOURS, Day, Season, learn
+from planner.core.season import HOURS, Day, Season, learn, watched
 
 ENOUGH: Final = timedelta(days=3)
 """With less to go by, a forecast says nothing."""
@@ -135,15 +135,11 @@ class Counted:
         first = max(since.toordinal(), today - KEPT_DAYS)
         for ordinal in [ordinal for ordinal in self._days if ordinal < first]:
             del self._days[ordinal]
-        days = [self._days.get(ordinal) or Day(ordinal, [0.0] * HOURS) for ordinal in range(first, today)]
-        if days and first == since.toordinal():
-            days[0].watched = 1 - _of_day(since)
-        lacking = 1 - sum(day.watched for day in days)
-        if lacking > 0:
-            begun = self._days.get(today) or Day(today, [0.0] * HOURS)
-            return learn([*days, Day(today, begun.hours, lacking)], today)
-        self._season = today, learn(days, today)
-        return self._season[1]
+        days, whole = watched(self._days, since, now, KEPT_DAYS)
+        season = learn(days, today)
+        if whole:
+            self._season = today, season
+        return season
 
     def month(self, at: datetime) -> Month:
         """The month of a moment, with what was metered in it."""
@@ -248,9 +244,3 @@ def _chance(mean: float, variance: float, limit: float) -> float:
 
 def _settled(chance: float) -> float:
     return 0.0 if chance < NEGLIGIBLE else 1.0 if chance > 1 - NEGLIGIBLE else chance
-
-
-def _of_day(at: datetime) -> float:
-    """The share of its day (UTC) that is over."""
-    at = at.astimezone(UTC)
-    return (at - at.replace(hour=0, minute=0, second=0, microsecond=0)) / DAY

@@ -7,7 +7,7 @@ The second law is that of counts that scatter more than chance alone: variance g
 weekend is surer than a Monday; the bracket is what is not known of the level itself. It is a belief of ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import exp
 from typing import Final
@@ -72,6 +72,29 @@ class Season(msgspec.Struct, frozen=True):
     def variance(self, expected: float) -> float:
         """How far what comes may lie from what is expected: hours squared."""
         return self.scatter * expected * (1 + expected / self.seen) if self.seen else 0.0
+
+
+def watched(known: Mapping[int, Day], since: datetime, now: datetime, most: int) -> tuple[list[Day], bool]:
+    """At most so many days before this one, by what is known of them; whether they make a whole day.
+
+    Until they do, today is taken for what they lack of it. `since` is when metering began.
+    """
+    today, since = now.toordinal(), min(since, now)
+    first = max(since.toordinal(), today - most)
+    days = [known.get(ordinal) or Day(ordinal, [0.0] * HOURS) for ordinal in range(first, today)]
+    if days and first == since.toordinal():
+        days[0].watched = 1 - of_day(since)
+    lacking = 1 - sum(day.watched for day in days)
+    if lacking <= 0:
+        return days, True
+    begun = known.get(today) or Day(today, [0.0] * HOURS)
+    return [*days, Day(today, begun.hours, lacking)], False
+
+
+def of_day(at: datetime) -> float:
+    """The share of its day (UTC) that is over."""
+    at = at.astimezone(UTC)
+    return (at - at.replace(hour=0, minute=0, second=0, microsecond=0)) / DAY
 
 
 def learn(days: Sequence[Day], today: int) -> Season:

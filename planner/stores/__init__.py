@@ -77,6 +77,14 @@ class Store(Protocol):
         """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
         ...
 
+    async def closing(self, month: str) -> str | None:
+        """What a month (`2026-11`) was closed with; None for one that is open. Raises StoreError."""
+        ...
+
+    async def put_closing(self, month: str, closed_at: str, closing: str) -> bool:
+        """Close a month (`2026-11`); False where that was done before, and then nothing changes. Raises StoreError."""
+        ...
+
     async def forget(self, before: str) -> None:
         """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes, what was learnt.
 

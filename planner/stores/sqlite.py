@@ -28,7 +28,7 @@ PAGE = 1_000
 PROFILES, SIZES = 20_000, 2_048
 """Rows that are read at most of agents, and of sizes and scales: as many as a process remembers."""
 Row = tuple[str | int | None, ...]
-_STATEMENTS = statements("ledger") | statements("conversations") | statements("learnt")
+_STATEMENTS = statements("ledger") | statements("conversations") | statements("learnt") | statements("closings")
 _SQL = {name: question_marks(text) for name, text in _STATEMENTS.items()}
 _encoder = msgspec.json.Encoder()
 _entries = msgspec.json.Decoder(Entry)
@@ -83,6 +83,21 @@ class SqliteStore:
             await connection.close()
             raise StoreError(f"{path} is not a ledger: {error}. Name a ledger with --store.") from error
         return cls(connection, connection, None)
+
+    @classmethod
+    async def beside(cls, path: Path) -> "SqliteStore":
+        """Open a ledger that a proxy may be writing to, for what no proxy writes. Raises StoreError when there is none.
+
+        What is written is one row in a transaction of its own, for which the proxy waits some milliseconds.
+        """
+        address = _to_write(path)
+        store = await cls.read(path)
+        try:
+            connection = await aiosqlite.connect(address, uri=True, isolation_level=None)
+        except aiosqlite.Error as error:
+            await store.close()
+            raise StoreError(f"{path} cannot be written to: {error}. Name a ledger with --store.") from error
+        return cls(connection, store._reader, None)  # noqa: SLF001 - of its own class
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Store records in one transaction; applying one twice changes nothing.
@@ -154,6 +169,19 @@ class SqliteStore:
         """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
         return [Metered(*row) for row in await self._fetch("hours", since)]
 
+    async def closing(self, month: str) -> str | None:
+        """What a month (`2026-11`) was closed with; None for one that is open. Raises StoreError."""
+        rows = await self._fetch("closing", month)
+        return str(rows[0][0]) if rows else None
+
+    async def put_closing(self, month: str, closed_at: str, closing: str) -> bool:
+        """Close a month (`2026-11`); False where that was done before, and then nothing changes. Raises StoreError."""
+        try:
+            rows = await self._connection.execute_fetchall(_SQL["put_closing"], (month, closed_at, closing))
+        except (aiosqlite.Error, ValueError) as error:
+            raise StoreError(str(error)) from error
+        return bool(list(rows))
+
     async def forget(self, before: str) -> None:
         """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes, what was learnt.
 
@@ -183,6 +211,13 @@ class SqliteStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _to_write(path: Path) -> str:
+    """The address by which a file is written to. Raises StoreError without one: failing to connect leaves a thread."""
+    if not path.is_file():
+        raise StoreError(f"{path} cannot be read: there is no such file. Name a ledger with --store.")
+    return f"{path.absolute().as_uri()}?mode=rw"
 
 
 def _absolute(path: Path) -> Path:

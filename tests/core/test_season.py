@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.season import HOURS, WEEK, Day, learn
+from planner.core.season import HOURS, WEEK, Day, learn, of_day, watched
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
@@ -108,3 +108,27 @@ def test_twice_the_hours_are_twice_the_season(totals: list[float], factor: float
     assert list(one.passed) == sorted(one.passed)
     assert (one.passed[0], one.passed[-1]) == (0, 1)
     assert all(each >= 0 for each in one.week)
+
+
+def test_days_that_were_watched() -> None:
+    """Those before this one, the first from when metering began; of a day nothing is known nothing was used."""
+    begun, now = MONDAY + timedelta(hours=18), MONDAY + timedelta(days=3, hours=6)
+    known = {MONDAY.toordinal(): Day(MONDAY.toordinal(), even(4.0))}
+    found, whole = watched(known, begun, now, 35)
+    assert whole
+    assert [(day.ordinal - MONDAY.toordinal(), day.total, day.watched) for day in found] == [
+        (0, pytest.approx(4.0), 0.25),
+        (1, 0.0, 1.0),
+        (2, 0.0, 1.0),
+    ]
+    assert [day.ordinal for day in watched(known, begun, now, 2)[0]] == [found[1].ordinal, found[2].ordinal]
+
+
+def test_before_there_is_a_whole_day_today_stands_for_the_rest() -> None:
+    """A quarter of yesterday was watched, so today counts three quarters."""
+    begun, now = MONDAY + timedelta(hours=18), MONDAY + timedelta(days=1, hours=6)
+    found, whole = watched({}, begun, now, 35)
+    assert not whole
+    assert [day.watched for day in found] == [0.25, 0.75]
+    assert watched({}, now + timedelta(days=1), now, 35)[0][0].ordinal == now.toordinal()
+    assert of_day(begun) == 0.75

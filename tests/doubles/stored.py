@@ -46,6 +46,7 @@ class MemoryStore:
         self.known_scopes: dict[str, Scope] = {}
         self.settled: dict[str, Entry] = {}
         self.kept: dict[str, Learnt] = {}
+        self.closings: dict[str, str] = {}
         self.broken = False
         self.hanging = False
         self.reads = 0
@@ -112,6 +113,15 @@ class MemoryStore:
         """No hours."""
         del since
         return []
+
+    async def closing(self, month: str) -> str | None:
+        """What a month was closed with."""
+        return self.closings.get(month)
+
+    async def put_closing(self, month: str, closed_at: str, closing: str) -> bool:
+        """Close a month, once."""
+        del closed_at
+        return self.closings.setdefault(month, closing) is closing
 
     async def forget(self, before: str) -> None:
         """Forget what is older."""

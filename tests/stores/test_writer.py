@@ -91,6 +91,16 @@ class Shelf:
         del since
         return []
 
+    async def closing(self, month: str) -> str | None:
+        """No month is closed."""
+        del month
+        return None
+
+    async def put_closing(self, month: str, closed_at: str, closing: str) -> bool:
+        """None can be."""
+        del month, closed_at, closing
+        return False
+
     async def forget(self, before: str) -> None:
         """Nothing to forget."""
 
