@@ -48,8 +48,9 @@ def correct(  # noqa: PLR0913 - what a correction is made of, named
     """The entry that brings an entry and its `earlier` corrections to better-known container time.
 
     None where they tell that time already, so that correcting twice changes nothing. The amounts are list prices of
-    the corrected entry's day. What the work would have cost without our edits moves along, unless code was free: that
-    the bill has it all the same says nothing of a request that was never edited.
+    the corrected entry's day; its decisions are repeated, so that sums by decision hold them. What the work would have
+    cost without our edits moves along, unless code was free: that the bill has it all the same says nothing of a
+    request that was never edited.
 
     Raises:
         ValueError: the entry is no settled request that is billed by the token, `earlier` are not its corrections, the
@@ -87,7 +88,8 @@ def correct(  # noqa: PLR0913 - what a correction is made of, named
         attempts=0,
         cost_nano=cost,
         lines=tuple(lines),
-        untouched_nano=0 if free else cost,
+        untouched_nano=None if entry.untouched_nano is None else 0 if free else cost,
+        decisions=entry.decisions,
         code=Code(0, Seconds(0.0, 0.0, 0.0), "billed", moved, 0 if free else moved),
         container=entry.container,
         corrects=entry.request_id,
@@ -110,13 +112,7 @@ def _check(entry: Entry, better: Billed, earlier: Sequence[Entry]) -> None:
 def _sum(lines: Sequence[Line], kind: str) -> _Amount:
     """The milliseconds and nano-dollars of all lines of a kind, whose quantities are decimal seconds."""
     mine = [line for line in lines if line.kind == kind]
-    return _Amount(sum(_milliseconds(line) for line in mine), sum(line.nano for line in mine))
-
-
-def _milliseconds(line: Line) -> int:
-    whole, _, rest = str(line.quantity).lstrip("-").partition(".")
-    count = int(whole) * 1_000 + int(rest.ljust(3, "0")[:3])
-    return -count if str(line.quantity).startswith("-") else count
+    return _Amount(sum(line.milliseconds for line in mine), sum(line.nano for line in mine))
 
 
 def _price(prices: PriceBook, milliseconds: int, at: datetime) -> int:

@@ -16,7 +16,7 @@ import msgspec
 
 from planner.core.dated import Dated, one_of, utc_day
 from planner.core.discounts import FULL, TOKENS, Contract, Discount
-from planner.core.money import Factor, format_nano, line_nano
+from planner.core.money import Factor, format_nano, line_nano, parse_nano
 from planner.core.usage import Modifiers, TokenClasses
 
 Basis = Literal["measured", "estimated", "notional"]
@@ -49,6 +49,11 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     def listed(self) -> int:
         """Nano-dollars at list price."""
         return self.nano if self.list_nano is None else self.list_nano
+
+    @property
+    def milliseconds(self) -> int:
+        """The quantity of a line of container time, whose unit is a second, as whole milliseconds."""
+        return parse_nano(str(self.quantity)) // NANO_PER_MS
 
 
 class Unpriced(msgspec.Struct, frozen=True):

@@ -1,0 +1,98 @@
+"""Random ledger entries: what the laws of sums, stores and reports are tried on. No price is looked up for them."""
+
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from planner.core.ledger import Code, Digests, Entry, Expected, Latency, Seconds, Shadow
+from planner.core.prices import Line
+from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.usage import TokenClasses
+
+NANO = st.integers(-(10**12), 10**15)
+COUNT = st.integers(0, 10**6)
+SECONDS = st.floats(0, 1_000, allow_nan=False).map(lambda value: round(value, 6))
+WORDS = st.sampled_from(["a", "b", "é"])
+LINES = st.builds(
+    Line,
+    st.sampled_from(["input", "output", "web_search"]),
+    COUNT,
+    st.just("token"),
+    NANO,
+    st.sampled_from(["measured", "estimated"]),
+    st.none() | NANO,
+) | st.builds(
+    Line,
+    st.sampled_from(["code_execution", "allowance_credit"]),
+    st.sampled_from(["1", "0.25", "-300.001"]),
+    st.just("second"),
+    NANO,
+    st.just("estimated"),
+)
+DECISIONS = st.builds(
+    Decision,
+    st.sampled_from(Action),
+    st.sampled_from(Outcome),
+    st.sampled_from([None, Reason.HOLDOUT, Reason.NOT_WORTH_IT]),
+    st.none() | WORDS,
+)
+EXPECTED = st.none() | st.builds(Expected, NANO, NANO)
+SHADOWS = st.builds(
+    Shadow,
+    st.sampled_from(Action),
+    st.sampled_from(Outcome),
+    st.sampled_from([None, Reason.UNCERTAIN]),
+    WORDS,
+    EXPECTED,
+)
+CODES = st.builds(
+    Code, COUNT, st.builds(Seconds, SECONDS, SECONDS, SECONDS), st.sampled_from(["free", "billed"]), COUNT, COUNT
+)
+HOURS = st.sampled_from(["2026-10-31T23", "2026-11-01T00", "2026-11-30T23"])
+USAGES = st.sampled_from([b"null", b'{"server_tool_use":{"web_search_requests":2}}', b'{"server_tool_use":[]}'])
+
+
+@st.composite
+def entries(draw: st.DrawFn, number: int = 1) -> Entry:
+    """One settled entry, `number` in its id; what it cost is the sum of its lines, or unknown."""
+    lines = tuple(draw(st.lists(LINES, max_size=4)))
+    if draw(st.integers(0, 4)) == 0:
+        lines = tuple(msgspec.structs.replace(line, basis="notional") for line in lines)
+    known = draw(st.booleans())
+    fields: dict[str, Any] = {
+        name: draw(st.none() | WORDS) for name in ("organization", "workspace", "team", "project")
+    }
+    return Entry(
+        request_id=f"{number:024x}",
+        at=f"{draw(HOURS)}:{draw(st.integers(0, 59)):02d}:00.000000+00:00",
+        principal=draw(WORDS),
+        tags=draw(st.dictionaries(WORDS, WORDS, max_size=2)),
+        endpoint="messages",
+        method="POST",
+        model=draw(st.none() | WORDS),
+        served_model=draw(st.none() | WORDS),
+        mode="plan",
+        outcome=draw(st.sampled_from(["ok", "error", "cancelled", "refused"])),
+        attempts=draw(st.integers(0, 2)),
+        cost_nano=sum(line.nano for line in lines) if known else None,
+        list_nano=sum(line.listed for line in lines) if known else None,
+        unpriced=None if known else "unknown-model",
+        lines=lines if known else (),
+        untouched_nano=draw(st.none() | NANO) if known else None,
+        expected_nano=draw(EXPECTED),
+        decisions=tuple(draw(st.lists(DECISIONS, max_size=4))),
+        shadows=tuple(draw(st.lists(SHADOWS, max_size=2))),
+        usage=msgspec.Raw(draw(USAGES)),
+        tokens=draw(st.none() | st.builds(TokenClasses, input=COUNT, cache_write_5m=COUNT, output=COUNT)),
+        code=draw(st.none() | CODES),
+        container=draw(st.none() | st.just("c")),
+        latency=draw(st.none() | st.builds(Latency, SECONDS, st.none() | SECONDS, SECONDS)),
+        digests=Digests("r", "p"),
+        **fields,
+    )
+
+
+def ledgers(most: int = 12) -> st.SearchStrategy[list[Entry]]:
+    """Settled entries, each with an id of its own."""
+    return st.integers(0, most).flatmap(lambda size: st.tuples(*(entries(number) for number in range(size))).map(list))
