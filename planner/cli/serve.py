@@ -38,6 +38,13 @@ from planner.settings import (
 @click.option("--observe", envvar="PLANNER_OBSERVE", is_flag=True, help="Decide nothing new; meter everything.")
 @click.option("--drain", envvar="PLANNER_DRAIN", is_flag=True, help="Start no new edits; keep those begun.")
 @store_option
+@click.option(
+    "--journal",
+    envvar="PLANNER_JOURNAL",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Directory of what the store lacks yet.  [default: beside the store's file, else planner.intents]",
+)
 @rules_options
 def command(  # noqa: PLR0913 - one parameter a flag
     *,
@@ -47,6 +54,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     observe: bool,
     drain: bool,
     store: str,
+    journal: Path | None,
     rules: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -67,6 +75,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             port=port,
             upstream=upstream,
             store=store,
+            journal=journal,
             rules=rules,
             overrides=overrides,
             observe=observe,

@@ -119,6 +119,7 @@ def test_the_amounts_of_a_request() -> None:
         "untouched_hours_ms": 300_001,
         "container_starts": 1,
         "code_runs": 3,
+        "code_requests": 1,
         "latencies": 1,
         "latency_us": 1_500_000,
         "first_bytes": 1,
