@@ -141,8 +141,9 @@ class App:
                 on_write=self.metrics.ledger_write.observe,
                 on_trouble=lambda text: self.log.error("ledger", trouble=text),
                 on_refused=lambda: self.metrics.fail_open.add(("record",)),
+                shared=shared,
             )
-            memory, hours = Memory(store), Hours()
+            memory, hours = Memory(store, shared=shared), Hours()
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
             experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))

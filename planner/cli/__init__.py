@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "plan": "Explain what would be done with a request, and why.",
     "rules": "Work on rule files: check, test and explain them, compare them in money.",
     "replay": "Play a recorded trace again under a rule book, and bill it.",
+    "store": "Say how a store stands, or bring its schema up to date.",
     "export": "Write the ledger out.",
     "key": "Print the fingerprint of the API key on standard input.",
 }

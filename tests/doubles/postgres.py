@@ -23,12 +23,11 @@ OF_THE_PACKAGE: Final = "pgserver"
 """The system users as which a server runs where we are root, which PostgreSQL refuses to be."""
 QUICK: Final = (
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "listen_addresses=",
     "max_connections=60",
 )
-"""What loses everything with the machine, and listens on a socket of its own alone."""
+"""What loses everything with the machine but not with the server, and listens on a socket of its own alone."""
 _numbers = count(1)
 
 
