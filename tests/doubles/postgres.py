@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import count
@@ -34,8 +34,8 @@ _numbers = count(1)
 class Server:
     """A server of our own in a directory, to be stopped and started again; `user` is whose it is where we are root."""
 
-    def __init__(self, programs: Path, directory: Path, user: str | None) -> None:
-        self._programs, self._directory, self._user = programs, directory, user
+    def __init__(self, programs: Path, directory: Path, user: str | None, settings: Sequence[str] = QUICK) -> None:
+        self._programs, self._directory, self._user, self._settings = programs, directory, user, settings
         if user is not None:
             shutil.chown(directory, user)
         self._run("initdb", "-A", "trust", "-U", "planner", "--no-sync", "-E", "UTF8", "--locale=C")
@@ -47,7 +47,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        options = " ".join(f"-c {each}" for each in (*QUICK, f"unix_socket_directories={self._directory}"))
+        options = " ".join(f"-c {each}" for each in (*self._settings, f"unix_socket_directories={self._directory}"))
         self._run("pg_ctl", "-w", "-s", "-o", options, "-l", str(self._directory / "log"), "start")
 
     def stop(self, mode: str = "fast") -> None:
@@ -81,10 +81,14 @@ def runs_as(package: Path) -> str | None:
 
 
 @contextmanager
-def serving(postgres: Path) -> Iterator[Server]:
-    """A server of the test's own, which may stop it and start it again; `postgres` is the program."""
+def serving(postgres: Path, *, quick: bool = True) -> Iterator[Server]:
+    """A server of the test's own, which may stop it and start it again; `postgres` is the program.
+
+    One that is not quick is as durable as any.
+    """
     directory = Path(tempfile.mkdtemp(prefix="planner-postgres-"))
-    server = Server(postgres.parent, directory, runs_as(postgres.parent))
+    settings = QUICK if quick else ("listen_addresses=",)
+    server = Server(postgres.parent, directory, runs_as(postgres.parent), settings)
     server.start()
     try:
         yield server
