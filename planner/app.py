@@ -25,7 +25,7 @@ from planner.core.sizes import Sizes
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
-from planner.opening import hold_journal, is_shared, journal_path, open_store
+from planner.opening import beside, hold_journal, is_shared, journal_path, open_store
 from planner.proxy import errors, own
 from planner.proxy.batches import Batches
 from planner.proxy.calibration import Calibration
@@ -157,7 +157,7 @@ class App:
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             tasks.start("forgetting", self._forget_old(store))
             if self._watched is not None:
-                self._reload = await self._reloading(self._watched, path)
+                self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
                 tasks.start("reload", self._reload.run())
             upstream = PooledUpstream(
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
@@ -212,11 +212,11 @@ class App:
         if lost:
             self.log.warning("some of what was learnt is left aside", rows=lost)
 
-    async def _reloading(self, watched: Watched, store: Path) -> Reload:
+    async def _reloading(self, watched: Watched, place: Path) -> Reload:
         reload = Reload(
             watched,
             self.rules,
-            LastGood(store),
+            LastGood(place),
             metrics=self.metrics,
             log=self.log,
             every=self._settings.reload_every,

@@ -41,6 +41,11 @@ def journal_path(address: str, told: Path | None = None) -> Path:
     return path.with_name(path.name + INTENTS)
 
 
+def beside(address: str, journal: Path | None = None) -> Path:
+    """What the files that a process keeps stand beside: the file of the store, else the journal. Raises SettingsError."""
+    return journal_path(address, journal) if is_shared(address) else sqlite_path(address)
+
+
 def hold_journal(directory: Path) -> int:
     """Hold the journal of a shared store, which a file's own lock does not do; close the descriptor to let go of it.
 

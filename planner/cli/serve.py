@@ -19,6 +19,7 @@ from planner.cli.options import (
 )
 from planner.core.rulebook import RuleBook
 from planner.lastgood import LastGood, LastGoodError
+from planner.opening import beside
 from planner.rulesource import Looked, Rules, Source, Watched
 from planner.settings import (
     DEFAULT_PORT,
@@ -27,7 +28,6 @@ from planner.settings import (
     SettingsError,
     calibration_key_from_environment,
     secrets_from_environment,
-    sqlite_path,
 )
 
 
@@ -84,7 +84,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             calibration_key=calibration_key_from_environment(),
             open_metrics=open_metrics,
         )
-        book, watched = begin(Source(rules_directory(rules), pairs(overrides)), LastGood(sqlite_path(store)))
+        book, watched = begin(Source(rules_directory(rules), pairs(overrides)), LastGood(beside(store, journal)))
         uvloop.run(Server(App(settings, book, watched=watched), settings).serve())
     except SettingsError as error:
         fail(str(error), USAGE)

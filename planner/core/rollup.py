@@ -5,7 +5,8 @@
 An amount is an exact integer under a name; a name that is missing is 0. New names need no new schema. Money is in
 nano-dollars, durations in milliseconds or microseconds as their names say. The names, each for the requests of a cell:
 
-- `requests`, `corrections`, `attempts`, `batch_results`; `tokens.<class>`, `web_searches`
+- `requests`, and `conversations` that are known to begin with one of them; `corrections`, `attempts`, `batch_results`
+- `tokens.<class>`, `web_searches`
 - `code_requests` in which code could run, and their `code_runs`
 - `nano.<kind>`, `list.<kind>`: lines at contracted and at list price; the allowance credit is `nano.allowance_credit`
 - `estimated_nano`: how much of the contracted cost stands in lines that are estimated
@@ -217,6 +218,8 @@ def _amounts(entry: Entry) -> Iterator[tuple[str, int]]:
     if entry.corrects is None:
         add(found, {"requests": 1, "attempts": entry.attempts, f"{front}requests": 1})
         add(found, _latency(entry))
+        if entry.shape is not None and entry.shape.begins:
+            add(found, {"conversations": 1})
     else:
         add(found, {"corrections": 1})
     used: Amounts = {}

@@ -126,9 +126,7 @@ async def measure(address: str, number: int) -> None:
                 entry_bytes += len(msgspec.json.encode(entry))
             if place % 100_000 == 0:
                 print(f"  {place:,} entries: {place / spent:,.0f} a second", flush=True)
-        print(
-            f"  {number / spent:,.0f} entries a second in batches of {BATCH}; an entry is {entry_bytes / 1_000:,.0f} bytes"
-        )
+        print(f"  {number / spent:,.0f} entries a second in batches of {BATCH}, {entry_bytes / 1_000:,.0f} bytes each")
         size = (await status(address)).bytes
         print(f"  {size / number:,.0f} bytes an entry on disk, {size / 1e9:.2f} GB")
         await timed("month: all cells", lambda: total(store, Key, MONTH, "2026-12"))

@@ -28,6 +28,7 @@ from planner.core.rollup import (
     rollup,
     saved_nano,
 )
+from planner.core.shape import Shape
 from planner.core.usage import TokenClasses
 from tests.doubles.deciding import BOOK
 from tests.doubles.entries import entries, ledgers
@@ -159,6 +160,14 @@ def test_what_is_unknown_is_counted_and_adds_no_money() -> None:
     assert not {"untouched_nano", "untouched_known", "compared_nano"} & halfway.keys()
     assert rollup([one(outcome="unknown")]) == Rollup()
     assert "web_searches" not in amounts(one(lines=(), usage=msgspec.Raw(b'{"server_tool_use":"no"}')))
+
+
+def test_conversations_are_counted_where_they_begin() -> None:
+    """By the shape of their first request; what has no shape tells nothing."""
+    shape = Shape(conversation="c", prefix="p", prompt_tokens=1)
+    begins = msgspec.structs.replace(shape, begins=True)
+    found = [amounts(one(shape=each)).get("conversations") for each in (begins, shape, None)]
+    assert found == [1, None, None]
 
 
 def test_containers_batches_and_missing_labels() -> None:
