@@ -42,7 +42,7 @@ def journal_path(address: str, told: Path | None = None) -> Path:
 
 
 def beside(address: str, journal: Path | None = None) -> Path:
-    """What the files that a process keeps stand beside: the file of the store, else the journal. Raises SettingsError."""
+    """What a process keeps its own files beside: the file of the store, else the journal. Raises SettingsError."""
     return journal_path(address, journal) if is_shared(address) else sqlite_path(address)
 
 
