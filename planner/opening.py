@@ -2,14 +2,16 @@
 
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from planner.settings import SettingsError, sqlite_path
 from planner.stores import Store, StoreError
 from planner.stores.locks import hold
 from planner.stores.schema import Status
-from planner.stores.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from planner.stores.sqlite import SqliteStore
 
 SHARED: Final = ("postgresql", "postgres")
 """Schemes of stores that several processes share."""
@@ -68,7 +70,7 @@ async def open_store(address: str) -> Store:
     if is_shared(address):
         opened: Store = await _postgres().PostgresStore.open(address)
         return opened
-    return await SqliteStore.open(sqlite_path(address))
+    return await _sqlite().open(sqlite_path(address))
 
 
 async def read_store(address: str) -> Store:
@@ -76,7 +78,7 @@ async def read_store(address: str) -> Store:
     if is_shared(address):
         opened: Store = await _postgres().PostgresStore.read(address)
         return opened
-    return await SqliteStore.read(sqlite_path(address))
+    return await _sqlite().read(sqlite_path(address))
 
 
 async def upgrade(address: str) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ async def upgrade(address: str) -> tuple[str, ...]:
     path = sqlite_path(address)
     if not path.is_file():
         raise StoreError(f"{path} is not there, so there is nothing to bring up to date. Name a ledger with --store.")
-    store = await SqliteStore.open(path)
+    store = await _sqlite().open(path)
     await store.close()
     return store.upgraded
 
@@ -100,7 +102,14 @@ async def status(address: str) -> Status:
     if is_shared(address):
         found: Status = await _postgres().status(address)
         return found
-    return await SqliteStore.status(sqlite_path(address))
+    return await _sqlite().status(sqlite_path(address))
+
+
+def _sqlite() -> "type[SqliteStore]":
+    """The store in a file."""
+    from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - who only asks about an address loads no driver
+
+    return SqliteStore
 
 
 def _postgres() -> ModuleType:

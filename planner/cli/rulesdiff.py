@@ -21,7 +21,6 @@ from planner.core.pricediff import Lack, PriceDiff, Repricing
 from planner.core.replay.comparison import Comparison
 from planner.core.replay.recorded import Transcript
 from planner.core.rulebook import RuleBook
-from planner.opening import is_shared
 from planner.rulesource import Rules, load_rules
 from planner.settings import SettingsError, sqlite_path
 
@@ -158,6 +157,8 @@ def _load(name: str, overrides: tuple[str, ...]) -> Rules:
 
 def _is_there(store: str) -> bool:
     """Whether the ledger that is looked at where none is named exists."""
+    from planner.opening import is_shared  # noqa: PLC0415 - the other commands start faster without it
+
     try:
         return is_shared(store) or sqlite_path(store).is_file()
     except SettingsError as error:

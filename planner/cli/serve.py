@@ -19,7 +19,6 @@ from planner.cli.options import (
 )
 from planner.core.rulebook import RuleBook
 from planner.lastgood import LastGood, LastGoodError
-from planner.opening import beside
 from planner.rulesource import Looked, Rules, Source, Watched
 from planner.settings import (
     DEFAULT_PORT,
@@ -66,6 +65,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
 
     from planner.app import App, Server  # noqa: PLC0415 - the other commands start faster without it
     from planner.listening import AddressError  # noqa: PLC0415 - likewise
+    from planner.opening import beside  # noqa: PLC0415 - likewise
     from planner.stores import StoreError  # noqa: PLC0415 - likewise
 
     try:
