@@ -1,10 +1,11 @@
 """Builds everything and decides nothing: one process of the proxy, from its settings to an ASGI application."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from planner.core.sizes import Sizes
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
+from planner.opening import beside, hold_journal, is_shared, journal_path, open_store
 from planner.proxy import errors, own
 from planner.proxy.batches import Batches
 from planner.proxy.calibration import Calibration
@@ -38,10 +40,9 @@ from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.recorder import Recorder
 from planner.proxy.reload import Reload
 from planner.rulesource import Watched
-from planner.settings import Settings, sqlite_path
+from planner.settings import Settings
 from planner.stores import Store, StoreError
 from planner.stores.journal import Journal
-from planner.stores.sqlite import SqliteStore
 from planner.stores.writer import Writer
 from planner.tasks import Tasks
 from planner.upstream import Upstream
@@ -124,11 +125,14 @@ class App:
     async def running(self) -> AsyncIterator[None]:
         """Open store, journal and upstream, and close them in the order in which nothing is lost. Raises StoreError."""
         settings = self._settings
-        path = sqlite_path(settings.store)
         async with AsyncExitStack() as opened:
-            store = await SqliteStore.open(path)
+            shared, directory = is_shared(settings.store), journal_path(settings.store, settings.journal)
+            if shared:
+                opened.callback(os.close, hold_journal(directory))
+            store = await open_store(settings.store)
             opened.push_async_callback(store.close)
-            journal = Journal(path.with_name(path.name + ".intents"))
+            await store.prepare(_text(self._clock.now()))
+            journal = Journal(directory)
             opened.callback(journal.close)
             writer = Writer(
                 journal,
@@ -137,8 +141,9 @@ class App:
                 on_write=self.metrics.ledger_write.observe,
                 on_trouble=lambda text: self.log.error("ledger", trouble=text),
                 on_refused=lambda: self.metrics.fail_open.add(("record",)),
+                shared=shared,
             )
-            memory, hours = Memory(store), Hours()
+            memory, hours = Memory(store, shared=shared), Hours()
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
             experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))
@@ -146,13 +151,13 @@ class App:
             await memory.load()
             await self._recall(store, lessons)
             since = remembered(self._clock.now())
-            hours.restore(await store.hours(since.isoformat(timespec="microseconds")))
+            hours.restore(await store.hours(_text(since)))
             tasks = Tasks(self._task_failed)
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             tasks.start("forgetting", self._forget_old(store))
             if self._watched is not None:
-                self._reload = await self._reloading(self._watched, path)
+                self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
                 tasks.start("reload", self._reload.run())
             upstream = PooledUpstream(
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
@@ -207,11 +212,11 @@ class App:
         if lost:
             self.log.warning("some of what was learnt is left aside", rows=lost)
 
-    async def _reloading(self, watched: Watched, store: Path) -> Reload:
+    async def _reloading(self, watched: Watched, place: Path) -> Reload:
         reload = Reload(
             watched,
             self.rules,
-            LastGood(store),
+            LastGood(place),
             metrics=self.metrics,
             log=self.log,
             every=self._settings.reload_every,
@@ -244,11 +249,12 @@ class App:
         self._forward = None
 
     async def _forget_old(self, store: Store) -> None:
-        """Forget, now and every day, the conversations that nobody goes on with."""
+        """Make room for what comes and forget the conversations that nobody goes on with, now and every day."""
         while True:
             expire = timedelta(days=self.rules.book.settings.conversations.expire_days)
             try:
-                await store.forget((self._clock.now() - expire).isoformat(timespec="microseconds"))
+                await store.prepare(_text(self._clock.now()))
+                await store.forget(_text(self._clock.now() - expire))
             except Exception as error:  # noqa: BLE001 - the next day must come, whatever went wrong today
                 self.log.warning("old conversations stay for another day", error=type(error).__name__)
             await asyncio.sleep(DAY_SECONDS)
@@ -323,6 +329,11 @@ async def _write_all(writer: Writer, recorder: Recorder, writing: asyncio.Task[N
     finally:
         recorder.close()
         await writer.drain()
+
+
+def _text(at: datetime) -> str:
+    """A moment as the store knows it."""
+    return at.isoformat(timespec="microseconds")
 
 
 def _stop(settings: Settings) -> Reason | None:

@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = DEFAULT_PORT
     upstream: str = DEFAULT_UPSTREAM
     store: str = DEFAULT_STORE
+    journal: Path | None = None
     rules: Path | None = None
     overrides: tuple[str, ...] = ()
     observe: bool = False
@@ -90,7 +91,7 @@ def sqlite_path(store: str) -> Path:
     """The file that a `sqlite:///path` store names; `sqlite:////abs` is absolute. Raises SettingsError."""
     prefix = "sqlite:///"
     if not store.startswith(prefix) or len(store) == len(prefix):
-        raise SettingsError(f"store {store!r} is not understood. Write sqlite:///planner.db.")
+        raise SettingsError(f"store {store!r} is not understood. Write sqlite:///planner.db or postgresql://….")
     return Path(store.removeprefix(prefix))
 
 

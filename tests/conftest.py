@@ -1,7 +1,8 @@
 """What every test may ask for."""
 
 import gc
-from collections.abc import Callable, Generator
+import os
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def require() -> Require:
         pytest.skip(message)
 
     return ask
+
+
+@pytest.fixture
+def database(require: Require) -> Iterator[str]:
+    """The address of an empty PostgreSQL database: at TEST_DATABASE_URL, else on a server of this run's own."""
+    from tests.doubles import postgres  # noqa: PLC0415 - most tests need no database
+
+    named = os.environ.get(postgres.VARIABLE)  # noqa: TID251 - the tests' own
+    server = postgres.address_of_the_run(None if named else require("postgres"))
+    with postgres.database(server) as address:
+        yield address
 
 
 def pytest_collection_finish() -> None:

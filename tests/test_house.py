@@ -13,7 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from planner.stores.statements import migrations, statements
+from planner.stores.schema import migrations
+from planner.stores.statements import statements
 
 ROOT: Final = Path(__file__).parent.parent
 LONGEST_MODULE: Final = 400
@@ -141,9 +142,10 @@ def test_sql_is_named_and_stands_in_its_own_files() -> None:
         if path.name.endswith(".sql"):
             assert statements(path.name.removesuffix(".sql"))
         elif path.is_dir():
-            numbers = [number for number, _ in migrations(path.name)]
+            scripts = migrations(path.name)
+            numbers = [each.number for each in scripts]
             assert numbers == list(range(1, len(numbers) + 1))
-            assert all(script.startswith("-- ") for _, script in migrations(path.name))
+            assert all(each.script.startswith("-- ") for each in scripts)
     inline = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE) [a-z*]")
     assert not [name(path) for path in SOURCES if inline.search(text(path))]
 

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "replay": "Play a recorded trace again under a rule book, and bill it.",
     "report": "Tell what was used and what it cost, by team, model, day and more; close months.",
     "estimate": "Say whether the planner would save anything, from what was paid so far.",
+    "store": "Say how a store stands, or bring its schema up to date.",
     "export": "Write the ledger out.",
     "key": "Print the fingerprint of the API key on standard input.",
 }

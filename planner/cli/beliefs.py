@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +19,7 @@ from planner.core.records import Learnt
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import Combination, LearntScale, LearntSize, Size, Sizes, combination
 from planner.core.wire import MessagesRequest
+from planner.opening import is_shared, read_store
 from planner.settings import DEFAULT_STORE, SettingsError, sqlite_path
 from planner.stores import Metered, StoreError
 
@@ -81,16 +81,18 @@ def learnt_in(store: str, since: datetime) -> Known:
     """What a ledger has learnt, hours from a moment on; without a ledger, or in one that is too old for it, nothing."""
     known = Known(Sizes(), Profiles())
     try:
-        path = sqlite_path(store)
+        path = None if is_shared(store) else sqlite_path(store)
     except SettingsError as error:
         fail(str(error), USAGE)
-    if not path.is_file() and store != DEFAULT_STORE:
+    there = path is None or path.is_file()
+    if not there and store != DEFAULT_STORE:
         click.echo(f"planner: there is no ledger {path}, so nothing of it is known", err=True)
-    if path.is_file():
+    if there:
         try:
-            learnt, hours = asyncio.run(_read(path, since))
+            learnt, hours = asyncio.run(_read(store, since))
         except StoreError as error:
-            click.echo(f"planner: what {path} has learnt is left out: {error}", err=True)
+            name = "the ledger" if path is None else path
+            click.echo(f"planner: what {name} has learnt is left out: {error}", err=True)
             return known
         for each in learnt:
             if isinstance(each, LearntSize | LearntScale):
@@ -101,10 +103,8 @@ def learnt_in(store: str, since: datetime) -> Known:
     return known
 
 
-async def _read(path: Path, since: datetime) -> tuple[tuple[Learnt, ...], list[Metered]]:
-    from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - the other commands start faster without it
-
-    store = await SqliteStore.read(path)
+async def _read(address: str, since: datetime) -> tuple[tuple[Learnt, ...], list[Metered]]:
+    store = await read_store(address)
     try:
         return (await store.learnt()).learnt, await store.hours(since.isoformat(timespec="microseconds"))
     finally:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from planner.cli.options import UNAVAILABLE, USAGE, fail
 from planner.core.ledger import Entry
-from planner.settings import SettingsError, sqlite_path
+from planner.settings import SettingsError
 
 
 def each_entry(
@@ -27,12 +27,9 @@ def each_entry(
 
 
 async def _read(store: str, since: datetime | None, until: datetime | None, take: Callable[[Entry], object]) -> None:
-    from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - the other commands start faster without it
+    from planner.opening import read_store  # noqa: PLC0415 - the other commands start faster without it
 
-    path = sqlite_path(store)
-    if not path.is_file():
-        fail(f"{path} cannot be read: there is no such file. Name a ledger with --store.", UNAVAILABLE)
-    ledger = await SqliteStore.read(path)
+    ledger = await read_store(store)
     text, end = _text(since) or "", _text(until)
     try:
         async for entry in ledger.entries(text):

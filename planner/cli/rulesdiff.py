@@ -157,8 +157,10 @@ def _load(name: str, overrides: tuple[str, ...]) -> Rules:
 
 def _is_there(store: str) -> bool:
     """Whether the ledger that is looked at where none is named exists."""
+    from planner.opening import is_shared  # noqa: PLC0415 - the other commands start faster without it
+
     try:
-        return sqlite_path(store).is_file()
+        return is_shared(store) or sqlite_path(store).is_file()
     except SettingsError as error:
         fail(str(error), USAGE)
 

@@ -27,7 +27,6 @@ from planner.settings import (
     SettingsError,
     calibration_key_from_environment,
     secrets_from_environment,
-    sqlite_path,
 )
 
 
@@ -38,6 +37,13 @@ from planner.settings import (
 @click.option("--observe", envvar="PLANNER_OBSERVE", is_flag=True, help="Decide nothing new; meter everything.")
 @click.option("--drain", envvar="PLANNER_DRAIN", is_flag=True, help="Start no new edits; keep those begun.")
 @store_option
+@click.option(
+    "--journal",
+    envvar="PLANNER_JOURNAL",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Directory of what the store lacks yet.  [default: beside the store's file, else planner.intents]",
+)
 @rules_options
 def command(  # noqa: PLR0913 - one parameter a flag
     *,
@@ -47,6 +53,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     observe: bool,
     drain: bool,
     store: str,
+    journal: Path | None,
     rules: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -58,6 +65,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
 
     from planner.app import App, Server  # noqa: PLC0415 - the other commands start faster without it
     from planner.listening import AddressError  # noqa: PLC0415 - likewise
+    from planner.opening import beside  # noqa: PLC0415 - likewise
     from planner.stores import StoreError  # noqa: PLC0415 - likewise
 
     try:
@@ -67,6 +75,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             port=port,
             upstream=upstream,
             store=store,
+            journal=journal,
             rules=rules,
             overrides=overrides,
             observe=observe,
@@ -75,7 +84,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             calibration_key=calibration_key_from_environment(),
             open_metrics=open_metrics,
         )
-        book, watched = begin(Source(rules_directory(rules), pairs(overrides)), LastGood(sqlite_path(store)))
+        book, watched = begin(Source(rules_directory(rules), pairs(overrides)), LastGood(beside(store, journal)))
         uvloop.run(Server(App(settings, book, watched=watched), settings).serve())
     except SettingsError as error:
         fail(str(error), USAGE)

@@ -12,11 +12,11 @@ import msgspec
 from planner.cli.options import UNAVAILABLE, USAGE, fail
 from planner.core.closing import Closing
 from planner.core.ledger import Entry
-from planner.core.rollup import Rollup, rollup
-from planner.settings import SettingsError, sqlite_path
+from planner.core.rollup import DecisionKey, Key, Rollup, ShadowKey, TagKey
+from planner.settings import SettingsError
 
 if TYPE_CHECKING:
-    from planner.stores.sqlite import SqliteStore
+    from planner.stores import Store
 
 PAGE: Final = 1_000
 _closings = msgspec.json.Decoder(Closing)
@@ -25,7 +25,7 @@ _closings = msgspec.json.Decoder(Closing)
 class Ledger:
     """A ledger that is read, and that months are closed in; open it with `opened`. Moments are RFC 3339 UTC."""
 
-    def __init__(self, store: "SqliteStore", runner: asyncio.Runner) -> None:
+    def __init__(self, store: "Store", runner: asyncio.Runner) -> None:
         self._store, self._runner = store, runner
 
     def entries(self, since: str, until: str) -> Iterator[Entry]:
@@ -39,7 +39,7 @@ class Ledger:
 
     def sums(self, since: str, until: str) -> Rollup:
         """The hourly sums of whole hours from a moment on and before another."""
-        return rollup(self.entries(since, until))
+        return self._runner.run(_sums(self._store, since, until))
 
     def closing(self, month: str) -> Closing | None:
         """What a month was closed with."""
@@ -55,15 +55,12 @@ class Ledger:
 @contextmanager
 def opened(store: str, *, write: bool = False) -> Iterator[Ledger]:
     """A ledger, to be read, or to close a month in beside a running proxy; where there is none the command ends."""
-    from planner.stores import StoreError  # noqa: PLC0415 - the other commands start faster without it
-    from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - likewise
+    from planner.opening import beside_store, read_store  # noqa: PLC0415 - the other commands start faster without it
+    from planner.stores import StoreError  # noqa: PLC0415 - likewise
 
     with asyncio.Runner() as runner:
         try:
-            path = sqlite_path(store)
-            if not path.is_file():
-                fail(f"{path} cannot be read: there is no such file. Name a ledger with --store.", UNAVAILABLE)
-            ledger = runner.run(SqliteStore.beside(path) if write else SqliteStore.read(path))
+            ledger = runner.run(beside_store(store) if write else read_store(store))
             try:
                 yield Ledger(ledger, runner)
             finally:
@@ -98,6 +95,15 @@ def midnight(day: date) -> datetime:
 def stamp(at: datetime) -> str:
     """A moment as the ledger writes its own."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+async def _sums(store: "Store", since: str, until: str) -> Rollup:
+    return Rollup(
+        requests={key: amounts async for key, amounts in store.cells(Key, since, until)},
+        tags={key: amounts async for key, amounts in store.cells(TagKey, since, until)},
+        decisions={key: amounts async for key, amounts in store.cells(DecisionKey, since, until)},
+        shadows={key: amounts async for key, amounts in store.cells(ShadowKey, since, until)},
+    )
 
 
 async def _page(entries: AsyncIterator[Entry]) -> list[Entry]:

@@ -6,7 +6,9 @@ An amount is an exact integer under a name; a name that is missing is 0. New nam
 nano-dollars, durations in milliseconds or microseconds as their names say. The names, each for the requests of a cell:
 
 - `conversations` that began, `conversation_nano` that the requests of conversations cost, whenever these began
-- `requests`, `corrections`, `attempts`, `batch_results`; `tokens.<class>`, `web_searches`, `code_runs`
+- `requests`, `corrections`, `attempts`, `batch_results`
+- `tokens.<class>`, `web_searches`
+- `code_requests` in which code could run, and their `code_runs`
 - `nano.<kind>`, `list.<kind>`: lines at contracted and at list price; the allowance credit is `nano.allowance_credit`
 - `estimated_nano`: how much of the contracted cost stands in lines that are estimated
 - `untouched_nano`: what the same work would have cost without our edits, of the `untouched_known` requests of which
@@ -22,7 +24,7 @@ that no sum of money, tokens or hours can take it for billed; `requests`, `attem
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -93,6 +95,7 @@ class ShadowKey(NamedTuple):
     policy: str
 
 
+KINDS: Final = (Key, TagKey, DecisionKey, ShadowKey)
 K = TypeVar("K", Key, TagKey, DecisionKey, ShadowKey)
 
 
@@ -103,6 +106,12 @@ class Rollup(msgspec.Struct, frozen=True):
     tags: dict[TagKey, Amounts] = msgspec.field(default_factory=dict)
     decisions: dict[DecisionKey, Amounts] = msgspec.field(default_factory=dict)
     shadows: dict[ShadowKey, Amounts] = msgspec.field(default_factory=dict)
+
+    def of(self, kind: type[K]) -> dict[K, Amounts]:
+        """The amounts by keys of one kind."""
+        kinds: dict[Any, Any] = dict(zip(KINDS, (self.requests, self.tags, self.decisions, self.shadows), strict=True))
+        found: dict[K, Amounts] = kinds[kind]
+        return found
 
     def __add__(self, other: "Rollup") -> "Rollup":
         return Rollup(
@@ -311,6 +320,7 @@ def _container(entry: Entry) -> Amounts:
         "container_ms.likely": _round(code.seconds.likely, 1_000),
         "container_ms.high": _round(code.seconds.high, 1_000),
         "code_runs": code.runs,
+        "code_requests": 1 if entry.corrects is None else 0,
         "hours_ms": code.hours_ms,
         "untouched_hours_ms": code.untouched_hours_ms,
     }

@@ -3,6 +3,7 @@
 Everything here is bounded: the oldest goes first, and the store keeps it for `conversations.expire_days`.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -30,6 +31,10 @@ LONGEST_LEANING: Final = timedelta(days=1)
 
 AGAIN: Final = timedelta(minutes=10)
 """How old what the store knows of a living conversation may be: what is found there was seen at most so much later."""
+
+WAITS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
+"""Seconds between looks for a turn that another process answered: it writes down at once, and a transaction takes a few
+milliseconds. Ours, and small beside the second in which a conversation is to be found."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -108,11 +113,13 @@ def _fresh(at: datetime | None, now: datetime) -> bool:
 class Memory:
     """Conversations in flight. Reads go to memory, then to the store; writes are the journal's business.
 
-    `bound` is how many of each kind are kept.
+    `bound` is how many of each kind are kept. `shared` says that other processes write to the store as well, so that
+    what it did not know a moment ago it may know now.
     """
 
-    def __init__(self, store: Store, bound: int = BOUND) -> None:
+    def __init__(self, store: Store, bound: int = BOUND, *, shared: bool = False) -> None:
         self._store = store
+        self.shared = shared
         self._leases: Recent[str, Lease] = Recent(bound)
         self._lent: dict[str, Lease] = {}
         self._roots: Recent[str, Root] = Recent(bound)
@@ -164,6 +171,17 @@ class Memory:
                 return self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
         return None
 
+    async def lease_to_come(self, keys: Sequence[str]) -> Lease | None:
+        """The same where another process may have answered a moment ago, and its turn be on the way to the store.
+
+        Raises StoreError.
+        """
+        for seconds in WAITS if self.shared else ():
+            await asyncio.sleep(seconds)
+            if (lease := await self.lease(keys)) is not None:
+                return lease
+        return None
+
     def lend(self, lease: Lease) -> None:
         """Keep a lease for as long as a request runs in its container, whatever else is forgotten."""
         self._lent |= dict.fromkeys(lease.turn.keys, lease)
@@ -183,10 +201,11 @@ class Memory:
         """Remember what is billed in a container."""
         self._sessions.put(container_id, sessions)
 
-    async def root(self, root: str) -> Root:
-        """What began in the same words, here or by the store. Raises StoreError."""
+    async def root(self, root: str, *, middle: bool = False) -> Root:
+        """What began in the same words, here or by the store; `middle` if a conversation goes on. Raises StoreError."""
         known = self._roots.find(root)
-        if known is not None and (known.asked or known.edited is not None):
+        again = middle and self.shared  # it may have begun in another process since the store was asked
+        if known is not None and ((known.asked and not again) or known.edited is not None):
             return known
         stored = await self._store.conversation(root)
         known = self._roots.find(root) or Root()  # another request may have begun meanwhile

@@ -154,7 +154,10 @@ class Planning:
         scope, prefix, profile = known.scope, known.prefix, known.profile
         root = await _root(request, principal)
         session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
-        lease = await self._memory.lease(lookups(request, principal))
+        keys = lookups(request, principal)
+        lease = await self._memory.lease(keys)
+        if lease is None and self._memory.shared and keys and await self._is_due(request, root):
+            lease = await self._memory.lease_to_come(keys)
         conversation = None if lease is None else lease.turn.conversation
         by_session = lease is None and session is not None
         if lease is None and session is not None:
@@ -239,13 +242,22 @@ class Planning:
             warm=warm(self._experience.epochs.find(prefix, facts.now), edited=plan.tool_edit.adds),
         )
 
+    async def _is_due(self, request: MessagesRequest, root: str) -> bool:
+        """Whether the last turn of a request is one that a planner writes down. Raises StoreError.
+
+        It ran the server's tools, or what began so has an edit.
+        """
+        if any(block.server_call for block in request.last_assistant):
+            return True
+        return not begins(request) and (await self._memory.root(root, middle=True)).edited is not None
+
     async def _by_root(self, request: MessagesRequest, principal: str, root: str, now: datetime) -> Conversation | None:
         """The conversation of a request whose last turn is not known. Raises StoreError.
 
         Thinking is bound to the tools that it was thought under, so what carries any and is not known by it may well
         have begun in the same words without an edit; unless it is a thought that is still being read.
         """
-        known = await self._memory.root(root)
+        known = await self._memory.root(root, middle=not begins(request))
         if begins(request):
             return known.begun(now)
         if known.edited is not None:

@@ -6,7 +6,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from planner.core.ledger import Entry
-from planner.core.records import EntryRecord, Record, encode
+from planner.core.records import ConversationRecord, EntryRecord, Record, TurnRecord, encode
 from planner.metrics import Metrics
 from planner.proxy.unpriced import UnpricedAlarm
 from planner.stores.journal import Journal, JournalError
@@ -33,7 +33,7 @@ class Recorder:
 
     def remember(self, record: Record) -> None:
         """Write down anything that must outlive this process."""
-        self._append(encode(record))
+        self._append(encode(record), awaited=isinstance(record, TurnRecord | ConversationRecord))
 
     def settle(self, entry: Entry) -> None:
         """Write down how a request ended, count it, and say it in one log line; each even where another fails.
@@ -74,7 +74,7 @@ class Recorder:
             self._journal.append(self._kept[0])
             self._kept.popleft()
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: bytes, *, awaited: bool) -> None:
         try:
             self._retry()
             self._journal.append(line)
@@ -86,4 +86,4 @@ class Recorder:
                 self._metrics.fail_open.add(("record",))
             self._kept.append(line)
             self._metrics.fail_open.add(("journal",))
-        self._writer.wake()
+        self._writer.wake(awaited=awaited)

@@ -1,11 +1,15 @@
 """A store keeps records and knows no business rule; they come from the journal, through the writer, alone."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
 from planner.core.records import Learnt, Record
+from planner.core.rollup import Amounts, K
+
+LAST: Final = "\x7f"
+"""Later than every moment, in text order."""
 
 
 class StoreError(Exception):
@@ -19,7 +23,8 @@ class RefusedError(StoreError):
 class Metered(NamedTuple):
     """Container time that counts against the free hours of an organization, of one hour; an unknown one has no name.
 
-    `at` is RFC 3339 UTC, the first moment in it; milliseconds are as they are, and as they would be without our edits.
+    `at` is RFC 3339 UTC, the first moment of the hour; milliseconds are as they are, and as they would be without our
+    edits.
     """
 
     organization: str
@@ -45,8 +50,19 @@ class Store(Protocol):
         """
         ...
 
-    def entries(self) -> AsyncIterator[Entry]:
-        """Every entry in order of arrival."""
+    def entries(self, since: str = "") -> AsyncIterator[Entry]:
+        """Every entry since a moment (RFC 3339 UTC) in order of arrival; what is not settled yet is `unknown`.
+
+        Raises StoreError.
+        """
+        ...
+
+    def cells(self, kind: type[K], since: str = "", until: str = LAST) -> AsyncIterator[tuple[K, Amounts]]:
+        """The hourly sums of a kind, from an hour (RFC 3339 UTC) up to but without another, in order of their keys.
+
+        Each settled entry and each correction is in them from the moment on in which it is in the ledger. Raises
+        StoreError.
+        """
         ...
 
     async def corrections(self, request_id: str) -> tuple[Entry, ...]:
@@ -74,7 +90,11 @@ class Store(Protocol):
         ...
 
     async def hours(self, since: str) -> list[Metered]:
-        """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
+        """What counts against the free hours since an hour (RFC 3339 UTC), in time order. Raises StoreError."""
+        ...
+
+    async def prepare(self, now: str) -> None:
+        """Make room for what arrives after a moment (RFC 3339 UTC). Raises StoreError."""
         ...
 
     async def closing(self, month: str) -> str | None:

@@ -1,8 +1,8 @@
 """The embedded store: one SQLite file in WAL mode, written by one process, readable by any."""
 
-import fcntl
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from errno import EISDIR
 from pathlib import Path
 from sqlite3 import DataError
 from typing import Any
@@ -10,44 +10,46 @@ from typing import Any
 import aiosqlite
 import msgspec
 
-from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Entry
-from planner.core.records import (
-    ConversationRecord,
-    EntryRecord,
-    Learnt,
-    LearntRecord,
-    Record,
-    ScopeRecord,
-    TurnRecord,
+from planner.core.records import Record
+from planner.core.rollup import rollup
+from planner.stores import RefusedError, StoreError
+from planner.stores.locks import hold
+from planner.stores.reading import FORGETTING, PAGE, STATEMENTS, Reading
+from planner.stores.rows import Row, Written, add_amounts, cell_rows, entry_row, written
+from planner.stores.schema import (
+    Applied,
+    Status,
+    changed,
+    migrations,
+    pending,
+    refuse_changed,
+    refuse_older,
 )
-from planner.stores import Kept, Metered, RefusedError, StoreError
-from planner.stores.statements import migrations, question_marks, statements
+from planner.stores.statements import question_marks, statements
 
-PAGE = 1_000
-PROFILES, SIZES = 20_000, 2_048
-"""Rows that are read at most of agents, and of sizes and scales: as many as a process remembers."""
-Row = tuple[str | int | None, ...]
-_STATEMENTS = statements("ledger") | statements("conversations") | statements("learnt") | statements("closings")
-_SQL = {name: question_marks(text) for name, text in _STATEMENTS.items()}
-_encoder = msgspec.json.Encoder()
+FILLS_SUMS = 5
+"""The migration that sums are filled in with: from the entries that the file has by then."""
+_SQL = {name: question_marks(text) for name, text in (STATEMENTS | statements("only_sqlite")).items()}
+_ids = msgspec.json.Encoder()
 _entries = msgspec.json.Decoder(Entry)
-_turns = msgspec.json.Decoder(Turn)
-_conversations = msgspec.json.Decoder(Conversation)
-_learnt: msgspec.json.Decoder[Learnt] = msgspec.json.Decoder(Learnt)
 
 
-class SqliteStore:
+class SqliteStore(Reading):
     """A ledger in one file. Open it with `SqliteStore.open` (to write) or `SqliteStore.read` (to look)."""
 
     def __init__(self, connection: aiosqlite.Connection, reader: aiosqlite.Connection, lock: int | None) -> None:
         self._connection = connection
         self._reader = reader  # of its own, so that a request never waits for the writer's transaction
         self._lock = lock
+        self.upgraded: tuple[str, ...] = ()
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
-        """Open for writing, create what is missing. Raises StoreError when another process writes to it."""
+        """Open for writing, create what is missing; `upgraded` are the migrations that were applied.
+
+        Raises StoreError when another process writes to it.
+        """
         try:
             lock = _lock(path)
         except OSError as error:
@@ -57,7 +59,8 @@ class SqliteStore:
             try:
                 await connection.execute("PRAGMA journal_mode=WAL")
                 await connection.execute("PRAGMA synchronous=NORMAL")
-                await _migrate(connection, path)
+                await connection.create_function("add_amounts", 2, add_amounts, deterministic=True)
+                upgraded = await _migrate(connection, path)
                 reader = await aiosqlite.connect(path, isolation_level=None)
             except BaseException:
                 await connection.close()
@@ -68,21 +71,50 @@ class SqliteStore:
         except BaseException:
             os.close(lock)
             raise
-        return cls(connection, reader, lock)
+        store = cls(connection, reader, lock)
+        store.upgraded = tuple(upgraded)
+        return store
 
     @classmethod
     async def read(cls, path: Path) -> "SqliteStore":
         """Open a ledger only to read it. Raises StoreError when there is none."""
+        connection = await _look(path)
         try:
-            connection = await aiosqlite.connect(f"{_absolute(path).as_uri()}?mode=ro", uri=True)
-        except aiosqlite.Error as error:
-            raise StoreError(f"{path} cannot be read: {error}. Name a ledger with --store.") from error
-        try:
-            await connection.execute(_SQL["count_entries"])
+            applied = await _applied(connection)
+            refuse_older(f"sqlite:///{path}", migrations("sqlite"), applied)
+        except StoreError:
+            await connection.close()
+            raise
         except aiosqlite.Error as error:
             await connection.close()
             raise StoreError(f"{path} is not a ledger: {error}. Name a ledger with --store.") from error
         return cls(connection, connection, None)
+
+    @classmethod
+    async def status(cls, path: Path) -> Status:
+        """How a file stands, of whatever version it is. Raises StoreError when there is none."""
+        connection = await _look(path)
+        try:
+            try:
+                applied, known = await _applied(connection), migrations("sqlite")
+                ((size,),) = await connection.execute_fetchall(_SQL["size"])
+                ((number,),) = await connection.execute_fetchall("PRAGMA user_version")
+                found = Status(
+                    store=f"sqlite:///{path}",
+                    schema=number,
+                    pending=tuple(each.name for each in pending(known, applied)),
+                    changed=tuple(each.name for each in changed(known, applied)),
+                    bytes=size,
+                )
+                if number < FILLS_SUMS:
+                    return found
+                ((entries, oldest, newest),) = await connection.execute_fetchall(_SQL["extent"])
+                ((opened,),) = await connection.execute_fetchall(_SQL["count_intents"])
+                return msgspec.structs.replace(found, entries=entries, open=opened, oldest=oldest, newest=newest)
+            finally:
+                await connection.close()
+        except aiosqlite.Error as error:
+            raise StoreError(f"{path} is not a ledger: {error}. Name a ledger with --store.") from error
 
     @classmethod
     async def beside(cls, path: Path) -> "SqliteStore":
@@ -90,10 +122,9 @@ class SqliteStore:
 
         What is written is one row in a transaction of its own, for which the proxy waits some milliseconds.
         """
-        address = _to_write(path)
         store = await cls.read(path)
         try:
-            connection = await aiosqlite.connect(address, uri=True, isolation_level=None)
+            connection = await aiosqlite.connect(_to_write(path), uri=True, isolation_level=None)
         except aiosqlite.Error as error:
             await store.close()
             raise StoreError(f"{path} cannot be written to: {error}. Name a ledger with --store.") from error
@@ -107,8 +138,7 @@ class SqliteStore:
         try:
             try:
                 await self._connection.execute("BEGIN IMMEDIATE")
-                for name, rows in _rows(records).items():
-                    await self._connection.executemany(_SQL[name], rows)
+                await self._put(written(records))
                 await self._connection.execute("COMMIT")
             finally:
                 if self._connection.in_transaction:  # a full disk may end it, or leave it open behind a failed COMMIT
@@ -118,61 +148,20 @@ class SqliteStore:
         except (aiosqlite.Error, ValueError) as error:  # ValueError: the connection is closed
             raise StoreError(str(error)) from error
 
-    async def entries(self, since: str = "") -> AsyncIterator[Entry]:
-        """Every entry since a moment (RFC 3339 UTC, microseconds) in order of arrival.
-
-        They are read by pages, so that a reader never blocks the writer for long. Raises StoreError.
-        """
-        at, request_id = since, ""
-        while True:
-            rows = await self._fetch("entries_after", at, request_id, PAGE)
-            for _, _, entry in rows:
-                yield _entries.decode(entry)
-            if len(rows) < PAGE:
-                return
-            at, request_id, _ = rows[-1]
-
-    async def corrections(self, request_id: str) -> tuple[Entry, ...]:
-        """The corrections of an entry, in the order in which they were made. Raises StoreError."""
-        return tuple(_entries.decode(entry) for (entry,) in await self._fetch("corrections", request_id))
-
-    async def batch(self, digest: str) -> tuple[Entry, ...]:
-        """The settled entries of a batch, in order of arrival. Raises StoreError."""
-        return tuple(_entries.decode(entry) for (entry,) in await self._fetch("batch", digest))
-
-    async def turn(self, key: str) -> Turn | None:
-        """The turn that is found under a key. Raises StoreError."""
-        rows = await self._fetch("turn", key)
-        return _turns.decode(rows[0][0]) if rows else None
-
-    async def conversation(self, root: str) -> tuple[Conversation, str] | None:
-        """The conversation with a root, and when it was last seen (RFC 3339 UTC). Raises StoreError."""
-        rows = await self._fetch("conversation", root)
-        return (_conversations.decode(rows[0][0]), rows[0][1]) if rows else None
-
-    async def scopes(self) -> dict[str, Scope]:
-        """The scope of every principal that was ever answered. Raises StoreError."""
-        rows = await self._fetch("scopes")
-        return {principal: Scope(organization, workspace) for principal, organization, workspace in rows}
-
-    async def learnt(self) -> Kept:
-        """The newest that was learnt of edits and agents, as much as a process remembers. Raises StoreError."""
-        learnt, unread = [], 0
-        for (text,) in await self._fetch("learnt", PROFILES, SIZES):
-            try:
-                learnt.append(_learnt.decode(text))
-            except (msgspec.DecodeError, TypeError, RecursionError, UnicodeError):
-                unread += 1
-        return Kept(tuple(learnt), unread)
-
-    async def hours(self, since: str) -> list[Metered]:
-        """What counts against the free hours since a moment (RFC 3339 UTC), in time order. Raises StoreError."""
-        return [Metered(*row) for row in await self._fetch("hours", since)]
-
-    async def closing(self, month: str) -> str | None:
-        """What a month (`2026-11`) was closed with; None for one that is open. Raises StoreError."""
-        rows = await self._fetch("closing", month)
-        return str(rows[0][0]) if rows else None
+    async def _put(self, batch: Written) -> None:
+        """Write the rows of a batch, and add to the sums what is new in it."""
+        ids = _ids.encode(list(batch.settled)).decode()
+        known = {row[0] for row in await self._connection.execute_fetchall(_SQL["settled_among"], (ids,))}
+        new = [entry for request_id, entry in batch.settled.items() if request_id not in known]
+        rows: dict[str, Sequence[Row]] = {
+            "put_entry": [entry_row(entry) for entry in new],
+            "close_intent": [(request_id,) for request_id in batch.settled],
+            "open_intent": batch.intents,
+            **cell_rows(rollup(new)),
+            **batch.kept,
+        }
+        for name, each in rows.items():
+            await self._connection.executemany(_SQL[name], each)
 
     async def put_closing(self, month: str, closed_at: str, closing: str) -> bool:
         """Close a month (`2026-11`); False where that was done before, and then nothing changes. Raises StoreError."""
@@ -188,7 +177,7 @@ class SqliteStore:
         Raises StoreError.
         """
         try:
-            for name in ("forget_turns", "forget_turn_keys", "forget_conversations", "forget_scopes", "forget_learnt"):
+            for name in FORGETTING:
                 await self._connection.execute(_SQL[name], (before,))
         except (aiosqlite.Error, ValueError) as error:
             raise StoreError(str(error)) from error
@@ -199,9 +188,9 @@ class SqliteStore:
         except aiosqlite.Error as error:
             raise StoreError(str(error)) from error
 
-    async def count(self) -> dict[str, int]:
-        """How many entries the ledger has, by outcome."""
-        return dict(await self._fetch("count_entries"))
+    async def prepare(self, now: str) -> None:
+        """A file needs nothing for what arrives after a moment."""
+        del now
 
     async def close(self) -> None:
         """Close the file and let the next process have it."""
@@ -213,80 +202,85 @@ class SqliteStore:
             self._lock = None
 
 
-def _to_write(path: Path) -> str:
-    """The address by which a file is written to. Raises StoreError without one: failing to connect leaves a thread."""
+async def _look(path: Path) -> aiosqlite.Connection:
+    """Connect only to read. Raises StoreError when that cannot be done."""
+    try:
+        return await aiosqlite.connect(_to_read(path), uri=True)
+    except aiosqlite.Error as error:
+        raise StoreError(f"{path} cannot be read: {error}. Name a ledger with --store.") from error
+
+
+def _to_read(path: Path) -> str:
+    """The address by which a file is only read. Raises StoreError without one: failing to connect leaves a thread."""
     if not path.is_file():
         raise StoreError(f"{path} cannot be read: there is no such file. Name a ledger with --store.")
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def _to_write(path: Path) -> str:
+    """The address by which a file that is there is written to beside another process."""
     return f"{path.absolute().as_uri()}?mode=rw"
-
-
-def _absolute(path: Path) -> Path:
-    return path.absolute()
 
 
 def _lock(path: Path) -> int:
     """Hold `<path>.lock` as long as the process lives. Raises StoreError when another process holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise StoreError(
-            f"{path} is in use by another planner process. Give this one its own file with --store, "
-            "or let several share one PostgreSQL."
-        ) from error
-    return descriptor
-
-
-async def _migrate(connection: aiosqlite.Connection, path: Path) -> None:
-    """Bring the schema up to what this code knows. Raises StoreError for a schema from the future."""
-    ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
-    scripts = migrations("sqlite")
-    if version > scripts[-1][0]:
-        raise StoreError(f"{path} was written by a newer planner (schema {version}). Upgrade this one.")
-    for number, script in scripts:
-        if number > version:
-            await connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
-
-
-def _rows(records: Sequence[Record]) -> dict[str, list[Row]]:
-    """What to write, by statement; within one statement the order of the records is kept."""
-    rows: dict[str, list[Row]] = {}
-    for record in records:
-        match record:
-            case EntryRecord(entry=entry):
-                rows.setdefault("put_entry", []).append(_row(entry))
-            case TurnRecord(at=at, turn=turn) if turn.keys:
-                keys = turn.keys
-                rows.setdefault("put_turn", []).append((keys[0], at, _encoder.encode(turn).decode()))
-                rows.setdefault("put_turn_key", []).extend((key, at, keys[0]) for key in keys)
-            case ConversationRecord(at=at, conversation=conversation):
-                text = _encoder.encode(conversation).decode()
-                rows.setdefault("put_conversation", []).append((conversation.root, at, text))
-            case ScopeRecord(at=at, principal=principal, scope=scope):
-                rows.setdefault("put_scope", []).append((principal, at, scope.organization, scope.workspace))
-            case LearntRecord(at=at, learnt=learnt):
-                rows.setdefault("put_learnt", []).append((learnt.name, at, _encoder.encode(learnt).decode()))
-    return rows
-
-
-def _row(entry: Entry) -> Row:
-    return (
-        entry.request_id,
-        entry.at,
-        entry.principal,
-        entry.team,
-        entry.endpoint,
-        entry.model,
-        entry.outcome,
-        entry.cost_nano,
-        entry.untouched_nano,
-        _encoder.encode(entry).decode(),
-        entry.organization,
-        None if entry.code is None else entry.code.hours_ms,
-        None if entry.code is None else entry.code.untouched_hours_ms,
-        entry.corrects,
-        entry.corrected_at,
-        None if entry.batch is None else entry.batch.id,
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+    return hold(
+        path.with_name(path.name + ".lock"),
+        f"{path} is in use by another planner process. Give this one its own file with --store, "
+        "or let several share one PostgreSQL.",
     )
+
+
+async def _applied(connection: aiosqlite.Connection) -> list[Applied]:
+    """The migrations of a file; of one that an older version made, with the checksums that they have to have."""
+    ((number,),) = await connection.execute_fetchall("PRAGMA user_version")
+    ((there,),) = await connection.execute_fetchall(_SQL["has_migrations"])
+    if there:
+        return [Applied(*row) for row in await connection.execute_fetchall(_SQL["migrations"])]
+    return [Applied(each.number, each.checksum) for each in migrations("sqlite") if each.number <= number]
+
+
+async def _migrate(connection: aiosqlite.Connection, path: Path) -> list[str]:
+    """Bring the schema up to what this code knows; return the names of what was applied.
+
+    Raises StoreError for a schema from the future, and for one that was made by other scripts.
+    """
+    ((number,),) = await connection.execute_fetchall("PRAGMA user_version")
+    known, applied = migrations("sqlite"), await _applied(connection)
+    if number > known[-1].number:
+        raise StoreError(f"{path} was written by a newer planner (schema {number}). Upgrade this one.")
+    refuse_changed(str(path), known, applied)
+    todo = pending(known, applied)
+    for migration in todo:
+        try:
+            await connection.executescript(  # which ends a transaction that is open, but leaves open what it began
+                f"BEGIN IMMEDIATE; {_SQL['create_migrations']} {migration.script} "
+                f"PRAGMA user_version = {migration.number};"
+            )
+            if migration.number == FILLS_SUMS:
+                await _fill_sums(connection, path)
+            noted = {row[0] for row in await connection.execute_fetchall(_SQL["migrations"])}
+            here = [each for each in known if each.number <= migration.number and each.number not in noted]
+            await connection.executemany(_SQL["put_migration"], [(e.number, e.name, e.checksum) for e in here])
+            await connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                await connection.execute("ROLLBACK")
+    return [migration.name for migration in todo]
+
+
+async def _fill_sums(connection: aiosqlite.Connection, path: Path) -> None:
+    """Add up the entries that an older version wrote. Raises StoreError for one that cannot be read."""
+    at, request_id = "", ""
+    while rows := list(await connection.execute_fetchall(_SQL["entries_for_sums"], (at, request_id, PAGE))):
+        try:
+            sums = rollup(_entries.decode(entry) for _, _, entry in rows)
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise StoreError(
+                f"{path} cannot be brought up to date: an entry of {rows[0][0]} or later is none ({error})."
+            ) from error
+        for name, cells in cell_rows(sums).items():
+            await connection.executemany(_SQL[name], cells)
+        at, request_id, _ = rows[-1]

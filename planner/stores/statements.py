@@ -11,7 +11,11 @@ _HEAD = re.compile(r"^-- name: ([a-z_]+)\n-- (.+)\n", re.MULTILINE)
 @cache
 def statements(name: str) -> dict[str, str]:
     """The statements of `sql/<name>.sql` by their names. Raises ValueError for a file that breaks the form."""
-    text = (files(__package__) / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    return parse((files(__package__) / "sql" / f"{name}.sql").read_text(encoding="utf-8"), name)
+
+
+def parse(text: str, name: str) -> dict[str, str]:
+    """The statements of the text of a file. Raises ValueError for one that breaks the form."""
     heads = list(_HEAD.finditer(text))
     if not heads or heads[0].start() != 0:
         raise ValueError(f"sql/{name}.sql must begin with '-- name: …' and a line of purpose")
@@ -28,10 +32,3 @@ def question_marks(statement: str) -> str:
     if numbers != list(range(1, len(numbers) + 1)):
         raise ValueError(f"placeholders must stand in order, each once, not {numbers}")
     return _NUMBER.sub("?", statement)
-
-
-def migrations(dialect: str) -> list[tuple[int, str]]:
-    """The numbered schema scripts of a dialect, in order."""
-    folder = files(__package__) / "sql" / dialect
-    scripts = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
-    return [(int(item.name.split("_", 1)[0]), item.read_text(encoding="utf-8")) for item in scripts]

@@ -5,6 +5,7 @@ When the store is down memory stays flat: what waits, waits on disk.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -24,10 +25,11 @@ class Writer:
     """Feeds a store from a journal.
 
     `on_write` hears the seconds each transaction took, `on_trouble` a sentence for whatever went wrong; `on_refused` is
-    called for each record that the store refuses for good.
+    called for each record that the store refuses for good. `shared` says that other processes read what this one
+    writes, so that what they may look for at once is not held back to make a larger transaction.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ends of a writer, and who listens
         self,
         journal: Journal,
         store: Store,
@@ -36,6 +38,7 @@ class Writer:
         on_write: Callable[[float], None],
         on_trouble: Callable[[str], None],
         on_refused: Callable[[], None],
+        shared: bool = False,
     ) -> None:
         self._journal = journal
         self._store = store
@@ -44,7 +47,9 @@ class Writer:
         self._on_trouble = on_trouble
         self._on_refused = on_refused
         self._failures = 0
+        self._shared = shared
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._oldest: datetime | None = None
         self._stopping = False
 
@@ -57,9 +62,11 @@ class Writer:
         """How long the oldest record that the store lacks has waited; 0 when nothing waits."""
         return 0.0 if self._oldest is None else max((self._clock.now() - self._oldest).total_seconds(), 0.0)
 
-    def wake(self) -> None:
-        """Say that the journal has something new."""
+    def wake(self, *, awaited: bool = False) -> None:
+        """Say that the journal has something new; `awaited` if another process may look for it in the next moment."""
         self._wake.set()
+        if awaited and self._shared:
+            self._hurry.set()
 
     async def run(self) -> None:
         """Write until told to stop."""
@@ -67,12 +74,20 @@ class Writer:
             if not await self.write_once():
                 self._wake.clear()
                 await self._wake.wait()
-                await asyncio.sleep(GATHER_SECONDS)  # a group of requests costs one transaction
+                await self._gather()
+
+    async def _gather(self) -> None:
+        """Wait a moment, since a group of requests costs one transaction; not for long where somebody waits."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     def stop(self) -> None:
         """End `run` once the transaction at hand is through: cancelling it could leave one open."""
         self._stopping = True
         self._wake.set()
+        self._hurry.set()
 
     async def write_once(self) -> bool:
         """Move one batch; say whether there was one. Whatever fails is said, and tried again after a pause."""

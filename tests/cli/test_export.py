@@ -165,7 +165,7 @@ def test_a_store_that_is_not_understood_is_a_usage_error(store: str) -> None:
     """The message says how to write one."""
     result = CliRunner().invoke(main, ["export", "--store", store])
     assert result.exit_code == 2
-    assert "Write sqlite:///planner.db." in result.stderr
+    assert "Write sqlite:///planner.db or postgresql://" in result.stderr
 
 
 TABLES = ("csv", "focus", "parquet")

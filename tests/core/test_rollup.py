@@ -120,6 +120,7 @@ def test_the_amounts_of_a_request() -> None:
         "untouched_hours_ms": 300_001,
         "container_starts": 1,
         "code_runs": 3,
+        "code_requests": 1,
         "latencies": 1,
         "latency_us": 1_500_000,
         "first_bytes": 1,
@@ -161,15 +162,6 @@ def test_what_is_unknown_is_counted_and_adds_no_money() -> None:
     assert "web_searches" not in amounts(one(lines=(), usage=msgspec.Raw(b'{"server_tool_use":"no"}')))
 
 
-def test_containers_batches_and_missing_labels() -> None:
-    """A warm container is no start, a batch counts only new results, and what nobody told is an empty label."""
-    warm = one(decisions=(Decision(Action.CONTAINER, Outcome.THREADED),), batch=Batch("b", 5, 2))
-    assert (amounts(warm).get("container_starts"), amounts(warm)["container_reuses"]) == (None, 1)
-    assert amounts(warm)["batch_results"] == 3
-    bare = one(organization=None, workspace=None, team=None, project=None, model=None, served_model=None)
-    assert list(rollup([bare]).requests) == [Key(HOUR, "", "", "", "", "p", "", "messages", "ok")]
-
-
 def test_conversations_are_counted_where_they_begin() -> None:
     """What their later requests cost belongs to them as well; what has no shape is no part of one."""
     first, second = (
@@ -179,6 +171,15 @@ def test_conversations_are_counted_where_they_begin() -> None:
     (found,) = summed.values()
     assert (found["conversations"], found["conversation_nano"], found["requests"]) == (1, 840, 3)
     assert "conversations" not in amounts(second)
+
+
+def test_containers_batches_and_missing_labels() -> None:
+    """A warm container is no start, a batch counts only new results, and what nobody told is an empty label."""
+    warm = one(decisions=(Decision(Action.CONTAINER, Outcome.THREADED),), batch=Batch("b", 5, 2))
+    assert (amounts(warm).get("container_starts"), amounts(warm)["container_reuses"]) == (None, 1)
+    assert amounts(warm)["batch_results"] == 3
+    bare = one(organization=None, workspace=None, team=None, project=None, model=None, served_model=None)
+    assert list(rollup([bare]).requests) == [Key(HOUR, "", "", "", "", "p", "", "messages", "ok")]
 
 
 def test_subscription_traffic_is_in_no_sum() -> None:

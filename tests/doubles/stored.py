@@ -21,6 +21,7 @@ from planner.core.records import (
     ScopeRecord,
     TurnRecord,
 )
+from planner.core.rollup import Amounts, K, rollup
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import Sizes
 from planner.metrics import Metrics
@@ -30,7 +31,7 @@ from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.recorder import Recorder
-from planner.stores import Kept, Metered, StoreError
+from planner.stores import LAST, Kept, Metered, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 
@@ -42,11 +43,11 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.turns: dict[str, Turn] = {}
+        self.closings: dict[str, str] = {}
         self.conversations: dict[str, tuple[Conversation, str]] = {}
         self.known_scopes: dict[str, Scope] = {}
         self.settled: dict[str, Entry] = {}
         self.kept: dict[str, Learnt] = {}
-        self.closings: dict[str, str] = {}
         self.broken = False
         self.hanging = False
         self.reads = 0
@@ -73,10 +74,11 @@ class MemoryStore:
                 case LearntRecord(learnt=learnt):
                     self.kept[learnt.name] = learnt
 
-    async def entries(self) -> AsyncIterator[Entry]:
-        """Every entry."""
+    async def entries(self, since: str = "") -> AsyncIterator[Entry]:
+        """Every entry since then."""
         for entry in self.settled.values():
-            yield entry
+            if entry.at >= since:
+                yield entry
 
     async def corrections(self, request_id: str) -> tuple[Entry, ...]:
         """The corrections of an entry."""
@@ -114,6 +116,12 @@ class MemoryStore:
         del since
         return []
 
+    async def cells(self, kind: type[K], since: str = "", until: str = LAST) -> AsyncIterator[tuple[K, Amounts]]:
+        """The sums of these entries."""
+        for key, amounts in sorted(rollup(self.settled.values()).of(kind).items()):
+            if since <= key.hour < until:
+                yield key, amounts
+
     async def closing(self, month: str) -> str | None:
         """What a month was closed with."""
         return self.closings.get(month)
@@ -122,6 +130,10 @@ class MemoryStore:
         """Close a month, once."""
         del closed_at
         return self.closings.setdefault(month, closing) is closing
+
+    async def prepare(self, now: str) -> None:
+        """Nothing to prepare."""
+        del now
 
     async def forget(self, before: str) -> None:
         """Forget what is older."""

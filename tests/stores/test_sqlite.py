@@ -1,25 +1,26 @@
-"""The embedded store takes records twice without a trace, belongs to one writer, and recovers from a failed write."""
+"""The embedded store belongs to one writer, recovers from a failed write, and brings older files up to date."""
 
 import sqlite3
 import stat
-from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from tempfile import mkdtemp
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
 
-from planner.core.conversations import Scope
-from planner.core.corrections import Billed, correct
-from planner.core.ledger import Batch, Code, Digests, Ending, Entry, Seconds
-from planner.core.records import EntryRecord, LearntRecord, ScopeRecord, TurnRecord
-from planner.core.scale import Scale
-from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
-from planner.stores import RefusedError, StoreError
-from planner.stores.sqlite import _STATEMENTS, PROFILES, SIZES, SqliteStore
-from tests.doubles.deciding import BOOK, NOW, turn
+from planner.core.ledger import Digests, Ending, Entry
+from planner.core.records import EntryRecord
+from planner.core.rollup import Key, rollup
+from planner.stores import StoreError
+from planner.stores.rows import entry_row
+from planner.stores.schema import migrations
+from planner.stores.sqlite import FILLS_SUMS, SqliteStore
+from planner.stores.statements import parse, question_marks
+from tests.doubles.databases import raw_file
+from tests.doubles.entries import ledgers
 from tests.doubles.proxy import run
 
 
@@ -41,62 +42,6 @@ def entry(number: int, outcome: Ending = "unknown", cost: int | None = None) -> 
 async def ledger(store: SqliteStore) -> list[Entry]:
     """All entries."""
     return [each async for each in store.entries()]
-
-
-def test_records_are_applied_once(tmp_path: Path) -> None:
-    """An intent, its settlement, both again, and a second settlement: one row, the first settlement."""
-    intent, settled, late = entry(1), entry(1, "ok", 5), entry(1, "error", 7)
-
-    async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([EntryRecord(intent)])
-        assert (await ledger(store))[0].outcome == "unknown"
-        for records in ([settled], [intent, settled], [late], [intent], [settled, late, intent]):
-            await store.apply([EntryRecord(each) for each in records])
-            assert await ledger(store) == [settled]
-        assert await store.count() == {"ok": 1}
-        await store.close()
-
-    run(scenario())
-
-
-def test_corrections_and_batches_are_found(tmp_path: Path) -> None:
-    """By what they amend, and by their batch once they are settled; putting them in again changes nothing."""
-    batched, intent = (msgspec.structs.replace(each, batch=Batch("b1", 3)) for each in (entry(1, "ok"), entry(2)))
-    known = entry(3, "ok", 1_000)
-    amended = [
-        correct(known, Billed(ms), BOOK.prices, request_id=f"c{ms}", made_at=NOW + timedelta(seconds=1_000 - ms))
-        for ms in (10, 20)
-    ]
-
-    async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        for _ in range(2):
-            await store.apply([EntryRecord(each) for each in (batched, intent, known, *amended) if each is not None])
-            assert await store.batch("b1") == (batched,)
-            assert await store.batch("b2") == await store.corrections("other") == ()
-            assert [each.request_id for each in await store.corrections(known.request_id)] == ["c20", "c10"]
-        assert len(await ledger(store)) == 5
-        await store.close()
-
-    run(scenario())
-
-
-def test_entries_are_in_order_of_arrival(tmp_path: Path) -> None:
-    """Reading by pages gives every entry once, in order, also where arrivals coincide."""
-
-    async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([EntryRecord(entry(number)) for number in range(2_500)])
-        got = await ledger(store)
-        assert len(got) == 2_500
-        assert [(each.at, each.request_id) for each in got] == sorted((each.at, each.request_id) for each in got)
-        reader = await SqliteStore.read(tmp_path / "l.db")
-        assert await ledger(reader) == got
-        await reader.close()
-        await store.close()
-
-    run(scenario())
 
 
 def test_one_writer(tmp_path: Path) -> None:
@@ -142,10 +87,10 @@ def test_failed_write_leaves_no_transaction(tmp_path: Path) -> None:
                 " BEGIN SELECT RAISE(ROLLBACK, 'full'); END"
             )
             with pytest.raises(StoreError, match="full"):
-                await store.apply([EntryRecord(entry(number)) for number in range(5)])
+                await store.apply([EntryRecord(entry(number, "ok")) for number in range(5)])
             assert await ledger(store) == []
             other.execute("DROP TRIGGER full")
-        await store.apply([EntryRecord(entry(number)) for number in range(5)])
+        await store.apply([EntryRecord(entry(number, "ok")) for number in range(5)])
         assert len(await ledger(store)) == 5
         await store.close()
 
@@ -165,25 +110,6 @@ def test_schema_is_migrated_once(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_entry_survives_the_store(tmp_path: Path) -> None:
-    """What comes out is what went in, raw usage included."""
-    whole = msgspec.structs.replace(
-        entry(1, "ok", 9_000_000_000_000),
-        usage=msgspec.Raw(b'{"input_tokens":1,"future":[1.0,"\\u00e9"]}'),
-        tags={"team": "é"},
-        model="m" * 1_000,
-    )
-
-    async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([EntryRecord(whole)])
-        (got,) = await ledger(store)
-        assert got == whole
-        await store.close()
-
-    run(scenario())
-
-
 def test_lock_file_is_private(tmp_path: Path) -> None:
     """The lock beside the ledger is ours alone."""
 
@@ -195,135 +121,142 @@ def test_lock_file_is_private(tmp_path: Path) -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("changes", [{"cost_nano": 2**63}, {"model": "\ud800"}])
-def test_a_record_that_no_column_holds(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """It is told from a store that is down."""
+def released(folder: Path) -> dict[str, str]:
+    """The statements of an older version by their names."""
+    return {
+        name: text
+        for file in sorted(folder.glob("*.sql"))
+        for name, text in parse(file.read_text(encoding="utf-8"), file.stem).items()
+    }
+
+
+OLDER = Path(__file__).parent / "older" / "sqlite_4"
+"""The statements of schema 4, as they were released."""
+
+
+def older(version: int, path: Path, entries: Sequence[Entry]) -> None:
+    """A file as an older version left it, with these entries, open ones among them as it kept them."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        for migration in migrations("sqlite")[:version]:
+            file.executescript(f"{migration.script} PRAGMA user_version = {migration.number};")
+        columns = [row[1] for row in file.execute("PRAGMA table_info(entries)")]
+        for each in entries:
+            values = dict(zip(ENTRY_COLUMNS, entry_row(each), strict=True))
+            marks = ", ".join("?" * len(columns))
+            row = [values[name] for name in columns]
+            file.execute(f"INSERT INTO entries VALUES ({marks})", row)  # noqa: S608 - question marks
+
+
+ENTRY_COLUMNS = (
+    "request_id", "at", "principal", "team", "endpoint", "model", "outcome", "cost_nano", "untouched_nano", "entry",
+    "organization", "hours_ms", "untouched_hours_ms", "corrects", "corrected_at", "batch",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("version", range(len(migrations("sqlite")) + 1))
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=ledgers())
+def test_a_file_of_any_older_version_is_brought_up_to_date(tmp_path: Path, version: int, made: list[Entry]) -> None:
+    """In place: every entry is there as it was, open ones are open, and the sums are filled in from them.
+
+    Versions that keep sums have written them with their entries; a file of theirs is taken without any here.
+    """
+    path = Path(mkdtemp(dir=tmp_path)) / "l.db"
+    opened = [
+        msgspec.structs.replace(each, request_id=f"open{each.request_id}", outcome="unknown") for each in made[:2]
+    ]
+    written = [*made, *opened] if 1 <= version < FILLS_SUMS else []
+    older(version, path, written)
 
     async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        with pytest.raises(RefusedError):
-            await store.apply([EntryRecord(entry(1)), EntryRecord(msgspec.structs.replace(entry(2), **changes))])
-        assert await ledger(store) == []
-        await store.close()
-        with pytest.raises(StoreError) as caught:
-            await store.apply([EntryRecord(entry(1))])
-        assert not isinstance(caught.value, RefusedError)
+        if 0 < version < len(migrations("sqlite")):
+            with pytest.raises(StoreError, match=rf"has schema {version}.*planner store upgrade --store sqlite:///"):
+                await SqliteStore.read(path)
+        store = await SqliteStore.open(path)
+        try:
+            assert store.upgraded == tuple(each.name for each in migrations("sqlite")[version:])
+            assert await ledger(store) == sorted(written, key=lambda each: (each.at, each.request_id))
+            sums = {key: amounts async for key, amounts in store.cells(Key)}
+            assert sums == rollup(written).requests
+            if opened and written:
+                settled = msgspec.structs.replace(opened[0], outcome="ok")
+                await store.apply([EntryRecord(settled)])
+                assert settled in await ledger(store)
+        finally:
+            await store.close()
+        again = await SqliteStore.open(path)
+        await again.close()
+        assert again.upgraded == ()
 
     run(scenario())
 
 
-def test_hours_of_a_month(tmp_path: Path) -> None:
-    """Summed by organization and hour from a moment on; an intent has none, and a second settlement adds none."""
-
-    def ran(number: int, organization: str | None, used: int, untouched: int) -> EntryRecord:
-        code = Code(1, Seconds(0.0, 1.0, 2.0), "billed", used, untouched)
-        return EntryRecord(msgspec.structs.replace(entry(number, "ok"), organization=organization, code=code))
+def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """A file with a row that cannot be read stays at its version, and is refused with a sentence."""
+    path = tmp_path / "l.db"
+    older(4, path, [entry(1, "ok")])
+    raw_file(path, "UPDATE entries SET entry = 'no JSON'")
 
     async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([EntryRecord(entry(2)), ran(1, "o", 99, 99), *[ran(2, "o", 3, 5)] * 2])
-        await store.apply([ran(3, "o", 4, 0), ran(4, None, 0, 7), EntryRecord(entry(5, "ok"))])
-        assert await store.hours(entry(2).at) == [("o", entry(2).at, 7, 5), ("", entry(4).at, 0, 7)]
-        later = msgspec.structs.replace(ran(6, "o", 1, 1).entry, at="2026-11-22T13:00:00.000000+00:00")
-        await store.apply([EntryRecord(later)])
-        assert await store.hours(entry(4).at) == [("", entry(4).at, 0, 7), ("o", later.at, 1, 1)]
-        assert await store.hours("2027") == []
-        await store.close()
+        for _ in range(2):
+            with pytest.raises(StoreError, match="cannot be brought up to date"):
+                await SqliteStore.open(path)
+            assert (await SqliteStore.status(path)).schema == 4
+            assert raw_file(path, "SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'cells%'") == [(0,)]
 
     run(scenario())
 
 
-def test_a_turn_is_stored_once(tmp_path: Path) -> None:
-    """However many calls it has, each of its keys finds it, as it was stored last; old ones are forgotten."""
-    first = turn(message_id="m", call_ids=tuple(f"call_{number}" for number in range(500)), session="s")
-    later = msgspec.structs.replace(first, continued=True)
-    newer = turn(message_id="n", session="s")
+def test_a_script_that_was_changed_is_refused(tmp_path: Path) -> None:
+    """What a file was made by is not what this version has: nothing is built on it, and status says which."""
+    path = tmp_path / "l.db"
 
     async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([TurnRecord("2026-11-01", first)])
-        look = store._connection.execute_fetchall  # noqa: SLF001 - what lies there, not what is said of it
-        sizes = await look("SELECT COUNT(*), SUM(LENGTH(turn)) FROM turns")
-        assert [tuple(row) for row in sizes] == [(1, len(msgspec.json.encode(first)))]
-        await store.apply([TurnRecord("2026-11-02", later), TurnRecord("2026-11-02", newer)])
-        await store.apply([TurnRecord("2026-11-01", first)])
-        for key in first.keys[:-1]:
-            assert await store.turn(key) == later
-        assert await store.turn("s") == newer
-        await store.apply(
-            [ScopeRecord("2026-11-01", "old", Scope("o", "w")), ScopeRecord("2026-11-03", "p", Scope("o", "w"))]
-        )
-        await store.forget("2026-11-03")
-        assert {await store.turn(key) for key in (*first.keys, *newer.keys)} == {None}
-        assert await store.scopes() == {"p": Scope("o", "w")}
-        await store.close()
+        await (await SqliteStore.open(path)).close()
+        raw_file(path, "UPDATE migrations SET checksum = 'another' WHERE number = 3")
+        with pytest.raises(StoreError, match=r"another text of 0003_learnt.*a migration is never changed"):
+            await SqliteStore.open(path)
+        assert (await SqliteStore.status(path)).changed == ("0003_learnt",)
 
     run(scenario())
 
 
-def test_what_was_learnt_of_sizes(tmp_path: Path) -> None:
-    """One row a combination and a group; later knowledge takes the place of earlier, and what is old is forgotten."""
-    one, other = Combination("m", (), '{"type":"a"}'), Combination("m", (), '{"type":"b"}')
-    early, late = LearntSize(one), LearntSize(one, Counted(NOW, 5))
-    scale = LearntScale("0123456789abcdef", Scale(weight=1.0, ratio=1.25))
+def test_old_code_survives_the_new_schema(tmp_path: Path) -> None:
+    """The statements of the version before find their tables and columns, and do what they did."""
+    path, known = tmp_path / "l.db", released(OLDER)
 
     async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([LearntRecord("2026-11-02", late), LearntRecord("2026-11-03", scale)])
-        await store.apply([LearntRecord("2026-11-01", early), LearntRecord("2026-11-01", LearntSize(other))])
-        assert await store.learnt() == ((LearntSize(other), late, scale), 0)
-        await store.forget("2026-11-02")
-        assert await store.learnt() == ((late, scale), 0)
-        await store.close()
+        await (await SqliteStore.open(path)).close()
 
     run(scenario())
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        for name, text in known.items():
+            arguments = [1] * text.count("$")
+            if name in {"put_entry", "learnt", "entries_after"}:
+                continue
+            file.execute(question_marks(text), [str(each) for each in arguments])
+        file.execute(question_marks(known["learnt"]), (1, 1))
+        for each in (entry(1), entry(1, "ok"), entry(1, "error")):
+            file.execute(question_marks(known["put_entry"]), entry_row(each))
+        ((_, _, text),) = file.execute(question_marks(known["entries_after"]), ("", "", 9)).fetchall()
+        assert msgspec.json.decode(text, type=Entry) == entry(1, "ok")
 
 
-@pytest.mark.parametrize(
-    "row",
-    ['{"type":"of the future"}', '{"type":"scale","group":"g","scale":{"weight":null}}', "[" * 100_000, "", "\ud7ff{"],
-)
-def test_a_row_that_is_not_understood_is_left_out(tmp_path: Path, row: str) -> None:
-    """Another version wrote it, or a number that is none: the others are read, and it is counted."""
-    scale = LearntScale("0123456789abcdef", Scale(weight=1.0, ratio=1.25))
+def test_status_of_a_file(tmp_path: Path) -> None:
+    """Of an older one what can be told, of one of today all."""
+    path = tmp_path / "l.db"
+    older(3, path, [])
 
     async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        await store.apply([LearntRecord("2026-11-03", scale)])
-        await store._connection.execute("INSERT INTO learnt VALUES ('x', '2026-11-04', ?)", (row,))  # noqa: SLF001 - as another version would
-        assert await store.learnt() == ((scale,), 1)
+        old = await SqliteStore.status(path)
+        assert (old.schema, old.entries, old.open) == (3, None, None)
+        assert old.pending == tuple(each.name for each in migrations("sqlite")[3:])
+        store = await SqliteStore.open(path)
+        await store.apply([EntryRecord(each) for each in (entry(1, "ok"), entry(2, "ok"), entry(3))])
+        new = await SqliteStore.status(path)
         await store.close()
+        assert (new.schema, new.pending, new.changed) == (len(migrations("sqlite")), (), ())
+        assert (new.entries, new.open, new.oldest, new.newest) == (2, 1, entry(1).at, entry(2).at)
+        assert new.bytes > 4_096
 
     run(scenario())
-
-
-def test_as_much_is_read_as_is_remembered(tmp_path: Path) -> None:
-    """The newest, of agents and of sizes apart: many of the one do not displace the other."""
-
-    async def scenario() -> None:
-        store = await SqliteStore.open(tmp_path / "l.db")
-        rows = [("agent", "old", 2, "2026-11-01"), ("size a", "old", 2, "2026-11-01")]
-        rows += [("agent", "new", PROFILES - 1, "2026-11-02"), ("size a", "new", SIZES - 1, "2026-11-02")]
-        made = [
-            (f"{kind}{age}{number:05d}", at, msgspec.json.encode(LearntScale(f"{kind} {age}", Scale())).decode())
-            for kind, age, many, at in rows
-            for number in range(many)
-        ]
-        await store._connection.execute("BEGIN")  # noqa: SLF001 - more rows than a test should make one by one
-        await store._connection.executemany("INSERT INTO learnt VALUES (?, ?, ?)", made)  # noqa: SLF001 - likewise
-        await store._connection.execute("COMMIT")  # noqa: SLF001 - likewise
-        kept, unread = await store.learnt()
-        groups = [each.group for each in kept if isinstance(each, LearntScale)]
-        assert (Counter(groups), unread) == (
-            {"agent old": 1, "agent new": PROFILES - 1, "size a old": 1, "size a new": SIZES - 1},
-            0,
-        )
-        assert {*groups[:2]} == {"agent old", "size a old"}
-        await store.close()
-
-    run(scenario())
-
-
-def test_statements_serve_both_databases() -> None:
-    """No function that PostgreSQL lacks."""
-    assert not [name for name, text in _STATEMENTS.items() if "json_" in text.lower()]

@@ -1,10 +1,10 @@
-"""Every SQL statement has a name and a sentence, and the schema is numbered without gaps."""
+"""Every SQL statement has a name and a sentence, and placeholders that both databases can be given."""
 
 from importlib.resources import files
 
 import pytest
 
-from planner.stores.statements import migrations, question_marks, statements
+from planner.stores.statements import question_marks, statements
 
 NAMES = sorted(item.name.removesuffix(".sql") for item in (files("planner.stores") / "sql").iterdir() if item.is_file())
 
@@ -23,12 +23,6 @@ def test_file_that_breaks_the_form() -> None:
     """A file without a name on top is refused."""
     with pytest.raises(ValueError, match="must begin"):
         statements("sqlite/0001_ledger")
-
-
-def test_migrations_are_numbered() -> None:
-    """The schema's scripts are 1, 2, 3 and so on."""
-    numbers = [number for number, _ in migrations("sqlite")]
-    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_placeholders_of_sqlite() -> None:

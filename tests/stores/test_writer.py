@@ -11,7 +11,8 @@ from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.ledger import Digests, Entry
 from planner.core.records import EntryRecord, Record, encode
-from planner.stores import Kept, Metered, RefusedError, StoreError
+from planner.core.rollup import Amounts, K, rollup
+from planner.stores import LAST, Kept, Metered, RefusedError, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 from tests.doubles.proxy import run, settled
@@ -52,10 +53,10 @@ class Shelf:
                 raise self.poison[each.entry.request_id]
         self.applied += records
 
-    async def entries(self) -> AsyncIterator[Entry]:
+    async def entries(self, since: str = "") -> AsyncIterator[Entry]:
         """The entries taken."""
         for each in self.applied:
-            if isinstance(each, EntryRecord):
+            if isinstance(each, EntryRecord) and each.entry.at >= since:
                 yield each.entry
 
     async def corrections(self, request_id: str) -> tuple[Entry, ...]:
@@ -100,6 +101,17 @@ class Shelf:
         """None can be."""
         del month, closed_at, closing
         return False
+
+    async def cells(self, kind: type[K], since: str = "", until: str = LAST) -> AsyncIterator[tuple[K, Amounts]]:
+        """The sums of these entries."""
+        for key, amounts in sorted(
+            rollup(each.entry for each in self.applied if isinstance(each, EntryRecord)).of(kind).items()
+        ):
+            if since <= key.hour < until:
+                yield key, amounts
+
+    async def prepare(self, now: str) -> None:
+        """Nothing to prepare."""
 
     async def forget(self, before: str) -> None:
         """Nothing to forget."""

@@ -1,34 +1,33 @@
 -- name: put_entry
--- An intent is inserted; its settlement replaces it; a second settlement, or an intent read again, changes nothing.
+-- A settled entry is inserted once; the same again changes nothing.
 INSERT INTO entries (request_id, at, principal, team, endpoint, model, outcome, cost_nano, untouched_nano, entry,
                      organization, hours_ms, untouched_hours_ms, corrects, corrected_at, batch)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-ON CONFLICT (request_id) DO UPDATE
-SET team = excluded.team,
-    model = excluded.model,
-    outcome = excluded.outcome,
-    cost_nano = excluded.cost_nano,
-    untouched_nano = excluded.untouched_nano,
-    entry = excluded.entry,
-    organization = excluded.organization,
-    hours_ms = excluded.hours_ms,
-    untouched_hours_ms = excluded.untouched_hours_ms
-WHERE entries.outcome = 'unknown' AND excluded.outcome <> 'unknown';
+ON CONFLICT DO NOTHING;
+
+-- name: open_intent
+-- What goes upstream is open until its entry is there; one that is read again after that stays settled.
+INSERT INTO intents (request_id, at, entry)
+SELECT $1, $2, $3
+WHERE NOT EXISTS (SELECT 1 FROM entries WHERE entries.request_id = $4 AND entries.at = $5)
+ON CONFLICT DO NOTHING;
+
+-- name: close_intent
+-- What is settled is open no more.
+DELETE FROM intents WHERE request_id = $1;
 
 -- name: entries_after
--- One page of the ledger in time order; the pair (at, request_id) is where the page before ended.
-SELECT at, request_id, entry FROM entries
-WHERE (at, request_id) > ($1, $2)
+-- One page of the ledger in time order, open intents among the entries; the pair (at, request_id) is where the page
+-- before ended.
+SELECT at, request_id, entry FROM (
+    SELECT * FROM (SELECT at, request_id, entry FROM entries
+                   WHERE (at, request_id) > ($1, $2) ORDER BY at, request_id LIMIT $3) AS settled
+    UNION ALL
+    SELECT * FROM (SELECT at, request_id, entry FROM intents
+                   WHERE (at, request_id) > ($4, $5) ORDER BY at, request_id LIMIT $6) AS open
+) AS page
 ORDER BY at, request_id
-LIMIT $3;
-
--- name: hours
--- Container time since a moment that counts against the free hours, as it is and as it would be, by organization and
--- hour of the day (UTC): the first 13 characters of a time are its hour.
-SELECT COALESCE(organization, ''), MIN(at), SUM(hours_ms), SUM(untouched_hours_ms) FROM entries
-WHERE at >= $1 AND hours_ms IS NOT NULL
-GROUP BY COALESCE(organization, ''), SUBSTR(at, 1, 13)
-ORDER BY MIN(at);
+LIMIT $7;
 
 -- name: corrections
 -- The corrections of one entry, in the order in which they were made.
@@ -36,8 +35,19 @@ SELECT entry FROM entries WHERE corrects = $1 ORDER BY corrected_at, request_id;
 
 -- name: batch
 -- The settled entries of one batch, in order of arrival.
-SELECT entry FROM entries WHERE batch = $1 AND outcome <> 'unknown' ORDER BY at, request_id;
+SELECT entry FROM entries WHERE batch = $1 ORDER BY at, request_id;
 
 -- name: count_entries
--- How many entries the ledger has, by outcome.
-SELECT outcome, COUNT(*) FROM entries GROUP BY outcome ORDER BY outcome;
+-- How many entries the ledger has, by outcome; those that are open are unknown.
+SELECT outcome, COUNT(*) FROM entries GROUP BY outcome
+UNION ALL
+SELECT 'unknown', COUNT(*) FROM intents HAVING COUNT(*) > 0
+ORDER BY 1;
+
+-- name: extent
+-- How many settled entries there are, and when the first and the last of them arrived.
+SELECT COUNT(*), MIN(at), MAX(at) FROM entries;
+
+-- name: count_intents
+-- How many requests are open.
+SELECT COUNT(*) FROM intents;

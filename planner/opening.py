@@ -1,0 +1,126 @@
+"""Opens the store that an address names: `sqlite:///path`, or `postgresql://…` where the extra `postgres` is there."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from planner.settings import SettingsError, sqlite_path
+from planner.stores import Store, StoreError
+from planner.stores.locks import hold
+from planner.stores.schema import Status
+
+if TYPE_CHECKING:
+    from planner.stores.sqlite import SqliteStore
+
+SHARED: Final = ("postgresql", "postgres")
+"""Schemes of stores that several processes share."""
+INTENTS: Final = ".intents"
+LOCK: Final = "lock"
+SHARED_JOURNAL: Final = Path("planner.intents")
+"""Where a process keeps what a shared store does not have yet, unless it is told: in its working directory."""
+
+
+def is_shared(address: str) -> bool:
+    """Whether several processes may write to a store at a time. Raises SettingsError for an address of no store."""
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError as error:
+        raise SettingsError("the store's address cannot be read. Write sqlite:///planner.db.") from error
+    if scheme in SHARED:
+        return True
+    sqlite_path(address)
+    return False
+
+
+def journal_path(address: str, told: Path | None = None) -> Path:
+    """The directory in which a process keeps what a store does not have yet. Raises SettingsError."""
+    if told is not None:
+        return told
+    if is_shared(address):
+        return SHARED_JOURNAL
+    path = sqlite_path(address)
+    return path.with_name(path.name + INTENTS)
+
+
+def beside(address: str, journal: Path | None = None) -> Path:
+    """What a process keeps its own files beside: the file of the store, else the journal. Raises SettingsError."""
+    return journal_path(address, journal) if is_shared(address) else sqlite_path(address)
+
+
+def hold_journal(directory: Path) -> int:
+    """Hold the journal of a shared store, which a file's own lock does not do; close the descriptor to let go of it.
+
+    Raises StoreError when another process holds it, or when there can be no such directory.
+    """
+    try:
+        return hold(
+            directory / LOCK,
+            f"{directory} is the journal of another planner process. Give this one its own with --journal.",
+        )
+    except OSError as error:
+        raise StoreError(f"{directory} cannot hold the journal: {error.strerror}. Make it writable.") from error
+
+
+async def open_store(address: str) -> Store:
+    """Open a store for writing; a file is brought up to date, an empty database gets its tables.
+
+    Raises SettingsError for an address of no store, StoreError when it cannot be used.
+    """
+    if is_shared(address):
+        opened: Store = await _postgres().PostgresStore.open(address)
+        return opened
+    return await _sqlite().open(sqlite_path(address))
+
+
+async def read_store(address: str) -> Store:
+    """Open a store only to read it; it does not disturb whoever writes. Raises SettingsError, StoreError."""
+    if is_shared(address):
+        opened: Store = await _postgres().PostgresStore.read(address)
+        return opened
+    return await _sqlite().read(sqlite_path(address))
+
+
+async def beside_store(address: str) -> Store:
+    """Open a store that proxies may be writing to, for what no proxy writes. Raises SettingsError, StoreError."""
+    return await open_store(address) if is_shared(address) else await _sqlite().beside(sqlite_path(address))
+
+
+async def upgrade(address: str) -> tuple[str, ...]:
+    """Bring a store's schema up to date; return the names of the migrations that were applied, none the second time.
+
+    Raises SettingsError, and StoreError when it cannot be used or another process writes to the file.
+    """
+    if is_shared(address):
+        applied: tuple[str, ...] = await _postgres().upgrade(address)
+        return applied
+    path = sqlite_path(address)
+    if not path.is_file():
+        raise StoreError(f"{path} is not there, so there is nothing to bring up to date. Name a ledger with --store.")
+    store = await _sqlite().open(path)
+    await store.close()
+    return store.upgraded
+
+
+async def status(address: str) -> Status:
+    """How a store stands, of whatever version it is. Raises SettingsError, StoreError."""
+    if is_shared(address):
+        found: Status = await _postgres().status(address)
+        return found
+    return await _sqlite().status(sqlite_path(address))
+
+
+def _sqlite() -> "type[SqliteStore]":
+    """The store in a file."""
+    from planner.stores.sqlite import SqliteStore  # noqa: PLC0415 - who only asks about an address loads no driver
+
+    return SqliteStore
+
+
+def _postgres() -> ModuleType:
+    """The module that speaks to PostgreSQL, with the driver that it needs. Raises StoreError without the driver."""
+    try:
+        from planner.stores import postgres  # noqa: PLC0415 - only who uses it loads the driver
+    except ImportError as error:
+        raise StoreError("PostgreSQL needs a driver: pip install 'claude-cost-planner[postgres]'") from error
+    return postgres

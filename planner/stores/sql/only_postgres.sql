@@ -1,0 +1,51 @@
+-- name: put_entries
+-- Settled entries are inserted once, many at a time; the ids of those that are new come back.
+INSERT INTO entries (request_id, at, principal, team, endpoint, model, outcome, cost_nano, untouched_nano, entry,
+                     organization, hours_ms, untouched_hours_ms, corrects, corrected_at, batch)
+SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[],
+                     $9::BIGINT[], $10::TEXT[], $11::TEXT[], $12::BIGINT[], $13::BIGINT[], $14::TEXT[], $15::TEXT[],
+                     $16::TEXT[])
+ON CONFLICT DO NOTHING
+RETURNING request_id;
+
+-- name: close_intents
+-- What is settled is open no more.
+DELETE FROM intents WHERE request_id = ANY($1::TEXT[]);
+
+-- name: put_migration
+-- Note that a migration was applied, and which text of it.
+INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3);
+
+-- name: create_migrations
+-- The migrations that were applied.
+CREATE TABLE IF NOT EXISTS migrations (
+    number   INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL,
+    checksum TEXT NOT NULL,
+    applied  TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP
+);
+
+-- name: has_migrations
+-- Whether that table is there.
+SELECT COUNT(*) FROM pg_class WHERE relname = 'migrations' AND relnamespace = current_schema()::REGNAMESPACE;
+
+-- name: tables
+-- How many tables there are, whoever made them.
+SELECT COUNT(*) FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::REGNAMESPACE;
+
+-- name: migrations
+-- What was applied.
+SELECT number, checksum FROM migrations ORDER BY number;
+
+-- name: lock_schema
+-- Let one process at a time change the schema; the lock goes with the transaction.
+SELECT pg_advisory_xact_lock(hashtext('planner schema'));
+
+-- name: make_partition
+-- Make the partition of a month (2026-11) of the ledger, if it is not there.
+SELECT make_partition($1);
+
+-- name: size
+-- Bytes of all tables and indexes.
+SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::BIGINT FROM pg_class
+WHERE relkind = 'r' AND relnamespace = current_schema()::REGNAMESPACE;

@@ -1,0 +1,53 @@
+-- name: put_entry
+-- A settled entry is inserted once; the same again changes nothing.
+INSERT INTO entries (request_id, at, principal, team, endpoint, model, outcome, cost_nano, untouched_nano, entry,
+                     organization, hours_ms, untouched_hours_ms, corrects, corrected_at, batch)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT DO NOTHING;
+
+-- name: open_intent
+-- What goes upstream is open until its entry is there; one that is read again after that stays settled.
+INSERT INTO intents (request_id, at, entry)
+SELECT $1, $2, $3
+WHERE NOT EXISTS (SELECT 1 FROM entries WHERE entries.request_id = $4 AND entries.at = $5)
+ON CONFLICT DO NOTHING;
+
+-- name: close_intent
+-- What is settled is open no more.
+DELETE FROM intents WHERE request_id = $1;
+
+-- name: entries_after
+-- One page of the ledger in time order, open intents among the entries; the pair (at, request_id) is where the page
+-- before ended.
+SELECT at, request_id, entry FROM (
+    SELECT * FROM (SELECT at, request_id, entry FROM entries
+                   WHERE (at, request_id) > ($1, $2) ORDER BY at, request_id LIMIT $3) AS settled
+    UNION ALL
+    SELECT * FROM (SELECT at, request_id, entry FROM intents
+                   WHERE (at, request_id) > ($4, $5) ORDER BY at, request_id LIMIT $6) AS open
+) AS page
+ORDER BY at, request_id
+LIMIT $7;
+
+-- name: corrections
+-- The corrections of one entry, in the order in which they were made.
+SELECT entry FROM entries WHERE corrects = $1 ORDER BY corrected_at, request_id;
+
+-- name: batch
+-- The settled entries of one batch, in order of arrival.
+SELECT entry FROM entries WHERE batch = $1 ORDER BY at, request_id;
+
+-- name: count_entries
+-- How many entries the ledger has, by outcome; those that are open are unknown.
+SELECT outcome, COUNT(*) FROM entries GROUP BY outcome
+UNION ALL
+SELECT 'unknown', COUNT(*) FROM intents HAVING COUNT(*) > 0
+ORDER BY 1;
+
+-- name: extent
+-- How many settled entries there are, and when the first and the last of them arrived.
+SELECT COUNT(*), MIN(at), MAX(at) FROM entries;
+
+-- name: count_intents
+-- How many requests are open.
+SELECT COUNT(*) FROM intents;
