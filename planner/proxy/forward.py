@@ -144,6 +144,7 @@ class Forward:
         progress = Relay(plan=None if planned is None else planned.plan)
         overhead += self._clock.monotonic() - began
         try:
+            overhead += await self._share(planned)
             await relay(
                 self._outgoing(arrived, incoming, planned),
                 exchange,
@@ -174,6 +175,17 @@ class Forward:
             await errors.send_error(send, errors.OUR_BUG, "an error of its own", intent.request_id)
         finally:
             self._settle(arrived, planned, exchange, progress, overhead)
+
+    async def _share(self, planned: Planned | None) -> float:
+        """Let other processes know of an edit that is new before its answer can bring anybody to them.
+
+        Return the seconds that this took.
+        """
+        if planned is None or not planned.decided or planned.plan.tool_edit.empty:
+            return 0.0
+        began = self._clock.monotonic()
+        await self._recorder.delivered()
+        return self._clock.monotonic() - began
 
     async def _deny(self, arrived: Arrived, exchange: Exchange, plan: Plan, denial: Denial, send: Send) -> None:
         """Refuse a request as a policy says; it is entered like one that was sent, and costs nothing."""

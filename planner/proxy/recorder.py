@@ -35,6 +35,10 @@ class Recorder:
         """Write down anything that must outlive this process."""
         self._append(encode(record), awaited=isinstance(record, TurnRecord | ConversationRecord))
 
+    async def delivered(self) -> None:
+        """Wait, for a moment at most, until other processes can find what was written down so far."""
+        await self._writer.delivered()
+
     def settle(self, entry: Entry) -> None:
         """Write down how a request ended, count it, and say it in one log line; each even where another fails.
 

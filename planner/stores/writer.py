@@ -19,6 +19,8 @@ BATCH = 100  # decoding these holds the event loop for a few milliseconds
 TRIES = 3
 GATHER_SECONDS = 0.05
 RETRY_SECONDS = 1.0
+DELIVERY_SECONDS = 0.1
+"""How long the first edited request of a conversation waits at most for its edit to be in a shared store. Ours."""
 
 
 class Writer:
@@ -52,6 +54,8 @@ class Writer:
         self._hurry = asyncio.Event()
         self._oldest: datetime | None = None
         self._stopping = False
+        self._moved = 0
+        self._progress = asyncio.Event()
 
     @property
     def pending(self) -> int:
@@ -75,6 +79,20 @@ class Writer:
                 self._wake.clear()
                 await self._wake.wait()
                 await self._gather()
+
+    async def delivered(self) -> None:
+        """Wait until the store has what was written down so far, where other processes look for it there.
+
+        For a moment at most: a store that is slow or down holds up no request.
+        """
+        if not self._shared:
+            return
+        awaited = self._moved + self._journal.pending
+        self.wake(awaited=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                while self._moved < awaited:
+                    await self._progress.wait()
 
     async def _gather(self) -> None:
         """Wait a moment, since a group of requests costs one transaction; not for long where somebody waits."""
@@ -127,6 +145,9 @@ class Writer:
         self._on_write(self._clock.monotonic() - started)
         self._journal.stored(batch)
         self._oldest = None
+        self._moved += len(batch.lines)
+        self._progress.set()
+        self._progress = asyncio.Event()
 
     async def _move_one_by_one(self, lines: list[tuple[bytes, Record]]) -> None:
         """Store what the store takes and lay the rest aside. Raises what the store raised where it took nothing.

@@ -62,9 +62,13 @@ class Process:
 
 @asynccontextmanager
 async def serving(
-    store: Path, upstream: str, *, rules: Path | None = None, largest_file: int | None = None
+    store: Path | str,
+    upstream: str,
+    *flags: str,
+    rules: Path | None = None,
+    largest_file: int | None = None,
 ) -> AsyncIterator[Process]:
-    """A `planner serve`; with `largest_file`, every file it writes ends there, as on a full disk."""
+    """A `planner serve` on a file or an address; with `largest_file`, every file it writes ends there, as if full."""
 
     def limit() -> None:
         if largest_file is not None:
@@ -72,7 +76,8 @@ async def serving(
 
     running = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "planner", "serve", "--port", "0", "--upstream", upstream),
-        *("--store", f"sqlite:///{store}"),
+        *("--store", store if isinstance(store, str) else f"sqlite:///{store}"),
+        *flags,
         *(() if rules is None else ("--rules", str(rules))),
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

@@ -5,15 +5,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from planner.core.rollup import Key, cost_nano
 from planner.opening import open_store
 from planner.stores import StoreError
 from tests.doubles.databases import raw
+from tests.doubles.process import serving
 from tests.doubles.proxy import run
 from tests.doubles.simulated import planning, simulating
-from tests.identity.agent import CODE, CODE_WEATHER, World, bundled, deciding, results, world
+from tests.identity.agent import CODE, CODE_WEATHER, NO_FREE_HOURS, Agent, World, bundled, deciding, results, world
 from tests.identity.test_conversations import BEGUN, REPEATED
 
 
@@ -106,6 +108,30 @@ def test_the_first_replica_is_gone(tmp_path: Path, database: str) -> None:
                 answer = await two.resumed(agent).say("go on")
                 assert answer.plan == REPEATED
                 assert two.last.body == bundled(answer.sent, begun.container)
+
+    run(main())
+
+
+def test_the_first_replica_is_killed(tmp_path: Path, database: str) -> None:
+    """Right after its answer, which nothing waits for: the edit is there all the same, since it was written before."""
+    told = [f"--set={name}={value}" for name, value in NO_FREE_HOURS.items()]
+
+    async def main() -> None:
+        async with simulating(settings={"free_hours.limit": 0}) as (simulator, url), aiohttp.ClientSession() as http:
+            journal = ("--journal", str(tmp_path / "killed"))
+            async with serving(database, url, *journal, *told) as process:
+                agent = Agent(http, process.address, tick=lambda _: None)
+                async with http.get(f"{process.address}/v1/models", headers={"x-api-key": "sk-ant-one"}) as got:
+                    assert got.status == 200
+                begun = await agent.say("[build]")
+                await process.kill()
+            assert begun.plan == BEGUN
+            chosen = {"store": database, "journal": tmp_path / "other"}
+            async with planning(tmp_path, simulator, url, book=deciding(), **chosen) as planner, world(planner) as two:
+                answer = await two.resumed(agent).say("go on")
+                assert answer.plan["bundle"] == "kept:repeated"
+                threaded = answer.plan["container"] == "threaded"
+                assert two.last.body == bundled(answer.sent, begun.container if threaded else None)
 
     run(main())
 
