@@ -123,7 +123,7 @@ class Shelf:
 class Bench:
     """A writer between a journal and a shelf, on a virtual clock."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, shared: bool = False) -> None:
         self.journal = Journal(directory)
         self.shelf = Shelf()
         self.clock = VirtualClock(NOW)
@@ -137,6 +137,7 @@ class Bench:
             on_write=self.seconds.append,
             on_trouble=self.troubles.append,
             on_refused=lambda: self.refused.append(1),
+            shared=shared,
         )
 
 
@@ -285,3 +286,26 @@ def test_a_record_that_cannot_be_laid_aside(bench: Bench, tmp_path: Path) -> Non
     bench.shelf.poison[f"{1:024x}"] = RefusedError("no")
     assert emptied(bench) == []
     assert bench.writer.pending == 1
+
+
+def test_what_others_look_for_is_delivered(tmp_path: Path) -> None:
+    """In a shared store at once; a store that takes nothing holds nobody up for long, and one of our own not at all."""
+    shared, own = Bench(tmp_path / "shared", shared=True), Bench(tmp_path / "own")
+
+    async def scenario() -> None:
+        own.journal.append(record(1))
+        await own.writer.delivered()
+        assert own.writer.pending == 1
+        shared.journal.append(record(1))
+        await shared.writer.delivered()  # nobody writes, so it gives up
+        assert shared.writer.pending == 1
+        async with asyncio.TaskGroup() as group:
+            group.create_task(shared.writer.run())
+            for number in range(2, 5):
+                shared.journal.append(record(number))
+                await shared.writer.delivered()
+                assert shared.writer.pending == 0
+            shared.writer.stop()
+        assert len(shared.shelf.applied) == 4
+
+    run(scenario())
