@@ -50,6 +50,7 @@ from planner.upstream.pooled import PooledUpstream
 
 GRACEFUL_SECONDS = 30
 DAY_SECONDS = 86_400
+COUNT_SECONDS = 60
 PICO = 10**12
 TRUSTED = 3  # times a count may have failed to be made anew before it counts no more than anything else: ours
 
@@ -156,6 +157,9 @@ class App:
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             tasks.start("forgetting", self._forget_old(store))
+            if shared:
+                counting = tasks.start("counting", self._count_hours(store, hours))
+                opened.callback(counting.cancel)
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
                 tasks.start("reload", self._reload.run())
@@ -247,6 +251,15 @@ class App:
 
     def _close(self) -> None:
         self._forward = None
+
+    async def _count_hours(self, store: Store, hours: Hours) -> None:
+        """Count every minute what other processes used of the free hours."""
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            try:
+                hours.renew(await store.hours(_text(remembered(self._clock.now()))))
+            except StoreError as error:
+                self.log.warning("free hours are counted by this process alone", error=str(error))
 
     async def _forget_old(self, store: Store) -> None:
         """Make room for what comes and forget the conversations that nobody goes on with, now and every day."""

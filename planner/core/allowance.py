@@ -120,6 +120,13 @@ class Counted:
         if self._season is not None and ordinal < self._season[0]:
             self._season = None
 
+    def forget(self) -> None:
+        """Forget what was metered, to count it anew; since when it was is not forgotten."""
+        self._months.clear()
+        self._days.clear()
+        self._recent = (0.0, 0.0, datetime.min.replace(tzinfo=UTC))
+        self._season = None
+
     @property
     def share(self) -> float:
         """The share of the untouched hours that the decisions in force let be used; all where nothing is known."""

@@ -33,6 +33,15 @@ class Hours:
         for row in rows:
             self.add(row.organization, datetime.fromisoformat(row.at), row.used_ms, row.untouched_ms)
 
+    def renew(self, rows: Iterable[Metered]) -> None:
+        """Count anew what all processes used, by the ledger that they share; what is judged by it goes on as it was.
+
+        What a request added in the last moment may not be in the ledger yet, and is counted the next time.
+        """
+        for counted in self._counted.values():
+            counted.forget()
+        self.restore(rows)
+
     def pool(self, organization: str, settings: FreeHoursSettings) -> Pool:
         """The pool of an organization under these settings; settings that are new judge what was counted before."""
         pools = self._pools.get(settings)

@@ -107,3 +107,23 @@ def test_old_settings_are_forgotten_and_no_hours() -> None:
     again = found.pool("o", settings())
     assert again is not first
     assert again.left(NOVEMBER) == first.left(NOVEMBER) == (9, 9)
+
+
+def test_what_other_processes_used_is_counted_anew() -> None:
+    """The ledger that all share takes the place of what was counted here; whoever it lacks used nothing."""
+    found, given = Hours(), settings()
+    pool = found.pool("one", given)
+    for day in range(10):
+        found.add("one", NOVEMBER + timedelta(days=day), MS_PER_HOUR // 10, MS_PER_HOUR // 10)
+    found.add("gone", NOVEMBER, MS_PER_HOUR, MS_PER_HOUR)
+    before = pool.judge(MIDDLE)
+    text = NOVEMBER.isoformat(timespec="microseconds")
+    for _ in range(2):
+        found.renew([Metered("one", text, 4 * MS_PER_HOUR, 5 * MS_PER_HOUR), Metered("new", text, 0, MS_PER_HOUR)])
+        assert found.pool("one", given) is pool
+        assert pool.left(MIDDLE) == (6, 5)
+        assert found.pool("gone", given).left(MIDDLE) == (10, 10)
+        assert found.pool("new", given).left(MIDDLE) == (10, 9)
+    later = pool.judge(MIDDLE + HOUR)
+    assert (later.used, later.known) == (4, True)
+    assert later.forecast > before.forecast
