@@ -21,14 +21,20 @@ from planner.core.records import (
     ScopeRecord,
     TurnRecord,
 )
-from planner.stores import Kept, Metered, RefusedError, StoreError
+from planner.stores import InUseError, Kept, Metered, RefusedError, StoreError
 from planner.stores.statements import migrations, question_marks, statements
 
 PAGE = 1_000
 PROFILES, SIZES = 20_000, 2_048
 """Rows that are read at most of agents, and of sizes and scales: as many as a process remembers."""
 Row = tuple[str | int | None, ...]
-_STATEMENTS = statements("ledger") | statements("conversations") | statements("learnt") | statements("closings")
+_STATEMENTS = (
+    statements("ledger")
+    | statements("conversations")
+    | statements("learnt")
+    | statements("closings")
+    | statements("reconciliations")
+)
 _SQL = {name: question_marks(text) for name, text in _STATEMENTS.items()}
 _encoder = msgspec.json.Encoder()
 _entries = msgspec.json.Decoder(Entry)
@@ -98,6 +104,23 @@ class SqliteStore:
             await store.close()
             raise StoreError(f"{path} cannot be written to: {error}. Name a ledger with --store.") from error
         return cls(connection, store._reader, None)  # noqa: SLF001 - of its own class
+
+    @classmethod
+    async def amending(cls, path: Path) -> "SqliteStore":
+        """Open a ledger for what no proxy writes: alone, or beside a proxy that has the same schema. Raises StoreError.
+
+        The schema of a file that another process has is not changed under its feet.
+        """
+        _to_write(path)
+        try:
+            return await cls.open(path)
+        except InUseError:
+            store = await cls.beside(path)
+        ((version,),) = await store._reader.execute_fetchall("PRAGMA user_version")  # noqa: SLF001 - of its own class
+        if version != migrations("sqlite")[-1][0]:
+            await store.close()
+            raise StoreError(f"{path} is in use by a planner of another version. Upgrade the proxy first.")
+        return store
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Store records in one transaction; applying one twice changes nothing.
@@ -182,6 +205,28 @@ class SqliteStore:
             raise StoreError(str(error)) from error
         return bool(list(rows))
 
+    async def keep_reconciliation(self, month: str, organization: str, made_at: str, statement: str) -> None:
+        """Keep a statement (JSON) of a month, beside earlier ones. Raises StoreError."""
+        await self._write("put_reconciliation", month, organization, made_at, statement)
+
+    async def reconciliations(self) -> list[str]:
+        """The newest statement (JSON) of every month and organization. Raises StoreError."""
+        return [statement for (statement,) in await self._fetch("reconciliations")]
+
+    async def keep_bill_page(self, name: str, at: str, page: str) -> None:
+        """Keep a page of the bill in place of an earlier one of its name. Raises StoreError."""
+        await self._write("put_bill_page", name, at, page)
+
+    async def bill_page(self, name: str) -> tuple[str, str] | None:
+        """A kept page: when it was fetched (RFC 3339 UTC), and its text. Raises StoreError."""
+        rows = await self._fetch("bill_page", name)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def last_bill_page(self) -> str | None:
+        """When the last page was fetched (RFC 3339 UTC), None for never. Raises StoreError."""
+        ((at,),) = await self._fetch("last_bill_page")
+        return None if at is None else str(at)
+
     async def forget(self, before: str) -> None:
         """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes, what was learnt.
 
@@ -190,6 +235,12 @@ class SqliteStore:
         try:
             for name in ("forget_turns", "forget_turn_keys", "forget_conversations", "forget_scopes", "forget_learnt"):
                 await self._connection.execute(_SQL[name], (before,))
+        except (aiosqlite.Error, ValueError) as error:
+            raise StoreError(str(error)) from error
+
+    async def _write(self, name: str, *arguments: str) -> None:
+        try:
+            await self._connection.execute(_SQL[name], arguments)
         except (aiosqlite.Error, ValueError) as error:
             raise StoreError(str(error)) from error
 
@@ -232,7 +283,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise StoreError(
+        raise InUseError(
             f"{path} is in use by another planner process. Give this one its own file with --store, "
             "or let several share one PostgreSQL."
         ) from error

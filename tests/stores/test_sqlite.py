@@ -17,7 +17,7 @@ from planner.core.ledger import Batch, Code, Digests, Ending, Entry, Seconds
 from planner.core.records import EntryRecord, LearntRecord, ScopeRecord, TurnRecord
 from planner.core.scale import Scale
 from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
-from planner.stores import RefusedError, StoreError
+from planner.stores import InUseError, RefusedError, StoreError
 from planner.stores.sqlite import _STATEMENTS, PROFILES, SIZES, SqliteStore
 from tests.doubles.deciding import BOOK, NOW, turn
 from tests.doubles.proxy import run
@@ -327,3 +327,69 @@ def test_as_much_is_read_as_is_remembered(tmp_path: Path) -> None:
 def test_statements_serve_both_databases() -> None:
     """No function that PostgreSQL lacks."""
     assert not [name for name, text in _STATEMENTS.items() if "json_" in text.lower()]
+
+
+def test_statements_and_pages_are_kept(tmp_path: Path) -> None:
+    """The newest statement of a month and organization holds; a page is replaced by its name."""
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        assert (await store.last_bill_page(), await store.bill_page("a"), await store.reconciliations()) == (
+            None,
+            None,
+            [],
+        )
+        for month, organization, made_at, text in (
+            ("2026-11", "o", "1", "old"),
+            ("2026-11", "o", "2", "new"),
+            ("2026-11", "p", "1", "other"),
+            ("2026-10", "o", "3", "before"),
+            ("2026-11", "o", "2", "again"),
+        ):
+            await store.keep_reconciliation(month, organization, made_at, text)
+        assert await store.reconciliations() == ["before", "again", "other"]
+        await store.keep_bill_page("a", "2026-12-01", "one")
+        await store.keep_bill_page("b", "2026-12-03", "two")
+        await store.keep_bill_page("a", "2026-12-02", "three")
+        assert await store.bill_page("a") == ("2026-12-02", "three")
+        assert await store.last_bill_page() == "2026-12-03"
+        await store.close()
+
+    run(scenario())
+
+
+def test_statements_are_written_beside_a_proxy(tmp_path: Path) -> None:
+    """One process has the ledger, another keeps what it found and writes a correction; the first reads both."""
+
+    async def scenario() -> None:
+        proxy = await SqliteStore.open(tmp_path / "l.db")
+        with pytest.raises(InUseError):
+            await SqliteStore.open(tmp_path / "l.db")
+        beside = await SqliteStore.amending(tmp_path / "l.db")
+        await beside.keep_reconciliation("2026-11", "", "1", "kept")
+        await beside.apply([EntryRecord(entry(7, "ok", 5))])
+        await beside.close()
+        assert await proxy.reconciliations() == ["kept"]
+        await proxy.apply([EntryRecord(entry(8, "ok", 5))])
+        assert len(await ledger(proxy)) == 2
+        await proxy.close()
+        alone = await SqliteStore.amending(tmp_path / "l.db")
+        with pytest.raises(InUseError):
+            await SqliteStore.open(tmp_path / "l.db")
+        await alone.close()
+
+    run(scenario())
+
+
+def test_a_proxy_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    """Its schema is not changed under its feet."""
+
+    async def scenario() -> None:
+        proxy = await SqliteStore.open(tmp_path / "l.db")
+        with closing(sqlite3.connect(tmp_path / "l.db", isolation_level=None)) as other:
+            other.execute("PRAGMA user_version = 4")
+        with pytest.raises(StoreError, match="another version"):
+            await SqliteStore.amending(tmp_path / "l.db")
+        await proxy.close()
+
+    run(scenario())
