@@ -35,6 +35,7 @@ from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
+from planner.proxy.reconciled import Reconciled
 from planner.proxy.recorder import Recorder
 from planner.proxy.reload import Reload
 from planner.rulesource import Watched
@@ -151,6 +152,7 @@ class App:
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             tasks.start("forgetting", self._forget_old(store))
+            tasks.start("reconciled", Reconciled(store, self.metrics, self._clock, self.log).run())
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, path)
                 tasks.start("reload", self._reload.run())

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "report": "Tell what was used and what it cost, by team, model, day and more; close months.",
     "estimate": "Say whether the planner would save anything, from what was paid so far.",
     "export": "Write the ledger out.",
+    "reconcile": "Hold a month of the ledger against Anthropic's bill.",
     "key": "Print the fingerprint of the API key on standard input.",
 }
 
