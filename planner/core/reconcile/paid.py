@@ -82,8 +82,9 @@ def verdict(months: Iterable[Paid]) -> str:
             name = key.team or key.api_key or "requests without a key"
             teams[name] = teams.get(name, 0) + key.nano
     dearest = [name for name, spent in sorted(teams.items(), key=lambda one: (-one[1], one[0])) if spent > 0]
+    number = "a month" if len(months) == 1 else f"{len(months)} months"
     return (
-        f"You paid ${format_nano(nano)} for code execution in {len(months)} months: no more than that can be saved, "
+        f"You paid ${format_nano(nano)} for code execution in {number}: no more than that can be saved, "
         f"most of it by {', '.join(dearest[:3])}. Bundling adds tokens: replay the ledger to see what is left."
     )
 

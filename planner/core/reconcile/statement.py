@@ -285,6 +285,8 @@ def _meter(residual: Residual, ours: Ours) -> MeterProposal | None:
 
 def _notes(ours: Ours, bill: Bill, default: str | None) -> Iterable[str]:
     """What the reader of a statement must know beside it."""
+    if not ours.requests:
+        yield "The ledger has no request of this organization and month, so nothing was compared with the bill."
     if default is not None:
         yield f"{default} is taken for the default workspace, which the bill does not name."
     if not bill.code_known:

@@ -392,3 +392,11 @@ def test_the_default_workspace_has_no_name_on_the_bill() -> None:
     assert statement.explained == sides.compared().statement.explained
     assert statement.unexplained_nano == 0
     assert any(note.startswith("wrkspc_1 is taken for the default workspace") for note in statement.notes)
+
+
+def test_an_empty_ledger_is_told() -> None:
+    """Nothing agrees with nothing, and that is no proof."""
+    nothing = compared([], bill([])).statement
+    assert (nothing.difference_nano, nothing.within) == (0, True)
+    assert any("nothing was compared" in note for note in nothing.notes)
+    assert not any("nothing was compared" in note for note in clean().compared().statement.notes)
