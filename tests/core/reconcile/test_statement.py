@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from planner.core.corrections import Billed, correct
 from planner.core.ledger import Entry
 from planner.core.reconcile.cells import SESSION, Cause, Cell
-from planner.core.reconcile.statement import Found, threshold_nano
+from planner.core.reconcile.statement import Found
 from planner.core.reconcile.theirs import Bill
 from planner.simulator.bill import Charge
 from tests.doubles.billed import (
@@ -351,28 +351,6 @@ def test_shares_and_what_is_left_are_the_difference(moves: list[tuple[int, str, 
     assert statement.difference_nano == statement.theirs_nano - statement.ours_nano
 
 
-@pytest.mark.parametrize(
-    ("text", "nano"), [("0.5%", 5_000_000), ("$1", 10**9), ("$0.25", 250_000_000), ("0%", 0), ("100%", 10**9)]
-)
-def test_a_threshold_is_a_share_or_an_amount(text: str, nano: int) -> None:
-    """Of a bill of a dollar."""
-    assert threshold_nano(text, 10**9) == nano
-
-
-@pytest.mark.parametrize("text", ["", "1", "-1%", "$", "1e3%", "€1", "$-1"])
-def test_what_is_no_threshold(text: str) -> None:
-    """It is refused."""
-    with pytest.raises(ValueError, match="threshold"):
-        threshold_nano(text, 10**9)
-
-
-def test_another_organization_is_not_in_it() -> None:
-    """An admin key tells the bill of its own organization, and so only its entries count."""
-    other = [msgspec.structs.replace(entry, organization="org-2") for entry in clean().entries]
-    found = compared([*clean().entries, *other], clean().bill())
-    assert found.statement.difference_nano == 0
-
-
 def test_the_default_workspace_has_no_name_on_the_bill() -> None:
     """The only workspace of the ledger that the bill does not name is taken for it, and that is said."""
     sides = bypass(clean())
@@ -392,11 +370,3 @@ def test_the_default_workspace_has_no_name_on_the_bill() -> None:
     assert statement.explained == sides.compared().statement.explained
     assert statement.unexplained_nano == 0
     assert any(note.startswith("wrkspc_1 is taken for the default workspace") for note in statement.notes)
-
-
-def test_an_empty_ledger_is_told() -> None:
-    """Nothing agrees with nothing, and that is no proof."""
-    nothing = compared([], bill([])).statement
-    assert (nothing.difference_nano, nothing.within) == (0, True)
-    assert any("nothing was compared" in note for note in nothing.notes)
-    assert not any("nothing was compared" in note for note in clean().compared().statement.notes)
