@@ -37,6 +37,7 @@ from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
+from planner.proxy.reconciled import Reconciled
 from planner.proxy.recorder import Recorder
 from planner.proxy.reload import Reload
 from planner.rulesource import Watched
@@ -160,6 +161,7 @@ class App:
             if shared:
                 counting = tasks.start("counting", self._count_hours(store, hours))
                 opened.callback(counting.cancel)
+            tasks.start("reconciled", Reconciled(store, self.metrics, self._clock, self.log).run())
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
                 tasks.start("reload", self._reload.run())

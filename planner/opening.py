@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from planner.settings import SettingsError, sqlite_path
-from planner.stores import Store, StoreError
+from planner.stores import StoreError, WholeStore
 from planner.stores.locks import hold
 from planner.stores.schema import Status
 
@@ -62,28 +62,38 @@ def hold_journal(directory: Path) -> int:
         raise StoreError(f"{directory} cannot hold the journal: {error.strerror}. Make it writable.") from error
 
 
-async def open_store(address: str) -> Store:
+async def open_store(address: str) -> WholeStore:
     """Open a store for writing; a file is brought up to date, an empty database gets its tables.
 
     Raises SettingsError for an address of no store, StoreError when it cannot be used.
     """
     if is_shared(address):
-        opened: Store = await _postgres().PostgresStore.open(address)
+        opened: WholeStore = await _postgres().PostgresStore.open(address)
         return opened
     return await _sqlite().open(sqlite_path(address))
 
 
-async def read_store(address: str) -> Store:
+async def read_store(address: str) -> WholeStore:
     """Open a store only to read it; it does not disturb whoever writes. Raises SettingsError, StoreError."""
     if is_shared(address):
-        opened: Store = await _postgres().PostgresStore.read(address)
+        opened: WholeStore = await _postgres().PostgresStore.read(address)
         return opened
     return await _sqlite().read(sqlite_path(address))
 
 
-async def beside_store(address: str) -> Store:
+async def beside_store(address: str) -> WholeStore:
     """Open a store that proxies may be writing to, for what no proxy writes. Raises SettingsError, StoreError."""
     return await open_store(address) if is_shared(address) else await _sqlite().beside(sqlite_path(address))
+
+
+def is_there(address: str) -> bool:
+    """Whether there is a store to open: a database is asked when it is opened. Raises SettingsError."""
+    return is_shared(address) or sqlite_path(address).is_file()
+
+
+async def amend_store(address: str) -> WholeStore:
+    """Open a store for what no proxy writes, alone or beside proxies. Raises SettingsError, StoreError."""
+    return await open_store(address) if is_shared(address) else await _sqlite().amending(sqlite_path(address))
 
 
 async def upgrade(address: str) -> tuple[str, ...]:

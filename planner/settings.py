@@ -87,6 +87,17 @@ def calibration_key_from_environment() -> str | None:
     return os.environ.get("PLANNER_CALIBRATION_KEY") or None  # noqa: TID251 - the one place
 
 
+def admin_key_from_environment() -> str | None:
+    """The organization's admin key (PLANNER_ADMIN_KEY), for the bill and usage APIs alone; None where there is none.
+
+    Raises SettingsError for what can be no key; it is not repeated.
+    """
+    key = os.environ.get("PLANNER_ADMIN_KEY") or None  # noqa: TID251 - the one place
+    if key is not None and not _is_token(key):
+        raise SettingsError("PLANNER_ADMIN_KEY is no API key: it takes visible ASCII characters, no blanks.")
+    return key
+
+
 def sqlite_path(store: str) -> Path:
     """The file that a `sqlite:///path` store names; `sqlite:////abs` is absolute. Raises SettingsError."""
     prefix = "sqlite:///"

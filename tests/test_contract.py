@@ -12,12 +12,14 @@ import pytest
 
 from planner.app import App
 from planner.cli import main, options, rulesexplain, rulestest
+from planner.cli.billestimate import BillEstimate
 from planner.cli.diffpage import Report
 from planner.core.entrytable import COLUMNS as ENTRIES
 from planner.core.findings import Finding
 from planner.core.focuscolumns import COLUMNS as FOCUS
 from planner.core.ledger import Ending, Entry, Mode
 from planner.core.prices import Basis
+from planner.core.reconcile.statement import Statement
 from planner.core.replay.calls import Work
 from planner.core.replay.nature import world_keys
 from planner.core.replay.recorded import CAUSES
@@ -295,6 +297,8 @@ def test_every_fact_of_the_world_is_documented() -> None:
         ("Report of the tests", rulestest.Report),
         ("Report of an explanation", rulesexplain.Explanation),
         ("Tests of rules", RuleTestShape),
+        ("A reconciled month", Statement),
+        ("Estimate of the bill", BillEstimate),
     ],
 )
 def test_every_field_of_rule_tests_and_explanations_is_documented(title: str, shape: type) -> None:

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "estimate": "Say whether the planner would save anything, from what was paid so far.",
     "store": "Say how a store stands, or bring its schema up to date.",
     "export": "Write the ledger out.",
+    "reconcile": "Hold a month of the ledger against Anthropic's bill.",
     "key": "Print the fingerprint of the API key on standard input.",
 }
 

@@ -8,11 +8,12 @@ from typing import Final
 import msgspec
 import rich_click as click
 
-from planner.cli.options import read_rules, rules_options, store_option
+from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.cli.sums import midnight, opened, stamp
 from planner.clock import SystemClock
 from planner.core.rulebook import FreeHoursSettings
 from planner.core.worthwhile import Spent, spent, verdict
+from planner.settings import DEFAULT_UPSTREAM, SettingsError, admin_key_from_environment
 
 MONTHS: Final = 2
 """Months that are looked at, besides the one that is not over yet."""
@@ -30,12 +31,43 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 @click.command()
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--upstream", envvar="PLANNER_UPSTREAM", default=DEFAULT_UPSTREAM, show_default=True, help="The API.")
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Put free_hours.used_elsewhere into this settings file; needs PLANNER_ADMIN_KEY.",
+)
 @store_option
 @rules_options
-def command(*, form: str, as_json: bool, store: str, rules: Path | None, overrides: tuple[str, ...]) -> None:
-    """What was paid for code execution in the last two months and in this one, and so the most that could be saved."""
-    now = SystemClock().now()
-    free = read_rules(rules, overrides).settings.free_hours
+def command(  # noqa: PLR0913 - one parameter a flag
+    *,
+    form: str,
+    as_json: bool,
+    upstream: str,
+    write: Path | None,
+    store: str,
+    rules: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """What was paid for code execution in the last two months and in this one, and so the most that could be saved.
+
+    With an admin key in PLANNER_ADMIN_KEY the bill says it, of the last two whole months; without one the ledger does.
+    """
+    clock = SystemClock()
+    now, book = clock.now(), read_rules(rules, overrides)
+    try:
+        key = admin_key_from_environment()
+    except SettingsError as error:
+        fail(str(error), USAGE)
+    if key is not None:
+        from planner.cli.billestimate import show_bill  # noqa: PLC0415 - the ledger's half needs no SDK
+
+        show_bill(key, upstream, book, store, clock=clock, write=write, as_json=form == "json" or as_json)
+        return
+    if write is not None:
+        fail("--write needs the bill: set PLANNER_ADMIN_KEY to an admin key of the organization", USAGE)
+    free = book.settings.free_hours
     rows = from_ledger(store, now, free)
     told = Estimate(answer=verdict(rows), months=rows)
     if form == "json" or as_json:

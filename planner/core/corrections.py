@@ -4,7 +4,7 @@
 
 It is an entry of its own with the `at` of the one that it `corrects`, since money belongs to the day on which it was
 spent and hours to their month; `corrected_at` says when it was made. No response tells container time, so the bill may
-know better. Nothing in production makes corrections yet: this is the seam for reconciling the ledger with the bill.
+know better: `planner.core.reconcile.amends` says by how much.
 """
 
 from collections.abc import Iterable, Sequence

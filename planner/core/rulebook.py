@@ -15,6 +15,7 @@ from planner.core.prices import PriceBook, digest_of
 from planner.core.rules import Billing, Flag, Policy
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+ApiKeyId = Annotated[str, msgspec.Meta(pattern=r"^apikey_[0-9A-Za-z]+$")]
 Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
 
 
@@ -147,6 +148,7 @@ class CallerRow(msgspec.Struct, frozen=True, kw_only=True):
         workspace: the workspace in which it is answered, until a response tells.
         billing: how it pays: api by the token; subscription, never edited. Without it, by the kind of its login.
         flags: what holds decisions back: requests of zdr and hipaa callers are never bundled.
+        api_keys: ids by which the bill names keys that are used through the planner alone, for reconciliation.
     """
 
     name: str
@@ -157,6 +159,7 @@ class CallerRow(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str | None = None
     billing: Billing | None = None
     flags: tuple[Flag, ...] = ()
+    api_keys: tuple[ApiKeyId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,11 @@ class Callers:
     def __post_init__(self) -> None:
         by_key = {key: row for row in self.rows for key in (*row.keys, row.name)}
         object.__setattr__(self, "_by_key", by_key)
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """The principal of every API key whose id is told."""
+        return {key: row.name for row in self.rows for key in row.api_keys}
 
     def find(self, fingerprint_or_name: str) -> CallerRow | None:
         """Return the row of a key fingerprint or a principal's name, or None."""

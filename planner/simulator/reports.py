@@ -31,13 +31,17 @@ WIDTHS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedelta(
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """An amount with everything a report may group it by, or execution spans; `listed` is the amount at list price."""
+    """An amount with everything a report may group it by, or execution spans; `listed` is the amount at list price.
+
+    One row of a charge counts its requests.
+    """
 
     at: datetime
     dimensions: Json
     nano: int
     listed: int = 0
     spans: int = 0
+    requests: int = 0
 
 
 def cost_rows(charges: Iterable[Charge]) -> Iterator[Row]:
@@ -47,11 +51,15 @@ def cost_rows(charges: Iterable[Charge]) -> Iterator[Row]:
     """
     for charge in charges:
         spans = 0 if charge.work.use is not None and charge.work.use.free else charge.work.spans
+        counted = False
         for line in charge.lines:
             if line.nano is not None:
                 listed = line.nano if line.listed is None else round(line.listed)
                 found = _dimensions(charge, line.kind, line)
-                yield Row(at=charge.work.at, dimensions=found, nano=line.nano, listed=listed)
+                first = not counted and found["cost_type"] != "code_execution"
+                counted = counted or first
+                requests = charge.requests if first else 0
+                yield Row(at=charge.work.at, dimensions=found, nano=line.nano, listed=listed, requests=requests)
         if spans:
             yield Row(at=charge.work.at, dimensions=_dimensions(charge, "code_execution", None), nano=0, spans=spans)
 
@@ -88,7 +96,7 @@ def _dimensions(charge: Charge, kind: str, line: Line | None) -> Json:
         }
     if kind == "web_search":
         return {**found, "cost_type": "web_search", "description": WEB_SEARCH}
-    return {**found, "cost_type": "code_execution", "description": CODE_EXECUTION}
+    return {**found, "cost_type": "code_execution", "description": CODE_EXECUTION, "product": None}
 
 
 def cents(nano: int) -> str:

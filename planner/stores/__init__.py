@@ -16,6 +16,10 @@ class StoreError(Exception):
     """The store cannot be used; the message says why and what to do."""
 
 
+class InUseError(StoreError):
+    """Another process writes to the store, and only one may."""
+
+
 class RefusedError(StoreError):
     """The store works, but one of these records cannot be stored, however often it is tried."""
 
@@ -115,3 +119,31 @@ class Store(Protocol):
     async def close(self) -> None:
         """Let go of the store."""
         ...
+
+
+class Statements(Protocol):
+    """Where months that were reconciled are kept, and what was fetched of the bill: a part of every store."""
+
+    async def keep_reconciliation(self, month: str, organization: str, made_at: str, statement: str) -> None:
+        """Keep a statement (JSON) of a month, beside earlier ones. Raises StoreError."""
+        ...
+
+    async def reconciliations(self) -> list[str]:
+        """The newest statement (JSON) of every month and organization. Raises StoreError."""
+        ...
+
+    async def keep_bill_page(self, name: str, at: str, page: str) -> None:
+        """Keep a page of the bill in place of an earlier one of its name. Raises StoreError."""
+        ...
+
+    async def bill_page(self, name: str) -> tuple[str, str] | None:
+        """A kept page: when it was fetched (RFC 3339 UTC), and its text. Raises StoreError."""
+        ...
+
+    async def last_bill_page(self) -> str | None:
+        """When the last page was fetched (RFC 3339 UTC), None for never. Raises StoreError."""
+        ...
+
+
+class WholeStore(Store, Statements, Protocol):
+    """A store with all of its parts, as it is opened."""

@@ -4,13 +4,13 @@ import fcntl
 import os
 from pathlib import Path
 
-from planner.stores import StoreError
+from planner.stores import InUseError
 
 
 def hold(file: Path, sentence: str) -> int:
     """Hold a lock on a file, made if it is not there; the descriptor, once closed, lets go of it.
 
-    Raises StoreError with that sentence when another process holds it, OSError when there can be no such file.
+    Raises InUseError with that sentence when another process holds it, OSError when there can be no such file.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -18,5 +18,5 @@ def hold(file: Path, sentence: str) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(descriptor)
-        raise StoreError(sentence) from error
+        raise InUseError(sentence) from error
     return descriptor

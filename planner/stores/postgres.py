@@ -102,6 +102,10 @@ class PostgresStore(Reading):
             for name in FORGETTING:
                 await connection.execute(_SQL[name], before)
 
+    async def _write(self, name: str, *arguments: str) -> None:
+        async with self._connections.one() as connection:
+            await connection.execute(_SQL[name], *arguments)
+
     async def _fetch(self, name: str, *arguments: str | int) -> Sequence[Any]:
         async with self._connections.one() as connection:
             rows: Sequence[Any] = await connection.fetch(_SQL[name], *arguments)

@@ -23,6 +23,7 @@ STATEMENTS: Final = (
     | statements("conversations")
     | statements("learnt")
     | statements("closings")
+    | statements("reconciliations")
 )
 """What both databases understand."""
 FORGETTING: Final = (
@@ -39,11 +40,15 @@ _learnt: msgspec.json.Decoder[Learnt] = msgspec.json.Decoder(Learnt)
 
 
 class Reading(ABC):
-    """The reading half of a `Store`. Every method raises StoreError."""
+    """The reading half of a `Store`, and what is written a row at a time. Every method raises StoreError."""
 
     @abstractmethod
     async def _fetch(self, name: str, *arguments: str | int) -> Sequence[Any]:
         """The rows of a statement, each a sequence of columns. Raises StoreError."""
+
+    @abstractmethod
+    async def _write(self, name: str, *arguments: str) -> None:
+        """Write by a statement, in a transaction of its own. Raises StoreError."""
 
     async def entries(self, since: str = "") -> AsyncIterator[Entry]:
         """Every entry since a moment in order of arrival, by pages, so that a reader never blocks a writer for long."""
@@ -109,6 +114,28 @@ class Reading(ABC):
         """What a month (`2026-11`) was closed with; None for one that is open."""
         rows = await self._fetch("closing", month)
         return str(rows[0][0]) if rows else None
+
+    async def keep_reconciliation(self, month: str, organization: str, made_at: str, statement: str) -> None:
+        """Keep a statement (JSON) of a month, beside earlier ones."""
+        await self._write("put_reconciliation", month, organization, made_at, statement)
+
+    async def reconciliations(self) -> list[str]:
+        """The newest statement (JSON) of every month and organization."""
+        return [statement for (statement,) in await self._fetch("reconciliations")]
+
+    async def keep_bill_page(self, name: str, at: str, page: str) -> None:
+        """Keep a page of the bill in place of an earlier one of its name."""
+        await self._write("put_bill_page", name, at, page)
+
+    async def bill_page(self, name: str) -> tuple[str, str] | None:
+        """A kept page: when it was fetched (RFC 3339 UTC), and its text."""
+        rows = await self._fetch("bill_page", name)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def last_bill_page(self) -> str | None:
+        """When the last page was fetched (RFC 3339 UTC), None for never."""
+        ((at,),) = await self._fetch("last_bill_page")
+        return None if at is None else str(at)
 
     async def count(self) -> dict[str, int]:
         """How many entries the ledger has, by outcome."""

@@ -13,7 +13,7 @@ import msgspec
 from planner.core.ledger import Entry
 from planner.core.records import Record
 from planner.core.rollup import rollup
-from planner.stores import RefusedError, StoreError
+from planner.stores import InUseError, RefusedError, StoreError
 from planner.stores.locks import hold
 from planner.stores.reading import FORGETTING, PAGE, STATEMENTS, Reading
 from planner.stores.rows import Row, Written, add_amounts, cell_rows, entry_row, written
@@ -125,10 +125,23 @@ class SqliteStore(Reading):
         store = await cls.read(path)
         try:
             connection = await aiosqlite.connect(_to_write(path), uri=True, isolation_level=None)
+            await connection.create_function("add_amounts", 2, add_amounts, deterministic=True)
         except aiosqlite.Error as error:
             await store.close()
             raise StoreError(f"{path} cannot be written to: {error}. Name a ledger with --store.") from error
         return cls(connection, store._reader, None)  # noqa: SLF001 - of its own class
+
+    @classmethod
+    async def amending(cls, path: Path) -> "SqliteStore":
+        """Open a ledger for what no proxy writes: alone, or beside a proxy that has the same schema. Raises StoreError.
+
+        The schema of a file that another process has is not changed under its feet.
+        """
+        _to_write(path)
+        try:
+            return await cls.open(path)
+        except InUseError:
+            return await cls.beside(path)
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Store records in one transaction; applying one twice changes nothing.
@@ -179,6 +192,12 @@ class SqliteStore(Reading):
         try:
             for name in FORGETTING:
                 await self._connection.execute(_SQL[name], (before,))
+        except (aiosqlite.Error, ValueError) as error:
+            raise StoreError(str(error)) from error
+
+    async def _write(self, name: str, *arguments: str) -> None:
+        try:
+            await self._connection.execute(_SQL[name], arguments)
         except (aiosqlite.Error, ValueError) as error:
             raise StoreError(str(error)) from error
 

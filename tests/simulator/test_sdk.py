@@ -282,7 +282,9 @@ def test_analytics_round_trip() -> None:
         span: Any = {"starting_at": DAY, "ending_at": DAY + timedelta(days=1)}
         costs = [item async for item in analytics.cost.list(**span, group_by=["cost_type", "workspace_id"])]
         assert {item.group.cost_type for item in costs} == {"tokens", "code_execution"}
-        assert [item.cost.requests for item in costs if item.group.cost_type == "code_execution"] == [2]
+        assert {item.cost.requests for item in costs} == {None}
+        counted = [item async for item in analytics.cost.list(**span, group_by=["product", "workspace_id"])]
+        assert [item.cost.requests for item in counted if item.group.product is None] == [2]
         usage = [item async for item in analytics.usage.list(**span, group_by=["model"])]
         assert [item.group.model for item in usage] == [MODEL]
         assert usage[0].usage.requests == 1

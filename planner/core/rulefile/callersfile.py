@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from planner.core.rulebook import CallerRow, Callers, Fingerprint
+from planner.core.rulebook import ApiKeyId, CallerRow, Callers, Fingerprint
 from planner.core.rulefile.read import Reader, place
 from planner.core.rulefile.tree import Items, Node, Pairs
 
@@ -22,6 +22,7 @@ class CallerShape(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str | None = None
     billing: Literal["api", "subscription"] | None = None
     flags: tuple[Literal["zdr", "hipaa"], ...] = ()
+    api_keys: tuple[ApiKeyId, ...] = ()
 
 
 class CallersFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +58,14 @@ def read_callers(reader: Reader, root: Node | None) -> Callers:
             problem = "it has no keys and its name is no fingerprint"
             remedy = "Add keys: [fingerprints]; planner key prints one."
             reader.find(table.keys[name], "no-keys", subject, problem, remedy, "warning")
-        listed = place(node, "keys")
-        claims = [(item, getattr(item, "text", "")) for item in listed.items] if isinstance(listed, Items) else []
+        listed = [item for kind in ("keys", "api_keys") for item in _items(place(node, kind))]
+        claims = [(item, getattr(item, "text", "")) for item in listed]
         for at, key in [(table.keys[name], name), *claims]:
             if owners.setdefault(key, name) != name:
                 problem = f'"{key}" already belongs to "{owners[key]}"'
                 reader.find(at, "duplicate-name", subject, problem, "A key has one principal.")
     return Callers(tuple(rows))
+
+
+def _items(node: Node | None) -> list[Node]:
+    return list(node.items) if isinstance(node, Items) else []

@@ -218,7 +218,7 @@ async def analytics_usage(state: State, request: Request) -> Answer:
 
 
 async def analytics_cost(state: State, request: Request) -> Answer:
-    """Cost in fractional cents by up to five dimensions; for code execution `requests` counts execution spans."""
+    """Cost in fractional cents by up to five dimensions; rows without a product count execution spans, not requests."""
     names, span, times = _analytics(state, request, COST_ANALYTICS)
     rows = _in_times(reports.cost_rows(_charges(state, request, span)), lambda row: row.at, times)
     items = []
@@ -229,15 +229,16 @@ async def analytics_cost(state: State, request: Request) -> Answer:
         for key, mine in groups.items():
             amount, listed = sum(row.nano for row in mine), sum(row.listed for row in mine)
             cost: Json = {"amount": reports.cents(amount), "list_amount": reports.cents(listed)}
-            cost |= {"currency": "USD", "requests": _requests(mine)}
+            cost |= {"currency": "USD", "requests": _requests(mine, names)}
             items.append({**_item(time, names, key), "cost": cost})
     return _page(state, request, items)
 
 
-def _requests(rows: Sequence[reports.Row]) -> int | None:
-    if all(row.dimensions["cost_type"] == "code_execution" for row in rows):
-        return sum(row.spans for row in rows)
-    return None
+def _requests(rows: Sequence[reports.Row], names: Sequence[str]) -> int | None:
+    """Requests and execution spans together; a cost component has no count of its own [A]."""
+    if any(name in names for name in UNCOUNTED):
+        return None
+    return sum(row.spans + row.requests for row in rows)
 
 
 def _second(at: datetime) -> str:

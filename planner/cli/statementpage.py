@@ -1,0 +1,108 @@
+"""A reconciled month for people: the sums, what explains the difference, what is left, and what is proposed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from planner.core.money import NANO_PER_USD
+from planner.core.reconcile.cells import Cause
+from planner.core.reconcile.statement import Row, Statement
+
+MOST_ROWS: Final = 20
+"""Rows that are shown; JSON has them all."""
+
+MEANS: Final = {
+    Cause.LAG: "not in the reports yet",
+    Cause.MISSING_DAY: "days that the cost report lacks",
+    Cause.PRIORITY_TIER: "priority tier, which the cost report leaves out",
+    Cause.UNPRICED: "requests that the ledger has no price for",
+    Cause.OTHER_DAY: "on another day of the bill",
+    Cause.BYPASS: "used past the planner",
+    Cause.LOST_ENTRIES: "requests whose cost the ledger lost",
+    Cause.CUT_STREAMS: "estimated tokens of cut streams",
+    Cause.TIER_READING: "the other reading of the tier of Haiku 5.5",
+    Cause.PRICE_ROW: "price rows that the bill contradicts",
+    Cause.LATE_CORRECTIONS: "corrections that the bill does not have",
+    Cause.MINIMUM_READING: "the other reading of the five-minute minimum",
+    Cause.ALLOWANCE: "free hours given otherwise",
+    Cause.OTHER_READING: "another setting that the bill contradicts",
+    Cause.CONTAINER_ESTIMATE: "container time, which is estimated",
+    Cause.ROUNDING: "rounding",
+}
+
+
+def text(statement: Statement) -> Iterator[str]:
+    """The page, line by line."""
+    whose = f", organization {statement.organization}" if statement.organization else ""
+    yield f"{statement.month}{whose}: {statement.requests:,} requests, bill known until {statement.known_until}"
+    yield ""
+    yield _line("Anthropic's bill", statement.theirs_nano)
+    yield _line("ledger", statement.ours_nano)
+    yield _line("difference", statement.difference_nano)
+    for cause in Cause:
+        if nano := statement.explained.get(cause.value, 0):
+            yield _line(f"  {MEANS[cause]}", nano)
+    left = sum(row.unexplained_nano for row in statement.rows)
+    yield _line("  unexplained", left)
+    yield ""
+    verdict = "within" if statement.within else "MORE THAN"
+    yield (
+        f"Unexplained without signs: {usd(statement.unexplained_nano)}, {verdict} the threshold of "
+        f"{statement.threshold} ({usd(statement.threshold_nano)})."
+    )
+    yield from _rows(statement.rows)
+    yield from _proposals(statement)
+    for note in statement.notes:
+        yield f"Note: {note}"
+
+
+def usd(nano: int) -> str:
+    """Dollars with six decimals, rounded to the nearest, with a sign where they are negative."""
+    micro, rest = divmod(abs(nano), 1_000)
+    micro += rest >= 500
+    whole, part = divmod(micro, NANO_PER_USD // 1_000)
+    return f"{'-' if nano < 0 and micro else ''}${whole:,}.{part:06d}"
+
+
+def _line(name: str, nano: int) -> str:
+    return f"{name:<52}{usd(nano):>20}"
+
+
+def _rows(rows: Sequence[Row]) -> Iterator[str]:
+    """The rows that nobody explains, the largest first."""
+    left = sorted((row for row in rows if row.unexplained_nano), key=lambda row: -abs(row.unexplained_nano))
+    if not left:
+        return
+    yield ""
+    yield "Unexplained rows:"
+    for row in left[:MOST_ROWS]:
+        place = f"{row.day}  {row.workspace or 'default workspace'}  {row.description}"
+        yield (
+            f"  {place}: bill {usd(row.theirs_nano)}, ledger {usd(row.ours_nano)}, "
+            f"unexplained {usd(row.unexplained_nano)}"
+        )
+    if len(left) > MOST_ROWS:
+        yield f"  and {len(left) - MOST_ROWS} more; --format json has them all"
+
+
+def _proposals(statement: Statement) -> Iterator[str]:
+    """What ought to be changed, if a person agrees."""
+    if not (statement.prices or statement.settings or statement.meter):
+        return
+    yield ""
+    yield "Proposed:"
+    for price in statement.prices:
+        yield (
+            f"  price row {price.row}: {price.kind} ({price.tier}) is billed at {price.factor} times its rate, "
+            f"{price.first_day} to {price.last_day}, {price.cells} rows, {usd(price.nano)}"
+        )
+    for each in statement.settings:
+        yield (
+            f"  {each.key}: {each.better} fits better than {each.value}, {usd(each.nano)} on {each.days} days; "
+            f"it leaves {usd(each.better_misfit_nano)} of {usd(each.misfit_nano)}"
+        )
+    if statement.meter is not None:
+        factor = "" if statement.meter.factor is None else f", {statement.meter.factor} times what it billed"
+        yield (
+            f"  container meter: {usd(statement.meter.nano)} in {statement.meter.cells} rows{factor}; "
+            "--apply writes the correction entries"
+        )

@@ -1,0 +1,186 @@
+"""Tokens and searches that one side has and the other has not, by who used them; no money yet.
+
+The usage report knows API keys and the ledger knows principals. Which key belongs to which principal, `callers.yaml`
+may say (`api_keys`); the others of a workspace are counted together.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from planner.core.reconcile.cells import NOTHING, Cause, Counts, covers, minus, negative, plus, searched, shared, total
+from planner.core.reconcile.ours import Group, Ours
+from planner.core.reconcile.theirs import Bill, Variant
+
+OUTPUT: Final = 4
+"""Where output tokens stand in counts."""
+
+CUT_LEAST: Final = 256
+"""Output tokens by which the estimate of a cut stream may always be off; beyond them, by as much as it is."""
+
+
+class Place(NamedTuple):
+    """Where tokens are compared: `owner` is a principal whose keys are declared, empty for all others together."""
+
+    day: str
+    workspace: str
+    model: str
+    batch: bool
+    owner: str
+
+
+class Used(NamedTuple):
+    """Tokens that explain something, as they were served where that is known; None for the place's usual way."""
+
+    cause: Cause
+    counts: Counts
+    variant: Variant | None
+    evidence: str
+
+
+class Surplus:
+    """Bill less ledger, in tokens, and the causes that were found for it.
+
+    Attributes:
+        found: what explains the difference of a place.
+        rest: what nothing explains there.
+        foreign: keys of which the ledger has seen nothing, with their workspace.
+    """
+
+    def __init__(self, ours: Ours, bill: Bill, owners: Mapping[str, str]) -> None:
+        self._ours = ours
+        self._days = bill.usage_days
+        self._owners = owners
+        self._declared = set(owners.values())
+        self._keys: dict[Place, dict[str, list[tuple[Variant, Counts]]]] = {}
+        self.found: dict[Place, list[Used]] = {}
+        self.rest: dict[Place, Counts] = {}
+        self.foreign: set[tuple[str, str]] = set()
+        priority = self._count(bill)
+        self._find_priority(priority)
+        self._find_moved()
+        self._find_foreign()
+        self._find_others()
+
+    def at(self, day: str, workspace: str, model: str, *, batch: bool) -> Iterable[Place]:
+        """The places of a day, workspace and model."""
+        for owner in ("", *sorted(self._declared)):
+            place = Place(day, workspace, model, batch, owner)
+            if place in self.rest:
+                yield place
+
+    def variants(self, place: Place) -> list[Variant]:
+        """How tokens were served at a place."""
+        return [variant for served in self._keys.get(place, {}).values() for variant, _ in served]
+
+    def _count(self, bill: Bill) -> dict[Place, Counts]:
+        """Both sides; tokens of the priority tier stand apart, for they are in no cost report."""
+        priority: dict[Place, Counts] = {}
+        for variant, counts in bill.usage.items():
+            owner = self._owners.get(variant.key, "")
+            place = Place(variant.day, variant.workspace, variant.model, variant.tier == "batch", owner)
+            if variant.tier == "priority":
+                priority[place] = plus(priority.get(place, NOTHING), counts)
+                counts = searched(counts)  # noqa: PLW2901 - tokens of that tier are on no report, its searches are
+            self._keys.setdefault(place, {}).setdefault(variant.key, []).append((variant, counts))
+            self.rest[place] = plus(self.rest.get(place, NOTHING), counts)
+        for group, counts in self._ours.tokens.items():
+            place = _place(group, self._declared)
+            if place.day not in self._days:
+                self.rest.pop(place, None)  # a day without a usage report says nothing of tokens
+                continue
+            if group.tier == "priority":
+                priority[place] = minus(priority.get(place, NOTHING), counts)
+                counts = searched(counts)  # noqa: PLW2901 - likewise
+            self.rest[place] = minus(self.rest.get(place, NOTHING), counts)
+        return priority
+
+    def _take(self, place: Place, used: Used) -> None:
+        self.found.setdefault(place, []).append(used)
+        self.rest[place] = minus(self.rest.get(place, NOTHING), used.counts)
+
+    def _find_priority(self, priority: Mapping[Place, Counts]) -> None:
+        """Requests that the ledger priced as usual and the API served in the priority tier."""
+        for place, more in priority.items():
+            lacking = minus(NOTHING, self.rest.get(place, NOTHING))
+            common = minus(shared(more, lacking), searched(shared(more, lacking)))
+            if any(common):
+                evidence = (
+                    f"{sum(common[:5])} tokens were served in the priority tier, which the cost report leaves out"
+                )
+                self._take(place, Used(Cause.PRIORITY_TIER, minus(NOTHING, common), None, evidence))
+
+    def _find_moved(self) -> None:
+        """Requests that ran over midnight, or batches fetched on a later day: one side lacks what the next day has."""
+        for place, counts in sorted(self.rest.items()):
+            lacking = minus(NOTHING, negative(counts))
+            if not any(lacking[:OUTPUT]):
+                continue
+            for days in (-1, 1):
+                other = place._replace(day=(date.fromisoformat(place.day) + timedelta(days=days)).isoformat())
+                if other in self.rest and covers(self.rest[other], lacking):
+                    evidence = f"the ledger has {sum(lacking[:5])} tokens on {place.day}, the bill on {other.day}"
+                    self._take(place, Used(Cause.OTHER_DAY, minus(NOTHING, lacking), None, evidence))
+                    self._take(other, Used(Cause.OTHER_DAY, lacking, None, evidence))
+                    break
+
+    def _find_foreign(self) -> None:
+        """Keys of which everything is missing in the ledger, on every day and of every model."""
+        used: dict[tuple[str, str], list[tuple[Place, Counts]]] = {}
+        for place, keys in self._keys.items():
+            for key, served in keys.items() if not place.owner else ():
+                used.setdefault((place.workspace, key), []).append((place, total(counts for _, counts in served)))
+        sizes = {name: sum(sum(counts) for _, counts in places) for name, places in used.items()}
+        for name in sorted(used, key=lambda each: (-sizes[each], each)):
+            if all(self._covered(place, counts) for place, counts in used[name]):
+                self.foreign.add(name)
+                for place, _ in used[name]:
+                    for variant, counts in self._keys[place][name[1]]:
+                        evidence = f"key {name[1] or '(none)'} is on the bill and in no ledger entry"
+                        self._take(place, Used(Cause.BYPASS, counts, variant, evidence))
+
+    def _covered(self, place: Place, counts: Counts) -> bool:
+        """Whether all of these tokens are missing in the ledger; estimates of cut streams may hide some output."""
+        cut = self._cut(place)
+        slack = _least(cut) if cut else 0
+        rest = self.rest[place]
+        return covers((*rest[:OUTPUT], rest[OUTPUT] + slack, rest[5]), counts)
+
+    def _find_others(self) -> None:
+        for place, counts in sorted(self.rest.items()):
+            self._find_cut(place, counts)
+            more = shared(self.rest[place], self.rest[place])
+            if not any(more):
+                continue
+            intents = self._ours.open.get((place.day, place.workspace), 0)
+            most = total([self._ours.largest] * intents)
+            number = sum(more[:5])
+            if place.owner:
+                cause, evidence = Cause.LOST_ENTRIES, f"{number} tokens beyond the ledger on keys of {place.owner}"
+            elif intents and covers(most, more):
+                cause, evidence = Cause.LOST_ENTRIES, f"{number} tokens, and {intents} requests whose end nobody saw"
+            else:
+                cause, evidence = Cause.BYPASS, f"{number} tokens beyond the ledger on keys that it knows"
+            self._take(place, Used(cause, more, None, evidence))
+
+    def _find_cut(self, place: Place, counts: Counts) -> None:
+        """Output of streams that the caller cut, which the ledger estimates."""
+        cut, off = self._cut(place), counts[OUTPUT]
+        intents = self._ours.open.get((place.day, place.workspace), 0)
+        others = any(counts[:OUTPUT]) or counts[5]
+        if not cut or not off or abs(off) > _least(cut) or (off > 0 and (others or intents)):
+            return
+        evidence = f"the ledger estimated {cut} output tokens of streams that were cut"
+        self._take(place, Used(Cause.CUT_STREAMS, (0, 0, 0, 0, off, 0), None, evidence))
+
+    def _cut(self, place: Place) -> int:
+        return self._ours.cut.get((place.day, place.workspace, place.model), 0)
+
+
+def _least(cut: int) -> int:
+    return cut + CUT_LEAST
+
+
+def _place(group: Group, declared: set[str]) -> Place:
+    owner = group.principal if group.principal in declared else ""
+    return Place(group.day, group.workspace, group.model, group.tier == "batch", owner)
