@@ -9,6 +9,7 @@ from planner.core.conversations import Conversation, Scope
 from planner.core.records import ConversationRecord, LearntRecord, ScopeRecord, TurnRecord
 from planner.core.scale import Scale
 from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
+from planner.opening import beside_store
 from planner.stores import Store
 from planner.stores.reading import PROFILES, SIZES
 from tests.doubles.databases import raw
@@ -114,5 +115,22 @@ def test_as_much_is_read_as_is_remembered(address: str) -> None:
             0,
         )
         assert {*groups[:2]} == {"agent old", "size a old"}
+
+    tried(address, scenario)
+
+
+def test_a_month_is_closed_once(address: str) -> None:
+    """What it was closed with stays, from whichever process the next attempt comes."""
+
+    async def scenario(store: Store) -> None:
+        assert await store.closing("2026-11") is None
+        assert await store.put_closing("2026-11", "2026-12-02", '{"a": 1}')
+        beside = await beside_store(address)
+        try:
+            assert not await beside.put_closing("2026-11", "2026-12-03", "{}")
+            assert await beside.put_closing("2026-10", "2026-12-03", "{}")
+        finally:
+            await beside.close()
+        assert [await store.closing(month) for month in ("2026-11", "2026-10")] == ['{"a": 1}', "{}"]
 
     tried(address, scenario)
