@@ -22,7 +22,18 @@ MOST_ITEMS: Final = 64
 
 _COMPILED: Final = 1_024
 _MACRO: Final = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(")
-_QUOTED: Final = re.compile(r"\"\"\".*?\"\"\"|'''.*?'''|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+_NO_CODE: Final = re.compile(
+    r"""
+      \"\"\"(?:\\.|[^\\])*?\"\"\"
+    | '''(?:\\.|[^\\])*?'''
+    | "(?:\\.|[^"\\\n])*"
+    | '(?:\\.|[^'\\\n])*'
+    | `[^`\n]*`
+    | //[^\n]*
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Quoted text, quoted names and comments, whichever begins first: each may look as if it held one of the others."""
 _FAULT: Final = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)$", re.MULTILINE)
 _UNDECLARED: Final = re.compile(r"undeclared reference to '(\w+)'")
 _STATUS: Final = re.compile(r"^([A-Z_]+): (.*?)(?: \[\1\])?$", re.DOTALL)
@@ -120,7 +131,7 @@ def compile_condition(text: str) -> Condition:
     if len(text) > MOST_CHARACTERS:
         problem = f"it has {len(text):,} characters, and {MOST_CHARACTERS:,} are read at most"
         raise BadExpressionError((Fault(1, 1, problem),))
-    if len(_MACRO.findall(_QUOTED.sub('""', text))) > MOST_MACROS:
+    if len(_MACRO.findall(_NO_CODE.sub(" ", text))) > MOST_MACROS:
         raise BadExpressionError((Fault(1, 1, f"it loops over lists more than {MOST_MACROS} times"),))
     try:
         expression = env.compile(text)
@@ -144,8 +155,11 @@ class _Compiled:
         self._expression = expression
 
     def holds(self, bound: object) -> bool:
-        """See `Condition`. The library gives a run-time error back as a value."""
-        found = self._expression.eval(bound).value()
+        """See `Condition`. The library gives most run-time errors back as a value, and raises the others."""
+        try:
+            found = self._expression.eval(bound).value()
+        except RuntimeError as error:  # a budget that is spent, text that is no Unicode
+            found = error
         if found is True or found is False:
             return bool(found)
         kind = _STATUS.match(str(found))

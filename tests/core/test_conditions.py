@@ -88,6 +88,33 @@ def test_what_is_too_large_is_refused() -> None:
     assert not holds(r"""team == ".all( .map( \" .exists(" || team == '.all('""")
 
 
+LOOPS = 'tools.{0}exists(a, tools.{0}exists(b, tools.{0}exists(c, a + b + c == "zz")))'
+TOO_MANY = (Fault(1, 1, "it loops over lists more than 2 times"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOOPS.format("//\n"),
+        LOOPS.format("// \"\n"),
+        LOOPS.format("/" * 3 + " it's\n"),
+        LOOPS.format(" // // '\n "),
+        'team == "//" || ' + LOOPS.format(""),
+        "team == '\\'//' || " + LOOPS.format(""),
+        'team == """ \\""" // " """ || ' + LOOPS.format(""),
+        "tags.`a//b` == '' || " + LOOPS.format(""),
+    ],
+)
+def test_loops_are_counted_behind_comments_and_quotes(text: str) -> None:
+    """A comment parts words as a blank does; what looks like one in quotes hides nothing, nor a quote in a comment."""
+    assert faults(text) == TOO_MANY
+
+
+def test_loops_in_comments_and_quotes_are_none() -> None:
+    """Whichever begins first holds the other."""
+    assert holds('team == "" // .all( .all( "\n && !tools.exists(a, a == "//.all( .map( .all(")')
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
@@ -103,6 +130,16 @@ def test_a_run_time_error_says_its_kind_alone(text: str, kind: str) -> None:
     with pytest.raises(ConditionError) as caught:
         holds(text, team="somebody's team", max_tokens=1)
     assert str(caught.value) == kind
+
+
+def test_errors_that_the_library_raises_are_errors_too() -> None:
+    """A budget that is spent, or text that is no Unicode: no match, and nothing that ends the planning of a request."""
+    with pytest.raises(ConditionError) as caught:
+        holds("tools.exists(a, tools.exists(b, a + b == 'zz'))", tools=["x"] * 400)
+    assert str(caught.value) == "INTERNAL"
+    with pytest.raises(ConditionError) as caught:
+        holds("model.size() > 3", model="\ud800")
+    assert str(caught.value) == "UNKNOWN"
 
 
 def test_without_the_extra_it_says_how_to_get_it() -> None:
