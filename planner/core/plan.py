@@ -22,7 +22,7 @@ from planner.core.conversations import begins as request_begins
 from planner.core.facts import Facts, begins
 from planner.core.gate import OPEN, Denial, Gate
 from planner.core.ledger import Expected, Shadow
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import Rulings
 from planner.core.splice import Edit
@@ -61,7 +61,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draft(msgspec.Struct):
-    """A plan in the making: each step adds its decision and its edits; `conversation` is the known one, as it goes on."""
+    """A plan in the making: each step adds its decision and its edits.
+
+    `conversation` is the known one where it goes on otherwise than it was known.
+    """
 
     version: Decision = Decision(Action.VERSION, Outcome.KEPT)
     bundle: Decision = Decision(Action.BUNDLE, Outcome.DECLINED)
@@ -112,7 +115,12 @@ def plan_whole(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
     """Plan one request as the proxy does: one that nothing can be decided or repeated for is left alone."""
     if concerns(request, book):
         return make_plan(request, facts, book)
-    return gated(leave(Reason.OFF if facts.off else Reason.NO_CODE_EXECUTION), request, facts, book)
+    return gated(unconcerned(off=facts.off), request, facts, book)
+
+
+def unconcerned(*, off: bool) -> Plan:
+    """The plan of a request that nothing can be decided or repeated for."""
+    return leave(Reason.OFF if off else Reason.NO_CODE_EXECUTION)
 
 
 def rule(request: MessagesRequest, facts: Facts, book: RuleBook) -> Rulings:
@@ -132,15 +140,35 @@ def leave(reason: Reason) -> Plan:
     return Plan(decisions=_left(reason))
 
 
+def fail_open(reason: Reason) -> Plan:
+    """The plan of a request that could not be planned: it leaves it as it came."""
+    return Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in EVERY_TIME))
+
+
+def stripped(plan: Plan, reason: Reason) -> Plan:
+    """A plan without its edits; what holds besides a request's bytes still holds."""
+    kept = tuple(each for each in plan.decisions if each.action.value in gate.NAMES)
+    return Plan(decisions=(*_left(reason), *kept), drain=plan.drain, tags=plan.tags, failed=plan.failed)
+
+
+def gates(request: MessagesRequest, book: RuleBook) -> bool:
+    """Whether policies could say anything of a request that is left alone."""
+    return book.ruling.names(*gate.NAMES) or (book.ruling.names("web") and bool(weblimits.declared(request)))
+
+
 def gated(plan: Plan, request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
-    """A plan that leaves a request alone, with what policies say of it besides its bytes."""
+    """A plan that leaves a request alone, with what policies say of it besides its bytes, and what they would bound."""
     rulings = rule(request, facts, book)
     found = gate.decide(facts, rulings)
     if found.denial is not None:
         return _refused(found, rulings)
+    why = plan.decisions[0]
+    outcome = Outcome.FAILED_OPEN if why.outcome is Outcome.FAILED_OPEN else Outcome.DECLINED
+    unbounded = weblimits.left(request, rulings.web, why.reason or Reason.POLICY)
+    asked = () if unbounded is None else (msgspec.structs.replace(unbounded, outcome=outcome),)
     return msgspec.structs.replace(
         plan,
-        decisions=(*plan.decisions, *found.decisions),
+        decisions=(*plan.decisions, *asked, *found.decisions),
         shadows=(*plan.shadows, *found.shadows),
         drain=found.drain,
         tags=found.tags,
@@ -245,7 +273,7 @@ def _idle(request: MessagesRequest, facts: Facts) -> Reason | None:
     return None
 
 
-def _repeat(  # noqa: PLR0913 - what a step gets, and the conversation
+def _repeat(
     request: MessagesRequest, facts: Facts, known: Conversation, book: RuleBook, rulings: Rulings, draft: Draft
 ) -> None:
     """Do again what was done to the first request, as far as this one still has its place for it."""

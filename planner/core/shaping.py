@@ -76,7 +76,7 @@ def shape_of(
     planned = known.root is not None
     marked = request.breakpoints.after_tools if planned else b"cache_control" in request.body
     counts = counted(metered, rounds, added=added, marked=marked, beliefs=beliefs)
-    prefix = _digest("prefix", request.prefix if planned else _raw_prefix(request))
+    prefix = _digest("prefix", request.prefix if planned else request.written_prefix)
     choice = None if request.tool_choice is None else request.tool_choice.type
     return Shape(
         conversation=_digest("conversation", known.root or _beginning(request, known.principal, prefix)),
@@ -159,12 +159,6 @@ def _look(tool: Tool) -> ToolShape:
 
 def _dated(word: str | None) -> bool:
     return _DATED.fullmatch(word or "") is not None
-
-
-def _raw_prefix(request: MessagesRequest) -> bytes:
-    """Model, tools and system as they stand: where nothing is planned, spelling them out would only cost time."""
-    parts = ((request.model or "").encode(), *(tool.raw for tool in request.tools), request.system or b"")
-    return b"\0".join(parts)
 
 
 def _beginning(request: MessagesRequest, principal: str, prefix: str) -> bytes:

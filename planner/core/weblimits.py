@@ -65,20 +65,28 @@ def again(
     before = next((each for each in known.decisions if each.action is Action.WEB), None)
     held = tuple(limit for limit in known.edit.limits if limit_fits(limit, request.tools))
     if held == known.edit.limits and known.web in {None, own_digests(tools)}:
-        if before is None:
-            return left(request, ruling, Reason.REPEATED if begins(request, facts) else Reason.MID_CONVERSATION), held, False
-        repeated = before.outcome is Outcome.APPLIED
-        return (_end(Outcome.KEPT, Reason.REPEATED, before.policy) if repeated else before), held, False
+        reason = Reason.REPEATED if begins(request, facts) else Reason.MID_CONVERSATION
+        return left(request, ruling, reason) if before is None else _repeated(before), held, False
     decision, limits, _ = decide(request, facts, ruling)
     more = tuple(limit for limit in limits if limit not in held)
-    if decision is None:
-        decision = before and _end(Outcome.DECLINED, Reason.CONVERSATION_CHANGED, before.policy)
-    elif more and request.signed:
-        decision = _end(Outcome.DECLINED, Reason.CONVERSATION_CHANGED, decision.policy)
-    elif decision.outcome in {Outcome.APPLIED, Outcome.KEPT}:
-        bounded = {limit.declared for limit in held}
-        return decision, (*held, *(limit for limit in more if limit.declared not in bounded)), True
-    return decision, held, False
+    if decision is None:  # the policy that put them in is gone
+        return None if before is None else _changed(before), held, False
+    if more and request.signed:
+        return _changed(decision), held, False
+    if decision.outcome not in {Outcome.APPLIED, Outcome.KEPT}:
+        return decision, held, False
+    bounded = {limit.declared for limit in held}
+    return decision, (*held, *(limit for limit in more if limit.declared not in bounded)), True
+
+
+def _repeated(decision: Decision) -> Decision:
+    if decision.outcome is not Outcome.APPLIED:
+        return decision
+    return msgspec.structs.replace(decision, outcome=Outcome.KEPT, reason=Reason.REPEATED)
+
+
+def _changed(decision: Decision) -> Decision:
+    return msgspec.structs.replace(decision, outcome=Outcome.DECLINED, reason=Reason.CONVERSATION_CHANGED)
 
 
 def left(request: MessagesRequest, ruling: Ruling[WebRule], reason: Reason) -> Decision | None:

@@ -96,7 +96,7 @@ TOO_MANY = (Fault(1, 1, "it loops over lists more than 2 times"),)
     "text",
     [
         LOOPS.format("//\n"),
-        LOOPS.format("// \"\n"),
+        LOOPS.format('// "\n'),
         LOOPS.format("/" * 3 + " it's\n"),
         LOOPS.format(" // // '\n "),
         'team == "//" || ' + LOOPS.format(""),

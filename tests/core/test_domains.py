@@ -108,7 +108,9 @@ def page_in(page: str, entry: str, reading: Reading) -> bool:
 HOSTS = ("a.example", "www.a.example", "x.a.example", "b.example", "bücher.example", "xn--bcher-kva.example")
 ENTRIES = st.tuples(
     st.sampled_from((*HOSTS, "A.Example", "a.example:443", "a.example.")),
-    st.sampled_from(("", "", "/docs", "/Docs", "/docs/", "/docs/1", "/docs-2", "/*", "/docs/*", "/*/1", "/do*", "/blog")),
+    st.sampled_from(
+        ("", "", "/docs", "/Docs", "/docs/", "/docs/1", "/docs-2", "/*", "/docs/*", "/*/1", "/do*", "/blog")
+    ),
 ).map("".join)
 LISTS = st.lists(ENTRIES, min_size=1, max_size=3, unique=True)
 PAGES = tuple(

@@ -143,7 +143,7 @@ def test_what_is_left_is_what_both_allow(own: dict[str, Any], rule: dict[str, An
 
 def test_each_tool_is_bounded_by_itself() -> None:
     """A tool that cannot be bounded lifts no bound of another's, and domains that conflict none of the uses."""
-    tools = [BASIC_SEARCH, BASIC_FETCH | {"allowed_domains": ["c.example"], "max_uses": 500}]
+    tools: list[Any] = [BASIC_SEARCH, BASIC_FETCH | {"allowed_domains": ["c.example"], "max_uses": 500}]
     plan, sent = limited(tools, allowed_domains=["a.example"], max_uses=2)
     assert sent == [BASIC_SEARCH | {"max_uses": 2, "allowed_domains": ["a.example"]}, tools[1] | {"max_uses": 2}]
     assert ended(plan) == [(Outcome.APPLIED, Reason.DOMAINS_CONFLICT)]

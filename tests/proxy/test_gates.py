@@ -41,6 +41,7 @@ def test_a_refusal_goes_nowhere_and_says_why(tmp_path: Path, mode: bytes) -> Non
             assert (got.status, told["error"]["type"]) == (403, "permission_error")
             assert told["error"]["message"] == f"planner: {WORDS}"
             assert got.value(b"x-should-retry") == b"false"
+            assert got.value(b"planner-body") == b"unchanged"
             left = 'version=kept;reason=policy;policy="first", bundle=declined;reason=policy;policy="first"'
             plan = f'{left}, container=none;reason=policy;policy="first"'
             assert got.value(b"planner-plan") == plan.encode()

@@ -177,6 +177,15 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
         return hashed.digest()
 
     @cached_property
+    def written_prefix(self) -> bytes:
+        """A digest of model, tools and system as they stand, which spelling them out would take much longer for."""
+        hashed = sha256()
+        for part in ((self.model or "").encode(), *(tool.raw for tool in self.tools), self.system or b""):
+            hashed.update(len(part).to_bytes(8))
+            hashed.update(part)
+        return hashed.digest()
+
+    @cached_property
     def stable_system(self) -> bytes:
         """A digest of the system prompt up to and with its first breakpoint; of all of it where it has none."""
         return sha256(b"" if self.system is None else stable_part(Raw(self.system))).digest()
