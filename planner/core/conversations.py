@@ -211,6 +211,15 @@ def repeat(edit: ToolEdit, request: MessagesRequest) -> tuple[Edit, ...] | Reaso
     return tuple(edits)
 
 
+def keeps(edit: ToolEdit, before: ToolEdit, tools: tuple[Tool, ...]) -> bool:
+    """Whether an edit does to these tools what the one of the turn before did.
+
+    Bounds of a tool that its caller has changed since went with it.
+    """
+    same = msgspec.structs.replace(edit, limits=()) == msgspec.structs.replace(before, limits=())
+    return same and all(limit in edit.limits or not limit_fits(limit, tools) for limit in before.limits)
+
+
 def limit_fits(limit: Limit, tools: tuple[Tool, ...]) -> bool:
     """Whether bounds have their place in these tools: the one that they were put on, as its caller declared it."""
     return _bounded(limit, tools) is not None

@@ -235,7 +235,8 @@ class Forward:
             self._batches.settled(entry)
             entry = msgspec.structs.replace(entry, attempts=progress.attempts)
             with self._guard("settle", arrived):  # without its shape it is in no trace, and that is all
-                entry = msgspec.structs.replace(entry, shape=shaped(sent, exchange, terms, entry.status, arrived.book))
+                shape = shaped(sent, exchange, terms, entry.status, arrived.book, arrived.caller)
+                entry = msgspec.structs.replace(entry, shape=shape)
         if entry is None:
             self._take_back(arrived, planned)
             return

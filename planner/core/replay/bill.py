@@ -80,9 +80,9 @@ class Till:
             if tokens:
                 share, of = self._left(kind, call.model, call.organization, call.at)
                 bill[kind] = _round(tokens * pico * over * share, PICO_PER_NANO * under * of)
-        if call.work.web_searches:
+        if call.searches:
             share, of = self._left("web_search", "", call.organization, call.at)
-            bill["web_search"] = _round(call.work.web_searches * self._nature.search_pico * share, PICO_PER_NANO * of)
+            bill["web_search"] = _round(call.searches * self._nature.search_pico * share, PICO_PER_NANO * of)
         if billed_ms:
             bill["code_execution"] = self.hour_cost(call.organization, call.at, billed_ms)
         return bill
