@@ -1,6 +1,7 @@
 """Why a policy decides, or does not: which of its keys fails, where its portions cut, who stands before it.
 
-Says in words what `PolicySet.decide` does; a property test holds the two together. Nothing is decided here.
+Says in words what `PolicySet.decide` has decided: who has the word is read from its rulings, and nothing is decided
+here. Why a policy is not for a request is looked up key by key; a property test holds the two together.
 """
 
 import re
@@ -12,10 +13,10 @@ import msgspec
 
 from planner.core.conditions import TYPES, ConditionError, bind, compile_condition
 from planner.core.facts import Facts
-from planner.core.policyset import RANGES
+from planner.core.policyset import RANGES, PolicySet
 from planner.core.policyset import unmet as failing
 from planner.core.rulebook import RuleBook
-from planner.core.rules import Match, Policy, Range, Subject, falls_in, in_force, named
+from planner.core.rules import Match, Policy, Range, Ruling, Rulings, Subject, falls_in, in_force, named
 from planner.core.subject import subject, values
 from planner.core.wire import MessagesRequest
 
@@ -114,13 +115,17 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 def judge(request: MessagesRequest, facts: Facts, book: RuleBook) -> tuple[Judged, ...]:
     """Every policy of a book before one request, in their order, with how it ended and why."""
     seen = subject(request, facts)
-    return judge_policies(book.policies, seen, lambda: values(seen, request, facts, book))
+    return _judged(book.policies, book.ruling, seen, lambda: values(seen, request, facts, book))
 
 
 def judge_policies(policies: Sequence[Policy], seen: Subject, variables: Values = dict) -> tuple[Judged, ...]:
     """Every policy in its order, before what can be seen of a request; `variables` are those of `when`."""
-    deciders: dict[str, str] = {}
-    return tuple(_judge(policy, seen, variables, deciders) for policy in policies)
+    return _judged(policies, PolicySet(policies), seen, variables)
+
+
+def _judged(policies: Sequence[Policy], ruling: PolicySet, seen: Subject, variables: Values) -> tuple[Judged, ...]:
+    rulings = ruling.decide(seen, variables)
+    return tuple(_judge(policy, rulings, seen, variables) for policy in policies)
 
 
 def unmet(match: Match, seen: Subject) -> tuple[Unmet, ...]:
@@ -142,22 +147,12 @@ def _unmet(match: Match, key: str, seen: Subject) -> Iterator[Unmet]:
         yield Unmet(key, wanted, value if isinstance(value, tuple) else (value,))
 
 
-def _judge(policy: Policy, seen: Subject, variables: Values, deciders: dict[str, str]) -> Judged:
+def _judge(policy: Policy, rulings: Rulings, seen: Subject, variables: Values) -> Judged:
     failed = (*unmet(policy.match, seen), *_dates(policy, seen.day))
     if policy.mode != "off" and policy.when is not None and not failed:
         failed = tuple(_asked(policy.when, variables()))
     inside = falls_in(policy.name, "rollout", policy.rollout, seen)
-    held = falls_in(policy.name, "holdout", policy.holdout, seen)
-    actions: list[Standing] = []
-    for action in named(policy.then) if policy.mode != "off" and not failed and inside else ():
-        before = deciders.get(action)
-        if before is not None:
-            actions.append(Standing(action, "pre-empted", before))
-        elif policy.mode == "shadow":
-            actions.append(Standing(action, "would-decide"))
-        else:
-            actions.append(Standing(action, "holds-out" if held else "decides"))
-            deciders[action] = policy.name
+    speaks = policy.mode != "off" and not failed and inside
     return Judged(
         name=policy.name,
         why=policy.why,
@@ -165,9 +160,19 @@ def _judge(policy: Policy, seen: Subject, variables: Values, deciders: dict[str,
         names=named(policy.then),
         unmet=failed,
         rollout="in" if inside else "out",
-        holdout="in" if held else "out",
-        actions=tuple(actions),
+        holdout="in" if falls_in(policy.name, "holdout", policy.holdout, seen) else "out",
+        actions=tuple(_standing(policy.name, action, rulings) for action in named(policy.then)) if speaks else (),
     )
+
+
+def _standing(name: str, action: str, rulings: Rulings) -> Standing:
+    """How a policy that is for the request ended for an action, by the ruling on it."""
+    ruling: Ruling[Any] = getattr(rulings, action)
+    if ruling.policy == name:
+        return Standing(action, "holds-out" if ruling.held_out else "decides")
+    if any(each.policy == name for each in ruling.shadow):
+        return Standing(action, "would-decide")
+    return Standing(action, "pre-empted", ruling.policy)
 
 
 def _dates(policy: Policy, day: date) -> Iterator[Unmet]:
