@@ -169,8 +169,8 @@ def _dated(word: str | None) -> bool:
 
 def _beginning(request: MessagesRequest, principal: str, prefix: str) -> bytes:
     """What a conversation begins with, as far as that is read where nothing is planned."""
-    first = bytes(request.first_message or b"")
-    said = spelled(first) if first and len(first) <= SPELLED_UP_TO else first[:HASHED_UP_TO]
+    first = memoryview(request.first_message or b"")
+    said = spelled(bytes(first)) if first and len(first) <= SPELLED_UP_TO else bytes(first[:HASHED_UP_TO])
     return b"\0".join((principal.encode(), prefix.encode(), str(len(first) > SPELLED_UP_TO).encode(), said))
 
 

@@ -314,7 +314,8 @@ def _read(body: bytes) -> MessagesRequest:
     """A request, with what takes long to see in a large body seen already. Raises WireError."""
     request = MessagesRequest.parse(body)
     if len(body) > LARGE:
-        _ = request.awaited, request.uploads, request.breakpoints, request.signed, request.written_prefix
+        _ = request.has_assistant, request.awaited, request.signed
+        _ = request.uploads, request.breakpoints, request.written_prefix
     return request
 
 
