@@ -131,8 +131,7 @@ def rule(request: MessagesRequest, facts: Facts, book: RuleBook) -> Rulings:
 
 def concerns(request: MessagesRequest, book: RuleBook) -> bool:
     """Whether anything could be decided or repeated: code may run, a call may be pending, a web tool be bounded."""
-    bounded = any(tool.family in weblimits.FAMILIES for tool in request.tools)
-    return bounded or threading.runs_code(request, book.catalog) or request.awaited
+    return bool(weblimits.declared(request)) or threading.runs_code(request, book.catalog) or request.awaited
 
 
 def leave(reason: Reason) -> Plan:

@@ -98,7 +98,8 @@ def left(request: MessagesRequest, ruling: Ruling[WebRule], reason: Reason) -> D
 
 def declared(request: MessagesRequest) -> tuple[Tool, ...]:
     """The web tools that a caller declares."""
-    return tuple(tool for tool in request.tools if tool.family in FAMILIES)
+    likely = (tool for tool in request.tools if tool.type is not None and tool.type.startswith("web_"))
+    return tuple(tool for tool in likely if tool.family in FAMILIES)
 
 
 def _judge(tools: tuple[Tool, ...], facts: Facts, rule: WebRule, policy: str) -> tuple[Decision, tuple[Limit, ...]]:
