@@ -24,6 +24,9 @@ Amount = Annotated[float, msgspec.Meta(ge=0)]
 Bounds = tuple[tuple[str, Any], ...]
 """Members that a policy sets in a tool of a template: the name, and a hashable value."""
 
+OTHER_TOOLS: Final = ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_", "mcp_toolset")
+"""How tool types begin that rules may name and the catalog says nothing of. Source: types.ToolUnionParam of the SDK."""
+
 _MODELS_REMEMBERED = 1_024  # ids come from clients, so what is remembered of them is bounded
 
 

@@ -48,6 +48,7 @@ class Reload:
         self._every = every
         self._compiled = compiled
         self._seen: str | None = watched.seen
+        self._own = watched.own
         self._changing: str | None = None
         self._woken = asyncio.Event()
         for result in (OK, ERROR):  # a rate is seen from the first one on
@@ -94,6 +95,9 @@ class Reload:
         if looked.trouble is not None:
             self._refuse((looked.trouble,))
             return
+        if lost := sorted(self._own - looked.own):
+            self._refuse(_gone(kind) for kind in lost)
+            return
         try:
             rules = await asyncio.to_thread(self._compiled, self._source, looked.files)
         except CompileError as error:
@@ -107,6 +111,7 @@ class Reload:
             self._refuse(findings)
             return
         self._in_force.take(rules.book)
+        self._own = looked.own
         self._metrics.reloads.add((OK,))
         book, prices = rules.book.digest, rules.book.prices.digest
         self._log.info("rules reloaded", rules=book, prices=prices, **_told(findings))
@@ -123,6 +128,11 @@ class Reload:
             await asyncio.to_thread(self._last_good.keep, self._source.directory, files)
         except OSError as error:
             self._log.error("rules not kept for a restart", path=str(self._last_good.path), error=str(error))
+
+
+def _gone(kind: str) -> str:
+    """Why rules are refused that lack a kind which came from the directory: a slip is likelier than a wish."""
+    return f"{kind}: all files of this kind are gone, and the shipped ones would hold; restart the planner to have them"
 
 
 def _told(findings: tuple[str, ...]) -> dict[str, object]:
