@@ -157,7 +157,7 @@ def _compiled(
         msgspec.structs.replace(each, path=opened(directory, each.path) if each.path in files else each.path)
         for each in reading.findings
     )
-    if directory is not None and not any(kind_of(path) and (directory / path).is_file() for path in files):
+    if directory is not None and not any((directory / path).is_file() for path in files):
         findings = (_without_rules(directory), *findings)
     return Rules(files, reading.book, findings)
 

@@ -228,7 +228,11 @@ class Reader:
             return self._wrong(node, expected, subject, where)
         if (limit := _beyond(value, info)) is not None:
             self.find(
-                node, "out-of-range", subject, f'"{where}" is {shown(node.text) or "empty"}', f"It must be {limit}."
+                node,
+                "out-of-range",
+                subject,
+                f'"{where}" is {shown(node.text.strip()) or "empty"}',
+                f"It must be {limit}.",
             )
             return BAD
         return value

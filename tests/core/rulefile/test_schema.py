@@ -32,6 +32,7 @@ SHAPELESS: Final = frozenset({
     "no-model",  # what a request holds is the API's business
     "tool-a-number",  # likewise
     "catalog.template-without-type",  # what a tool holds is the API's business
+    "policies.blank-why",  # an editor counts blanks as words
     "policies.bound-upgrade",  # what an upgrade cannot have
     "policies.unknown-version",  # the catalog knows versions
     "prices.bad-date",  # the calendar is no pattern
