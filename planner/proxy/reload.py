@@ -95,9 +95,6 @@ class Reload:
         if looked.trouble is not None:
             self._refuse((looked.trouble,))
             return
-        if lost := sorted(self._own - looked.own):
-            self._refuse(_gone(kind) for kind in lost)
-            return
         try:
             rules = await asyncio.to_thread(self._compiled, self._source, looked.files)
         except CompileError as error:
@@ -106,8 +103,9 @@ class Reload:
         except Exception as error:  # noqa: BLE001 - a bug in compiling must not end the watch
             self._refuse((f"compiling the rules failed: {type(error).__name__}",))
             return
-        findings = tuple(finding.text() for finding in rules.findings)
-        if rules.book is None:
+        gone = tuple(map(_gone, sorted(self._own - looked.own)))
+        findings = (*gone, *(finding.text() for finding in rules.findings))
+        if rules.book is None or gone:
             self._refuse(findings)
             return
         self._in_force.take(rules.book)

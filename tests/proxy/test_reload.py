@@ -63,6 +63,11 @@ class Watching:
         return [json.loads(line) for line in self.said.getvalue().splitlines()]
 
 
+def without(folder: str) -> dict[str, str]:
+    """The first version without a folder."""
+    return {path: text for path, text in version(0).items() if not path.startswith(folder)}
+
+
 def watching(directory: Path, **overrides: str) -> tuple[Watching, Volume]:
     """A watch over a volume, with settings of `--set`."""
     volume = Volume(directory / "rules")
@@ -99,11 +104,10 @@ def test_files_that_come_and_go(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here, volume = watching(tmp_path)
-        whole = version(0)
-        volume.publish({"callers.yaml": whole["callers.yaml"], "policies/a.yaml": version(2)["policies/ours.yaml"]})
+        volume.publish({**without("policies"), "policies/a.yaml": version(2)["policies/ours.yaml"]})
         assert [policy.name for policy in (await here.look()).policies] == ["version-2"]
         both = {"policies/a.yaml": version(2)["policies/ours.yaml"], "policies/b.yaml": other(3)}
-        volume.publish({"callers.yaml": whole["callers.yaml"], "settings.yaml": "settings: {}\n"} | both)
+        volume.publish({**without("policies"), "settings.yaml": "settings: {}\n"} | both)
         assert [policy.name for policy in (await here.look()).policies] == ["version-2", "version-3"]
         assert here.state() == (2, 0, False)
 
@@ -115,8 +119,7 @@ def test_a_kind_that_is_gone_is_refused_until_a_restart(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here, volume = watching(tmp_path)
-        callers = {"callers.yaml": version(0)["callers.yaml"]}
-        volume.publish(callers)
+        volume.publish(without("policies"))
         assert [policy.name for policy in (await here.look()).policies] == ["version-0"]
         assert here.state() == (0, 1, True)
         (finding,) = here.log[-1]["findings"]
@@ -124,7 +127,7 @@ def test_a_kind_that_is_gone_is_refused_until_a_restart(tmp_path: Path) -> None:
         volume.publish(version(1))
         assert [policy.name for policy in (await here.look()).policies] == ["version-1"]
         assert here.state() == (1, 1, False)
-        volume.publish(callers)
+        volume.publish(without("policies"))
         begun = Watching(tmp_path, Source(volume.directory))
         assert "shipped-bundle" in [policy.name for policy in begun.first.policies]
 
@@ -136,7 +139,7 @@ def test_a_renamed_folder_is_refused(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         here, volume = watching(tmp_path)
-        volume.publish({"policy/ours.yaml": version(1)["policies/ours.yaml"]})
+        volume.publish({**without("policies"), "policy/ours.yaml": version(1)["policies/ours.yaml"]})
         assert [policy.name for policy in (await here.look()).policies] == ["version-0"]
         assert here.state() == (0, 1, True)
         (finding,) = Source(volume.directory).compile(Source(volume.directory).look().files).findings
