@@ -250,6 +250,9 @@ def position_in(scalar: Scalar, line: int, col: int) -> tuple[int, int, str]:
     own = (scalar.line, scalar.col, scalar.source[0] if scalar.source else "")
     if line > len(lines):
         return own
+    seen = scalar.text.rstrip().split("\n")
+    if line > len(seen):  # what is missing at the end is missing behind the last word, not on the line below
+        line, col = len(seen), len(seen[-1]) + 1
     if scalar.style == "|":
         source = scalar.source[line] if line < len(scalar.source) else ""
         within = source.endswith(lines[line - 1])
