@@ -120,7 +120,8 @@ def test_each_recipe_of_the_cookbook_passes_its_tests(recipe: Path) -> None:
     result = CliRunner().invoke(main, ["rules", "test", "--rules", str(recipe)])
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    assert json.loads(CliRunner().invoke(main, ["rules", "check", "--rules", str(recipe), "--json"]).stdout) == []
+    found = json.loads(CliRunner().invoke(main, ["rules", "check", "--rules", str(recipe), "--json"]).stdout)
+    assert {each["code"] for each in found} <= {"expired-policy"}, "which depends on the day"
 
 
 def test_there_are_eight_recipes() -> None:
