@@ -27,6 +27,9 @@ Bounds = tuple[tuple[str, Any], ...]
 LONGEST_REMEMBERED: Final = 256
 """Characters of a client's word that is remembered: what is longer is no name of anything, and is looked at anew."""
 
+OTHER_TOOLS: Final = ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_", "mcp_toolset")
+"""How tool types begin that rules may name and the catalog says nothing of. Source: types.ToolUnionParam of the SDK."""
+
 _MODELS_REMEMBERED = 1_024  # ids come from clients, so what is remembered of them is bounded
 
 

@@ -21,8 +21,11 @@ from planner.core.subject import subject, values
 from planner.core.wire import MessagesRequest
 
 Cut = Literal["in", "out"]
-End = Literal["decides", "holds-out", "would-decide", "pre-empted"]
+End = Literal["decides", "holds-out", "would-decide", "pre-empted", "refused"]
 Values = Callable[[], Mapping[str, Any]]
+
+GATE: Final = frozenset({"deny", "on_disconnect", "tags"})
+"""Keys of `then` that are decided of a request which is refused, too."""
 
 _WORD: Final = re.compile(r"(?<![\w.\"'])[a-z_]+\b")
 
@@ -56,23 +59,30 @@ class Unmet(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a policy ended for one action that it names; `by` is the policy that decided before, if one did."""
+    """How a policy ended for one action that it names.
+
+    `by` is the policy that decided before, or that refuses the request; `message` are the words of a `deny`.
+    """
 
     action: str
     end: End
     by: str | None = None
+    message: str | None = None
 
     def text(self) -> str:
         """In words."""
+        said = "" if self.message is None else f', saying "{self.message}"'
         match self.end:
             case "decides":
-                return f"{self.action}: decides"
+                return f"{self.action}: decides{said}"
             case "holds-out":
                 return f"{self.action}: decides, and its hold-out leaves the request untouched"
             case "would-decide":
-                return f"{self.action}: would decide, were it enforced"
+                return f"{self.action}: would decide, were it enforced{said}"
             case "pre-empted":
                 return f'{self.action}: matches, but "{self.by}" stands before it and decides'
+            case "refused":
+                return f'{self.action}: matches, but is not asked for, since "{self.by}" refuses the request'
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +108,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def decides(self) -> bool:
         """Whether it has the word on any action, in shadow included."""
-        return any(each.end != "pre-empted" for each in self.actions)
+        return any(each.end not in {"pre-empted", "refused"} for each in self.actions)
 
     def reasons(self, action: str | None = None) -> Iterator[str]:
         """How it came to that, a sentence each, for all actions or one key of `then`."""
@@ -113,9 +123,15 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(request: MessagesRequest, facts: Facts, book: RuleBook) -> tuple[Judged, ...]:
-    """Every policy of a book before one request, in their order, with how it ended and why."""
+    """Every policy of a book before one request, in their order, with how it ended and why.
+
+    Where one refuses the request, nothing is decided of its bytes, whoever would have had the word.
+    """
     seen = subject(request, facts)
-    return _judged(book.policies, book.ruling, seen, lambda: values(seen, request, facts, book))
+    judged = _judged(book.policies, book.ruling, seen, lambda: values(seen, request, facts, book))
+    denies = (each.name for each in judged for one in each.actions if (one.action, one.end) == ("deny", "decides"))
+    refuser = None if facts.observing else next(denies, None)
+    return judged if refuser is None else tuple(_unasked(each, refuser) for each in judged)
 
 
 def judge_policies(policies: Sequence[Policy], seen: Subject, variables: Values = dict) -> tuple[Judged, ...]:
@@ -131,6 +147,15 @@ def _judged(policies: Sequence[Policy], ruling: PolicySet, seen: Subject, variab
 def unmet(match: Match, seen: Subject) -> tuple[Unmet, ...]:
     """The keys of a match that do not hold for a subject, in the order in which they are documented."""
     return tuple(found for key in failing(match, seen) for found in _unmet(match, key, seen))
+
+
+def _unasked(judged: Judged, refuser: str) -> Judged:
+    """A policy before a request that is refused: what it says of the bytes is not asked for."""
+    actions = tuple(
+        each if each.action in GATE or each.end == "pre-empted" else Standing(each.action, "refused", refuser)
+        for each in judged.actions
+    )
+    return msgspec.structs.replace(judged, actions=actions)
 
 
 def _unmet(match: Match, key: str, seen: Subject) -> Iterator[Unmet]:
@@ -161,18 +186,22 @@ def _judge(policy: Policy, rulings: Rulings, seen: Subject, variables: Values) -
         unmet=failed,
         rollout="in" if inside else "out",
         holdout="in" if falls_in(policy.name, "holdout", policy.holdout, seen) else "out",
-        actions=tuple(_standing(policy.name, action, rulings) for action in named(policy.then)) if speaks else (),
+        actions=tuple(_standing(policy, action, rulings) for action in named(policy.then)) if speaks else (),
     )
 
 
-def _standing(name: str, action: str, rulings: Rulings) -> Standing:
+def _standing(policy: Policy, action: str, rulings: Rulings) -> Standing:
     """How a policy that is for the request ended for an action, by the ruling on it."""
     ruling: Ruling[Any] = getattr(rulings, action)
-    if ruling.policy == name:
-        return Standing(action, "holds-out" if ruling.held_out else "decides")
-    if any(each.policy == name for each in ruling.shadow):
-        return Standing(action, "would-decide")
+    if ruling.policy == policy.name:
+        return Standing(action, "holds-out") if ruling.held_out else _speaking(policy, action, "decides")
+    if any(each.policy == policy.name for each in ruling.shadow):
+        return _speaking(policy, action, "would-decide")
     return Standing(action, "pre-empted", ruling.policy)
+
+
+def _speaking(policy: Policy, action: str, end: End) -> Standing:
+    return Standing(action, end, message=policy.then.deny if action == "deny" else None)
 
 
 def _dates(policy: Policy, day: date) -> Iterator[Unmet]:

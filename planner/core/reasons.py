@@ -77,7 +77,7 @@ class Reason(StrEnum):
     FORCED_TOOL_CHOICE = "forced-tool-choice", "A forced tool_choice changes its meaning when a tool is added."
     FORK = "fork", "Another request already continued this turn in the container."
     HIPAA = "hipaa", "Callers under HIPAA get no tools added."
-    HOLDOUT = "holdout", "Left untouched on purpose, to test the claimed saving."
+    HOLDOUT = "holdout", "This action is left undone on purpose, to test the claimed saving."
     MID_CONVERSATION = "mid-conversation", "Nothing new is put into the middle of a conversation."
     MODEL_UNSUPPORTED = "model-unsupported", "The model does not take the tool version that is needed."
     NAMED_CALLER = "named-caller", "Another tool names the declared version as its caller, so the version stays."
