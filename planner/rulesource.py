@@ -4,18 +4,28 @@ Only reading happens here. What the bytes mean is said by `planner.core.rulefile
 whoever asked: a server keeps its last good book, a command prints them.
 """
 
+import os
 from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from planner.core.findings import Finding, RulesError
 from planner.core.rulebook import RuleBook
-from planner.core.rulefile import kind_of, read
+from planner.core.rulefile import MAX_FILES, kind_of, looks_like_rules, policies_of, read
+from planner.core.rulefile.tree import MAX_BYTES
+from planner.core.rules import Policy
+
+MOST_ENTRIES: Final = 10_000
+"""Files and folders below a directory of rules: one that holds more is another directory than was meant."""
 
 _FOLDERS = ("prices", "policies")
 _TESTS = "tests"
+_SCHEMA = "schema"
 _SUFFIXES = {".yaml", ".yml"}
 
 
@@ -37,10 +47,14 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Looked(msgspec.Struct, frozen=True):
-    """What a look at the rules found: `files`, those that the directory lacks included, or the `trouble` of reading."""
+    """What a look at the rules found: `files`, those that the directory lacks included, or the `trouble` of reading.
+
+    `own` are the kinds of file that the directory holds itself.
+    """
 
     files: Mapping[str, bytes] = {}
     trouble: str | None = None
+    own: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
@@ -48,7 +62,8 @@ class Looked(msgspec.Struct, frozen=True):
         hashed = sha256((self.trouble or "").encode())
         for path, content in sorted(self.files.items()):
             for part in (path.encode(), content):
-                hashed.update(len(part).to_bytes(8) + part)
+                hashed.update(len(part).to_bytes(8))
+                hashed.update(part)  # apart, so that no file is copied
         return hashed.hexdigest()
 
 
@@ -61,9 +76,10 @@ class Source(msgspec.Struct, frozen=True):
     def look(self) -> Looked:
         """Read what is there now; what cannot be read is no error here."""
         try:
-            return Looked(read_files(self.directory))
+            files, own = _gathered(self.directory)
         except OSError as error:
             return Looked(trouble=str(error))
+        return Looked(files, own=own)
 
     def compile(self, files: Mapping[str, bytes]) -> Rules:
         """What files say, whenever they were read."""
@@ -73,12 +89,14 @@ class Source(msgspec.Struct, frozen=True):
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
     """The source of the rule book that a process begins with, to be watched: `files` are those the book was made of.
 
-    `seen` is the digest of what the directory held at the start; where that is something else, `refused` says why.
+    `seen` is the digest of what the directory held at the start, and `own` the kinds of file; where the book is made of
+    something else, `refused` says why.
     """
 
     source: Source
     files: Mapping[str, bytes]
     seen: str
+    own: frozenset[str] = frozenset()
     refused: tuple[str, ...] = ()
 
 
@@ -89,38 +107,65 @@ def shipped_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "rules"
 
 
+def shipped_policies() -> tuple[Policy, ...]:
+    """Return the policies that ship with the planner."""
+    return _policies_in(shipped_directory())
+
+
 def read_files(directory: Path | None) -> dict[str, bytes]:
     """Return the rule files of a directory, and the shipped ones of every kind that it lacks.
 
-    Errors: FileNotFoundError or NotADirectoryError when `directory` is none; OSError for a file that cannot be read.
+    What looks like a rule file and has no name of one is there too, and empty: it is told, never read. Of a file that
+    is too large, and of too many files, there is so much that the reader sees it.
+
+    Errors: FileNotFoundError or NotADirectoryError when `directory` is none; OSError for a file that cannot be read,
+    and for a directory with so many entries that it cannot be meant.
     """
+    return _gathered(directory)[0]
+
+
+def _gathered(directory: Path | None) -> tuple[dict[str, bytes], frozenset[str]]:
+    """The files of `read_files`, and the kinds that the directory holds itself."""
     shipped = _files(shipped_directory())
     if directory is None:
-        return shipped
+        return shipped, frozenset()
     if not directory.exists():
         raise FileNotFoundError(f"{directory} does not exist: name a directory of rule files, or leave --rules out")
     if not directory.is_dir():
         raise NotADirectoryError(f"{directory} is a file: name the directory that holds the rule files")
     own = _files(directory)
-    kinds = {kind_of(path) for path in own}
-    return {path: content for path, content in shipped.items() if kind_of(path) not in kinds} | own
+    kinds = frozenset(kind for path in own if (kind := kind_of(path)) is not None)
+    return {path: content for path, content in shipped.items() if kind_of(path) not in kinds} | own, kinds
 
 
-def load_rules(directory: Path | None, overrides: Mapping[str, str] | None = None) -> Rules:
+def load_rules(
+    directory: Path | None, overrides: Mapping[str, str] | None = None, *, today: date | None = None
+) -> Rules:
     """Return the rules of a directory (None for the shipped ones) under settings given as `--set key=value`.
 
-    Errors: those of `read_files`. What is wrong *in* the files is in `findings`, and then there is no book.
+    Policies that ended before `today`, where that is given, are findings. Errors: those of `read_files`. What is wrong
+    *in* the files is in `findings`, and when that is an error there is no book.
     """
-    return _compiled(directory, read_files(directory), overrides or {})
+    return _compiled(directory, read_files(directory), overrides or {}, today)
 
 
-def _compiled(directory: Path | None, files: Mapping[str, bytes], overrides: Mapping[str, str]) -> Rules:
-    reading = read(files, overrides)
+def _compiled(
+    directory: Path | None, files: Mapping[str, bytes], overrides: Mapping[str, str], today: date | None = None
+) -> Rules:
+    reading = read(files, overrides, shipped=() if directory is None else shipped_policies(), today=today)
     findings = tuple(
         msgspec.structs.replace(each, path=opened(directory, each.path) if each.path in files else each.path)
         for each in reading.findings
     )
+    if directory is not None and not any((directory / path).is_file() for path in files):
+        findings = (_without_rules(directory), *findings)
     return Rules(files, reading.book, findings)
+
+
+def _without_rules(directory: Path) -> Finding:
+    problem = "it holds no rule file, so that all rules are the shipped ones"
+    remedy = "Put your files there, such as policies/ours.yaml, or leave --rules out."
+    return Finding(str(directory), 1, 1, "no-rules", "this directory", problem, remedy, "warning")
 
 
 def read_test_files(directory: Path | None) -> dict[str, bytes]:
@@ -132,9 +177,9 @@ def read_test_files(directory: Path | None) -> dict[str, bytes]:
     home = shipped_directory()
     if directory is not None:
         kinds = {kind_of(path.relative_to(directory).as_posix()) for path in _listed(directory)}
-        if "policies" in kinds or any(_inside_if_there(directory / _TESTS)):
+        if "policies" in kinds or any(_tests_in(directory)):
             home = directory
-    return {str(path): path.read_bytes() for path in sorted(_inside_if_there(home / _TESTS))}
+    return {str(path): _read(path) for path in sorted(_tests_in(home))}
 
 
 def opened(directory: Path | None, path: str) -> str:
@@ -143,28 +188,71 @@ def opened(directory: Path | None, path: str) -> str:
     return str(own if own is not None and own.is_file() else shipped_directory() / path)
 
 
+@lru_cache(maxsize=1)
+def _policies_in(directory: Path) -> tuple[Policy, ...]:
+    return policies_of(_files(directory))
+
+
 def _files(directory: Path) -> dict[str, bytes]:
-    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in sorted(_listed(directory))}
+    found = ((path.relative_to(directory).as_posix(), path) for path in _listed(directory))
+    kept = sorted(found)[: MAX_FILES + 1]  # one more than are read, so that the reader tells
+    return {name: _read(path) if kind_of(name) else b"" for name, path in kept}
+
+
+def _read(path: Path) -> bytes:
+    """As much of a file as shows whether it is too large."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def _listed(directory: Path) -> Iterator[Path]:
-    """The rule files of a directory. Raises OSError for a folder that cannot be listed.
+    """The files of a directory that are rules or look like it, in all folders that are not hidden.
 
     A link that leads nowhere is listed, so that reading it fails: a file that is gone for a moment, as while a volume
-    is exchanged, must not be taken for a kind that the directory lacks.
+    is exchanged, must not be taken for a kind that the directory lacks. Raises OSError for a folder of rules that
+    cannot be listed; another one is none of ours.
     """
-    yield from _inside(directory)
-    for name in _FOLDERS:
-        yield from _inside_if_there(directory / name)
+    entries = 0
+    folders: list[tuple[Path, frozenset[tuple[int, int]]]] = [(directory, frozenset())]
+    while folders:
+        folder, above = folders.pop()
+        at = folder.stat()
+        if (at.st_dev, at.st_ino) in above:
+            continue  # a link to a folder that it stands in
+        inside = above | {(at.st_dev, at.st_ino)}
+        for path in _entries(folder, needed=folder.parent == directory and folder.name in _FOLDERS):
+            entries += 1
+            if entries > MOST_ENTRIES:
+                problem = f"{directory} holds more than {MOST_ENTRIES:,} files and folders"
+                raise OSError(f"{problem}: name a directory that holds rules alone")
+            if _is_folder(path, directory):
+                folders.append((path, inside))
+            elif looks_like_rules(path.relative_to(directory).as_posix()) and _is_file(path):
+                yield path
 
 
-def _inside_if_there(folder: Path) -> Iterator[Path]:
+def _entries(folder: Path, *, needed: bool) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from (folder / entry.name for entry in entries)
+    except PermissionError:
+        if needed:
+            raise
+
+
+def _is_folder(path: Path, directory: Path) -> bool:
+    """Whether to look into it; what stands in the place of a folder of rules is one, so that listing it fails."""
+    if path.parent == directory and path.name in _FOLDERS:
+        return True
+    passed_by = path.name.startswith(".") or (path.parent == directory and path.name in (_TESTS, _SCHEMA))
+    return not passed_by and path.is_dir()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() or (path.is_symlink() and not path.exists() and not path.name.startswith("."))
+
+
+def _tests_in(directory: Path) -> Iterator[Path]:
+    folder = directory / _TESTS
     if folder.exists() or folder.is_symlink():
-        yield from _inside(folder)
-
-
-def _inside(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        lost = path.is_symlink() and not path.exists() and not path.name.startswith(".")
-        if path.suffix in _SUFFIXES and (path.is_file() or lost):
-            yield path
+        yield from (path for path in folder.iterdir() if path.suffix in _SUFFIXES and _is_file(path))

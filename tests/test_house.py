@@ -182,7 +182,7 @@ def wanted(*extras: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize(
-    ("file", "extras"), [("run.txt", ()), ("test.txt", ("test",)), ("dev.txt", ("test", "dev", "browser"))]
+    ("file", "extras"), [("run.txt", ("cel",)), ("test.txt", ("test",)), ("dev.txt", ("test", "dev", "browser"))]
 )
 def test_the_pins_are_what_the_project_asks_for(file: str, extras: tuple[str, ...]) -> None:
     """A dependency that was added or raised must be pinned anew: requirements/README.md says how."""

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from planner.core.findings import RulesError
+from planner.core.findings import RulesError, errors
+from planner.core.rulefile import MAX_FILES
+from planner.core.rulefile.tree import MAX_BYTES
 from planner.rulesource import Looked, Source, load_rules, read_files, read_test_files, shipped_directory
 
 SHIPPED = {"callers.yaml", "catalog.yaml", "policies/shipped.yaml", "prices/anthropic.yaml", "settings.yaml"}
@@ -28,8 +30,11 @@ def test_kinds_that_a_directory_lacks_come_from_the_shipped_copy(tmp_path: Path)
 
 
 def test_an_empty_directory_is_the_shipped_rules(tmp_path: Path) -> None:
-    """The digest says so."""
-    assert load_rules(tmp_path).required().digest == load_rules(None).required().digest
+    """The digest says so, and a warning: whoever names a directory means something by it."""
+    rules = load_rules(tmp_path)
+    assert rules.required().digest == load_rules(None).required().digest
+    assert [(each.path, each.code, each.level) for each in rules.findings] == [(str(tmp_path), "no-rules", "warning")]
+    assert load_rules(None).findings == ()
 
 
 def test_tests_are_no_part_of_the_rules(tmp_path: Path) -> None:
@@ -37,7 +42,7 @@ def test_tests_are_no_part_of_the_rules(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "ours.yaml").write_text("tests: [")
     rules = load_rules(tmp_path)
-    assert rules.findings == ()
+    assert errors(rules.findings) == ()
     assert rules.required().digest == load_rules(None).required().digest
     assert read_test_files(tmp_path) == {f"{tmp_path}/tests/ours.yaml": b"tests: ["}
 
@@ -147,3 +152,99 @@ def test_a_source_compiles_what_was_read_before(tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text("settings: []")
     (finding,) = source.compile(source.look().files).findings
     assert finding.path == str(tmp_path / "settings.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("policy/a.yaml", 'Did you mean "policies/a.yaml"?'),
+        ("policies/sub/a.yaml", 'Did you mean "policies/a.yaml"?'),
+        ("policies/A.YAML", 'Did you mean "policies/A.yaml"?'),
+        ("policies/a.json", 'Did you mean "policies/a.yaml"?'),
+        ("Prices/a.Yml", 'Did you mean "prices/a.yaml"?'),
+        ("callers.json", 'Did you mean "callers.yaml"?'),
+        ("policies.yaml", 'Did you mean "policies/policies.yaml"?'),
+        ("deploy/a/b.yaml", "Use one of: catalog.yaml, callers.yaml, settings.yaml, prices/anthropic.yaml, policies/s"),
+    ],
+)
+def test_what_looks_like_rules_and_is_not_read_is_told(tmp_path: Path, path: str, remedy: str) -> None:
+    """Wherever it stands; nobody would hear otherwise that it says nothing."""
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("policies: [")
+    (finding,) = load_rules(tmp_path).findings
+    assert (finding.path, finding.code, finding.level) == (str(tmp_path / path), "unknown-file", "error")
+    assert finding.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "README.md", "policies/README.md", "schema/policies.json", "schema/x.yaml", "tests/notes/x.yaml",
+        ".github/workflow.yaml", "..2026_11_25/policies/a.yaml", "package.json", "notes/a.json",
+    ],
+)  # fmt: skip
+def test_what_does_not_look_like_rules_is_left_alone(tmp_path: Path, path: str) -> None:
+    """Hidden folders are those of tools, and of volumes, which keep what they show in them."""
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("policies: [")
+    (tmp_path / "callers.yaml").write_text("principals: {}")
+    assert load_rules(tmp_path).findings == ()
+
+
+def test_folders_behind_links_are_looked_into(tmp_path: Path) -> None:
+    """As a volume shows them; a link that leads back ends, and two that lead to one place are two places."""
+    hidden = tmp_path / "..data" / "policies"
+    hidden.mkdir(parents=True)
+    (hidden / "ours.yaml").write_text("policies: []")
+    (hidden / "around").symlink_to(tmp_path)
+    for name in ("policies", "policy"):
+        (tmp_path / name).symlink_to(hidden)
+    rules = load_rules(tmp_path)
+    assert "policies/ours.yaml" in rules.files
+    assert str(tmp_path / "policy/ours.yaml") in [each.path for each in rules.findings]
+
+
+def test_a_file_is_read_as_far_as_it_may_be_long(tmp_path: Path) -> None:
+    """The rest of one that is too large is not brought into memory, and of what is no rule file nothing."""
+    (tmp_path / "callers.yaml").write_bytes(b"#" * (3 * MAX_BYTES))
+    (tmp_path / "notes.yaml").write_bytes(b"#" * (3 * MAX_BYTES))
+    files = read_files(tmp_path)
+    assert (len(files["callers.yaml"]), files["notes.yaml"]) == (MAX_BYTES + 1, b"")
+    assert [each.code for each in load_rules(tmp_path).findings] == ["too-large", "unknown-file"]
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/big.yaml").write_bytes(b"#" * (3 * MAX_BYTES))
+    assert {len(content) for content in read_test_files(tmp_path).values()} == {MAX_BYTES + 1}
+
+
+def test_more_files_than_anybody_needs_are_not_read(tmp_path: Path) -> None:
+    """One finding says so."""
+    (tmp_path / "policies").mkdir()
+    for number in range(MAX_FILES + 20):
+        (tmp_path / f"policies/{number:03}.yaml").write_text("policies: []")
+    assert [each.code for each in load_rules(tmp_path).findings] == ["too-many-files"]
+    assert len(read_files(tmp_path)) < MAX_FILES + 10
+
+
+def test_a_directory_of_everything_is_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking through it every few seconds would take long."""
+    monkeypatch.setattr("planner.rulesource.MOST_ENTRIES", 5)
+    for number in range(6):
+        (tmp_path / f"{number}.txt").write_text("")
+    with pytest.raises(OSError, match="more than 5 files and folders"):
+        read_files(tmp_path)
+
+
+def test_a_copy_of_the_shipped_policies_may_stand_behind_ones_own(tmp_path: Path) -> None:
+    """Although it is never reached; changed by a word it is a policy like any other."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/10.yaml").write_text(
+        "policies:\n  - {name: none, why: w, mode: enforce, then: {bundle: never}}"
+    )
+    copy = (shipped_directory() / "policies/shipped.yaml").read_text(encoding="utf-8")
+    (tmp_path / "policies/90.yaml").write_text(copy)
+    levels = {(each.subject, each.code, each.level) for each in load_rules(tmp_path).findings}
+    assert levels == {
+        (f'policy "{name}"', "unreachable-policy", "warning") for name in ("shipped-bundle", "shipped-upgrade")
+    }
+    (tmp_path / "policies/90.yaml").write_text(copy.replace("costs tokens", "costs words"))
+    assert [each.subject for each in errors(load_rules(tmp_path).findings)] == ['policy "shipped-bundle"']

@@ -1,40 +1,94 @@
 """Who is taken to ask for what: a request in a file, its caller by flags, and what the planner would know of both."""
 
+import functools
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, get_args
 
 import msgspec
 import rich_click as click
 
-from planner.cli.beliefs import Known
-from planner.cli.options import USAGE, fail
+from planner.cli.beliefs import Known, learnt_in
+from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.clock import SystemClock
 from planner.core.allowance import Pool
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
 from planner.core.profile import profile_key
 from planner.core.rulebook import RuleBook
+from planner.core.rulefile.testfile import moment
+from planner.core.rules import Billing, Flag
 from planner.core.wire import MessagesRequest, WireError
 from planner.proxy.callers import read_tags
+from planner.proxy.hours import remembered
 
-Decorated = TypeVar("Decorated", bound=Callable[..., object])
+BILLINGS: Final[tuple[str, ...]] = get_args(Billing)
+WORKFLOWS: Final = frozenset({".yaml", ".yml"})
+FLAGS: Final[tuple[str, ...]] = get_args(Flag)
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who is taken to ask: what the flags say."""
+    """Who is taken to ask, and when: what the flags say; None for what `callers.yaml`, or the clock, says."""
 
     principal: str
     team: str | None
     project: str | None
     tags: str | None
     scope: str
+    billing: str | None = None
+    flags: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
-def caller_options(function: Decorated) -> Decorated:
-    """`--principal`, `--team`, `--project`, `--tags` and `--scope`: who asks."""
+class Asked(msgspec.Struct, frozen=True):
+    """A request, what the planner would know of it, and the rules that hold."""
+
+    file: Path
+    request: MessagesRequest
+    facts: Facts
+    book: RuleBook
+
+
+def asking(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a FILE, who asks and when, a form, a ledger and rules; it is called with `asked` and `as_json`."""
+
+    @functools.wraps(function)
+    def ask(
+        *,
+        file: Path,
+        form: str,
+        as_json: bool,
+        store: str,
+        rules: Path | None,
+        overrides: tuple[str, ...],
+        **caller: Any,  # noqa: ANN401 - the fields of Caller
+    ) -> None:
+        book = read_rules(rules, overrides)
+        request = read_request(file)
+        known = learnt_in(store, remembered(SystemClock().now()))
+        facts = assume(request, book, known, Caller(**caller))
+        function(asked=Asked(file, request, facts, book), as_json=as_json or form == "json")
+
     options = (
+        click.argument("file", metavar="REQUEST", type=click.Path(path_type=Path)),
+        *_caller_options(),
+        click.option(
+            "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
+        store_option,
+        rules_options,
+    )
+    decorated: Callable[..., None] = ask
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+def _caller_options() -> tuple[Callable[..., Any], ...]:
+    """Who asks, and when."""
+    return (
         click.option(
             "--principal",
             default="example",
@@ -51,14 +105,45 @@ def caller_options(function: Decorated) -> Decorated:
             metavar="ORGANIZATION/WORKSPACE",
             help="Where the caller is answered; empty for a caller that nobody has seen yet.",
         ),
+        click.option(
+            "--billing",
+            type=click.Choice(BILLINGS),
+            default=None,
+            help="How the caller pays.  [default: as callers.yaml says]",
+        ),
+        click.option(
+            "--flag",
+            "flags",
+            type=click.Choice(FLAGS),
+            multiple=True,
+            help="What holds for the caller.  [default: as callers.yaml says]",
+        ),
+        click.option(
+            "--at",
+            callback=_moment,
+            default=None,
+            metavar="TIME",
+            help="When it is asked, such as 2026-11-22 or 2026-11-22T23:10:00Z; a day is its noon.  [default: now]",
+        ),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+
+
+def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        at = moment(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise click.BadParameter(f"{text!r} is no time: write it like 2026-11-22 or 2026-11-22T09:30:00Z.")
+    return at
 
 
 def read_request(file: Path) -> MessagesRequest:
     """The request in a file; what is none ends the command, with the place where reading stopped."""
+    if file.suffix.lower() in WORKFLOWS:
+        fail(f"{file} is a workflow, and workflows are not planned yet. Give a request as .json.", USAGE)
     try:
         body = file.read_bytes()
     except OSError as error:
@@ -76,7 +161,7 @@ def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Calle
     if caller.scope and not (organization and slash and workspace):
         fail(f"--scope takes ORGANIZATION/WORKSPACE, not {caller.scope!r}", USAGE)
     where = Scope(organization, workspace) if caller.scope else None
-    now = SystemClock().now()
+    now = caller.at or SystemClock().now()
     name = caller.principal if row is None else row.name
     tags = read_tags(None if caller.tags is None else caller.tags.encode("latin-1", "replace"))
     return Facts(
@@ -85,8 +170,8 @@ def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Calle
         team=caller.team or (row.team if row else None) or tags.get("team", ""),
         project=caller.project or (row.project if row else None) or tags.get("project", ""),
         tags=tags,
-        flags=row.flags if row else (),
-        subscription=row is not None and row.billing == "subscription",
+        flags=caller.flags or (row.flags if row else ()),
+        subscription=(caller.billing or (row.billing if row else None)) == "subscription",
         scope=where,
         learnt=known.profiles.learnt(profile_key(request, name)),
         sizes=known.sizes,

@@ -86,6 +86,9 @@ def verdict(report: Report) -> str:
     if report.prices is not None and report.prices.moved_nano:
         effect = report.prices.moved_nano
         said += f" New prices alone make it {_dollars(abs(effect))} {'dearer' if effect > 0 else 'cheaper'}."
+    if money.unweighed_web:
+        bounded = _several(money.unweighed_web, "request")
+        said += f" Not weighed: other web bounds of {bounded}, but for searches that a lower max_uses takes away."
     return said
 
 

@@ -3,16 +3,14 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Context
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import rich_click as click
 
-from planner.cli.asking import Caller, assume, caller_options, read_request
-from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, learnt_in, settings_shown
-from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
-from planner.clock import SystemClock
+from planner.cli.asking import Asked, asking
+from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, settings_shown
+from planner.cli.options import USAGE, fail
 from planner.core import splice
 from planner.core.explanation import judge
 from planner.core.facts import Facts
@@ -21,11 +19,9 @@ from planner.core.plan import Plan, plan_whole
 from planner.core.reasons import Decision
 from planner.core.rulebook import RuleBook
 from planner.core.wire import MessagesRequest
-from planner.proxy.hours import remembered
 
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
 ABOUT: Final = Context(prec=4)
-WORKFLOWS: Final = frozenset({".yaml", ".yml"})
 PLANNED: Final = ("forecast", "low", "high")
 UNTOUCHED: Final = ("untouched", "untouched_low", "untouched_high")
 
@@ -60,7 +56,10 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that `planner plan` says of a request, as `--format json` writes it."""
+    """Everything that `planner plan` says of a request, as `--format json` writes it.
+
+    `denial` are the words by which the request is refused; null where it goes on.
+    """
 
     file: str
     model: str | None
@@ -68,6 +67,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     assumed: dict[str, Any]
     decisions: tuple[Decided, ...]
+    denial: str | None
     policies: tuple[Matched, ...]
     expected_nano: Expected | None
     beliefs: tuple[Believed, ...]
@@ -78,43 +78,19 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@caller_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@store_option
-@rules_options
-def command(  # noqa: PLR0913 - one parameter a flag
-    *,
-    file: Path,
-    principal: str,
-    team: str | None,
-    project: str | None,
-    tags: str | None,
-    scope: str,
-    form: str,
-    as_json: bool,
-    store: str,
-    rules: Path | None,
-    overrides: tuple[str, ...],
-) -> None:
-    """Explain what would be done with the request in FILE, the JSON body of a POST /v1/messages.
+@asking
+def command(*, asked: Asked, as_json: bool) -> None:
+    """Explain what would be done with REQUEST, a file with the JSON body of a POST /v1/messages.
 
     It is taken for the first request that the planner sees of its conversation, from a caller whose organization it
-    knows, now. What the ledger of --store has learnt of agents, of the sizes of tools and of the month's container
-    hours counts, if it is there. Nothing is sent anywhere.
+    knows, now or at --at. What the ledger of --store has learnt of agents, of the sizes of tools and of the month's
+    container hours counts, if it is there. Nothing is sent anywhere.
     """
-    if file.suffix.lower() in WORKFLOWS:
-        fail(f"{file} is a workflow, and workflows are not planned yet. Give a request as .json.", USAGE)
-    book = read_rules(rules, overrides)
-    request = read_request(file)
-    known = learnt_in(store, remembered(SystemClock().now()))
-    facts = assume(request, book, known, Caller(principal, team, project, tags, scope))
     try:
-        told = explain(str(file), request, facts, book)
+        told = explain(str(asked.file), asked.request, asked.facts, asked.book)
     except splice.SpliceError as error:
-        fail(f"{file} would be forwarded untouched, because no edit could be made safely: {error}", USAGE)
-    if form == "json" or as_json:
+        fail(f"{asked.file} would be forwarded untouched, because no edit could be made safely: {error}", USAGE)
+    if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         click.echo("\n".join(lines(told)))
@@ -131,6 +107,7 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -
         bytes=len(request.body),
         assumed=assumed(facts, book),
         decisions=tuple(map(decided, plan.decisions)),
+        denial=None if plan.denial is None else plan.denial.message,
         policies=tuple(_matched(request, facts, book, plan)),
         expected_nano=plan.expected,
         beliefs=tuple(beliefs(request, plan.tool_edit, facts, book)) if plan.expected is not None else (),
@@ -202,7 +179,7 @@ def lines(told: Explanation) -> Iterator[str]:
         yield "  no model: the API will refuse this"
     yield from assumptions(told.assumed)
     yield "\nDecisions"
-    yield from decisions(told.decisions)
+    yield from decisions(told.decisions, told.denial)
     yield f"\nBody: {told.body}"
     for change in told.edits:
         if change.start == change.end:
@@ -244,14 +221,16 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield f"  {'  '.join(cells)}".rstrip()
 
 
-def decisions(made: Sequence[Decided]) -> Iterator[str]:
-    """Decisions in columns, each with the meaning of its reason below."""
+def decisions(made: Sequence[Decided], denial: str | None) -> Iterator[str]:
+    """Decisions in columns, each with the meaning of its reason below; and with which words a request is refused."""
     rows = [(each.action, each.outcome, each.reason or "", f"[{each.policy}]" if each.policy else "") for each in made]
     indent = 4 + max((len(each.action) for each in made), default=0)
     for each, row in zip(made, columns(rows), strict=True):
         yield row
         if each.meaning:
             yield f"{'':<{indent}}{each.meaning}"
+    if denial is not None:
+        yield f'  Refused, saying "{denial}"'
 
 
 def assumptions(taken: dict[str, Any]) -> Iterator[str]:

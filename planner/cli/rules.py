@@ -9,6 +9,7 @@ import rich_click as click
 from planner.cli import rulesexplain, rulestest
 from planner.cli.options import USAGE, code_of, fail, pairs, rules_directory, rules_options
 from planner.cli.rulesdiff import diff
+from planner.clock import SystemClock
 from planner.core.findings import render_github, render_json, render_text
 from planner.core.rulefile import KINDS, SHAPES, kind_of
 from planner.core.rulefile.schema import render
@@ -46,7 +47,8 @@ def check(*, form: str, as_json: bool, rules: Path | None, overrides: tuple[str,
     """Read the rules and report every problem at once, as `file:line:col`."""
     rules = rules_directory(rules)
     try:
-        read, tests = load_rules(rules, pairs(overrides)), read_test_files(rules)
+        read = load_rules(rules, pairs(overrides), today=SystemClock().now().date())
+        tests = read_test_files(rules)
     except OSError as error:
         fail(str(error), USAGE)
     findings = (*read.findings, *read_tests(tests, read.book).findings)

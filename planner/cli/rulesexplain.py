@@ -1,17 +1,13 @@
 """`planner rules explain`: every policy before one request: whether it is for it, what it decides, what it is worth."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import rich_click as click
 
-from planner.cli.asking import Caller, assume, caller_options, read_request
-from planner.cli.beliefs import learnt_in
-from planner.cli.options import read_rules, rules_options, store_option
+from planner.cli.asking import Asked, asking
 from planner.cli.plan import Decided, assumed, assumptions, decided, decisions, rounded
-from planner.clock import SystemClock
 from planner.core.explanation import Standing, Unmet, judge
 from planner.core.facts import Facts
 from planner.core.ledger import Expected
@@ -19,7 +15,6 @@ from planner.core.plan import Plan, plan_whole
 from planner.core.reasons import Outcome
 from planner.core.rulebook import RuleBook
 from planner.core.wire import MessagesRequest
-from planner.proxy.hours import remembered
 
 
 class Would(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +44,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that `planner rules explain` says, as `--format json` writes it.
 
-    `saved_nano` is what the decision is expected to save; null where nothing is edited, or nothing was weighed.
+    `denial` are the words by which the request is refused; null where it goes on. `saved_nano` is what the decision is
+    expected to save; null where nothing is edited, or nothing was weighed.
     """
 
     file: str
@@ -58,32 +54,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     assumed: dict[str, Any]
     policies: tuple[Explained, ...]
     decisions: tuple[Decided, ...]
+    denial: str | None
     expected_nano: Expected | None
     saved_nano: int | None
     digests: dict[str, str]
 
 
 @click.command("explain")
-@click.argument("request", type=click.Path(path_type=Path))
-@caller_options
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form.")
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@store_option
-@rules_options
-def command(  # noqa: PLR0913 - one parameter a flag
-    *,
-    request: Path,
-    principal: str,
-    team: str | None,
-    project: str | None,
-    tags: str | None,
-    scope: str,
-    form: str,
-    as_json: bool,
-    store: str,
-    rules: Path | None,
-    overrides: tuple[str, ...],
-) -> None:
+@asking
+def command(*, asked: Asked, as_json: bool) -> None:
     """Say which policies are for REQUEST, the JSON body of a POST /v1/messages, and which decide.
 
     Of each policy, in order: whether it matches, or which key does not and what the request has there; where its
@@ -91,12 +70,8 @@ def command(  # noqa: PLR0913 - one parameter a flag
     be worth. The request is taken for the first of its conversation, as planner plan takes it. Nothing is sent
     anywhere.
     """
-    book = read_rules(rules, overrides)
-    asked = read_request(request)
-    known = learnt_in(store, remembered(SystemClock().now()))
-    facts = assume(asked, book, known, Caller(principal, team, project, tags, scope))
-    told = explain(str(request), asked, facts, book)
-    if form == "json" or as_json:
+    told = explain(str(asked.file), asked.request, asked.facts, asked.book)
+    if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         click.echo("\n".join(lines(told)))
@@ -113,6 +88,7 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -
         assumed=assumed(facts, book),
         policies=tuple(_explained(request, facts, book, plan)),
         decisions=tuple(map(decided, plan.decisions)),
+        denial=None if plan.denial is None else plan.denial.message,
         expected_nano=plan.expected,
         saved_nano=plan.expected.untouched - plan.expected.planned if bundled and plan.expected is not None else None,
         digests={"rules": book.digest, "prices": book.prices.digest},
@@ -149,7 +125,7 @@ def lines(told: Explanation) -> Iterator[str]:
         yield from (f"    {line}" for line in policy.says)
         yield from (f"    {_would(each)}" for each in policy.would)
     yield "\nDecisions"
-    yield from decisions(told.decisions)
+    yield from decisions(told.decisions, told.denial)
     yield "\nWorth, by the expected cost of the conversation"
     if told.expected_nano is None:
         yield "  not weighed: the decision was clear without it"

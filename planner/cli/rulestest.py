@@ -14,8 +14,9 @@ from planner.cli.options import FINDINGS, USAGE, fail, read_whole_rules, rules_d
 from planner.core.findings import Finding, errors
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile.testfile import RuleTest, TestsReading, places, read_tests
+from planner.core.rules import Policy
 from planner.core.ruletest import Covered, Failure, Ran, coverage, run, uncovered
-from planner.rulesource import Rules, opened, read_test_files
+from planner.rulesource import Rules, opened, read_test_files, shipped_directory, shipped_policies
 
 NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML document may hold: https://www.w3.org/TR/xml/#charsets."""
@@ -115,7 +116,7 @@ def command(
     tests = chosen(readable(directory, book), pattern, directory)
     ran = [run(each, book) for each in tests]
     wanted = pattern is None if covers is None else covers
-    told = report(ran, whole, directory, covered=coverage(book, ran) if wanted else None)
+    told = report(ran, whole, directory, covered=coverage(book, ran, tested_elsewhere(directory)) if wanted else None)
     form = "json" if as_json else form
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
@@ -123,6 +124,13 @@ def command(
         click.echo("\n".join(junit(told) if form == "junit" else lines(told, ran)))
     if told.failed or (told.coverage is not None and told.coverage.findings):
         raise SystemExit(FINDINGS)
+
+
+def tested_elsewhere(directory: Path | None) -> tuple[Policy, ...]:
+    """The shipped policies, for a directory that may hold a copy of them; in the shipped one they are tested."""
+    if directory is None or directory.resolve() == shipped_directory().resolve():
+        return ()
+    return shipped_policies()
 
 
 def readable(directory: Path | None, book: RuleBook) -> tuple[RuleTest, ...]:
@@ -174,15 +182,15 @@ def lines(told: Report, ran: list[Ran]) -> Iterator[str]:
     yield from (finding.text() for finding in missing)
     counts = f"{_count(len(told.tests), 'test')}: {told.passed} passed, {told.failed} failed"
     if told.coverage is not None:
-        live = sum(each.mode != "off" for each in told.coverage.policies)
-        counts += f"; {live - len(missing)} of {_count(live, 'policy', 'policies')} covered"
+        asked = sum(each.asked for each in told.coverage.policies)
+        counts += f"; {asked - len(missing)} of {_count(asked, 'policy', 'policies')} covered"
     yield f"{'FAILED' if told.failed or missing else 'ok'}: {counts}"
 
 
 def junit(told: Report) -> Iterator[str]:
     """As the XML that CI systems read: a suite for each file, and one in which each policy is covered or is not."""
     missing = {} if told.coverage is None else {each.subject: each for each in told.coverage.findings}
-    live = [] if told.coverage is None else [each.name for each in told.coverage.policies if each.mode != "off"]
+    live = [] if told.coverage is None else [each.name for each in told.coverage.policies if each.asked]
     total = f'tests="{len(told.tests) + len(live)}" failures="{told.failed + len(missing)}" errors="0"'
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield f'<testsuites name="planner rules test" {total}>'

@@ -102,7 +102,7 @@ def begin(source: Source, last_good: LastGood) -> tuple[RuleBook, Watched]:
     if found is not None:
         show(found.findings)
         if found.book is not None:
-            return found.book, Watched(source=source, files=looked.files, seen=looked.digest)
+            return found.book, Watched(source=source, files=looked.files, seen=looked.digest, own=looked.own)
         if code_of(found.findings) == USAGE:
             sys.exit(USAGE)
     try:
@@ -115,7 +115,8 @@ def begin(source: Source, last_good: LastGood) -> tuple[RuleBook, Watched]:
         _refuse(looked, found, kept)
     click.echo(f"planner: starting with the rules that were in force last, of {last_good.path}", err=True)
     refused = (looked.trouble or "",) if found is None else tuple(finding.text() for finding in found.findings)
-    return kept.book, Watched(source=source, files=kept.files, seen=looked.digest, refused=refused)
+    watched = Watched(source=source, files=kept.files, seen=looked.digest, own=looked.own, refused=refused)
+    return kept.book, watched
 
 
 def _refuse(looked: Looked, found: Rules | None, kept: Rules | None) -> NoReturn:

@@ -24,6 +24,12 @@ Amount = Annotated[float, msgspec.Meta(ge=0)]
 Bounds = tuple[tuple[str, Any], ...]
 """Members that a policy sets in a tool of a template: the name, and a hashable value."""
 
+LONGEST_REMEMBERED: Final = 256
+"""Characters of a client's word that is remembered: what is longer is no name of anything, and is looked at anew."""
+
+OTHER_TOOLS: Final = ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_", "mcp_toolset")
+"""How tool types begin that rules may name and the catalog says nothing of. Source: types.ToolUnionParam of the SDK."""
+
 _MODELS_REMEMBERED = 1_024  # ids come from clients, so what is remembered of them is bounded
 
 
@@ -251,9 +257,10 @@ class Catalog:
         if model in self._found:
             return self._found[model]
         found = next((row for matches, row in self._models if matches(model)), None)
-        if len(self._found) >= _MODELS_REMEMBERED:
-            self._found.clear()
-        self._found[model] = found
+        if len(model) <= LONGEST_REMEMBERED:
+            if len(self._found) >= _MODELS_REMEMBERED:
+                self._found.clear()
+            self._found[model] = found
         return found
 
     def template(self, name: str) -> Template | None:

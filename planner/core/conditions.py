@@ -22,12 +22,26 @@ MOST_ITEMS: Final = 64
 
 _COMPILED: Final = 1_024
 _MACRO: Final = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(")
-_QUOTED: Final = re.compile(r"\"\"\".*?\"\"\"|'''.*?'''|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+_NO_CODE: Final = re.compile(
+    r"""
+      \"\"\"(?:\\.|[^\\])*?\"\"\"
+    | '''(?:\\.|[^\\])*?'''
+    | "(?:\\.|[^"\\\n])*"
+    | '(?:\\.|[^'\\\n])*'
+    | `[^`\n]*`
+    | //[^\n]*
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Quoted text, quoted names and comments, whichever begins first: each may look as if it held one of the others."""
 _FAULT: Final = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*)$", re.MULTILINE)
 _UNDECLARED: Final = re.compile(r"undeclared reference to '(\w+)'")
 _STATUS: Final = re.compile(r"^([A-Z_]+): (.*?)(?: \[\1\])?$", re.DOTALL)
-_NOISE: Final = re.compile(r" \(in container ''\)| expecting .*$")
-"""What a message has for people who write compilers: the name space, and every token that could have come instead."""
+_NOISE: Final = re.compile(r" \(in container ''\)| expecting .*$| \[[A-Z_]+\]$")
+"""What a message has for people who write compilers: the name space, a status, every token that could have come."""
+_OVERLOAD: Final = re.compile(r"found no matching overload for '(.+)' applied to '(\(.*\))'")
+_OPERATORS: Final = {"_?_:_": "? :", "_[_]": "[ ]", "@in": "in"}
+"""Operators that are not written as the compiler calls them, less the places of their operands."""
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -120,7 +134,7 @@ def compile_condition(text: str) -> Condition:
     if len(text) > MOST_CHARACTERS:
         problem = f"it has {len(text):,} characters, and {MOST_CHARACTERS:,} are read at most"
         raise BadExpressionError((Fault(1, 1, problem),))
-    if len(_MACRO.findall(_QUOTED.sub('""', text))) > MOST_MACROS:
+    if len(_MACRO.findall(_NO_CODE.sub(" ", text))) > MOST_MACROS:
         raise BadExpressionError((Fault(1, 1, f"it loops over lists more than {MOST_MACROS} times"),))
     try:
         expression = env.compile(text)
@@ -144,8 +158,11 @@ class _Compiled:
         self._expression = expression
 
     def holds(self, bound: object) -> bool:
-        """See `Condition`. The library gives a run-time error back as a value."""
-        found = self._expression.eval(bound).value()
+        """See `Condition`. The library gives most run-time errors back as a value, and raises the others."""
+        try:
+            found = self._expression.eval(bound).value()
+        except RuntimeError as error:  # a budget that is spent, text that is no Unicode
+            found = error
         if found is True or found is False:
             return bool(found)
         kind = _STATUS.match(str(found))
@@ -174,13 +191,23 @@ def _environment() -> Any:  # noqa: ANN401 - see above
 def _faults(message: str) -> tuple[Fault, ...]:
     """The places that a compiler's message names; all of it in the first place where it names none."""
     found = tuple(
-        Fault(int(line), int(col), _NOISE.sub("", problem), _unknown(problem))
+        Fault(int(line), int(col), _plain(_NOISE.sub("", problem)), _unknown(problem))
         for line, col, problem in _FAULT.findall(message)
     )
     if found:
         return found
     status = _STATUS.match(message)
     return (Fault(1, 1, message if status is None else status[2]),)
+
+
+def _plain(problem: str) -> str:
+    """A message in the words of whoever wrote the expression."""
+    problem = problem.replace("mismatched input '<EOF>'", "it ends where something must follow")
+    return _OVERLOAD.sub(lambda found: f"'{_operator(found[1])}' does not take {found[2]}", problem)
+
+
+def _operator(name: str) -> str:
+    return _OPERATORS.get(name) or name.strip("_") or name
 
 
 def _unknown(problem: str) -> str | None:

@@ -79,12 +79,15 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
 
     `model` is the one that it began with; `free` says whether code was free in its first request as it was sent, which
     a thread's continuation, that carries no tools, does not tell. `profile` is that of its first request.
+    `web` is a digest of the web tools as the caller declared them when their bounds were decided on, None where nobody
+    has looked. Root and prefix are those of that request.
     """
 
     root: str
     principal: str
     prefix: str
     profile: ProfileKey | None = None
+    web: str | None = None
     model: str = ""
     edit: ToolEdit = ToolEdit()
     decisions: tuple[Decision, ...] = ()
@@ -196,8 +199,8 @@ def repeat(edit: ToolEdit, request: MessagesRequest) -> tuple[Edit, ...] | Reaso
         members = (("allowed_callers", b'["direct"]'),) if retype.direct else ()
         edits.append(ReplaceToolType(index, retype.type, members))
     for limit in edit.limits:
-        index = next((i for i, tool in enumerate(request.tools) if tool.type == limit.declared), None)
-        if index is None or own_digest(request.tools[index]) != limit.own:
+        index = _bounded(limit, request.tools)
+        if index is None:
             return Reason.CONVERSATION_CHANGED
         edits.extend(SetToolMember(index, name, text.encode()) for name, text in limit.members)
     if edit.append is not None:
@@ -208,9 +211,33 @@ def repeat(edit: ToolEdit, request: MessagesRequest) -> tuple[Edit, ...] | Reaso
     return tuple(edits)
 
 
+def keeps(edit: ToolEdit, before: ToolEdit, tools: tuple[Tool, ...]) -> bool:
+    """Whether an edit does to these tools what the one of the turn before did.
+
+    Bounds of a tool that its caller has changed since went with it.
+    """
+    same = msgspec.structs.replace(edit, limits=()) == msgspec.structs.replace(before, limits=())
+    return same and all(limit in edit.limits or not limit_fits(limit, tools) for limit in before.limits)
+
+
+def limit_fits(limit: Limit, tools: tuple[Tool, ...]) -> bool:
+    """Whether bounds have their place in these tools: the one that they were put on, as its caller declared it."""
+    return _bounded(limit, tools) is not None
+
+
+def _bounded(limit: Limit, tools: tuple[Tool, ...]) -> int | None:
+    index = next((i for i, tool in enumerate(tools) if tool.type == limit.declared), None)
+    return None if index is None or own_digest(tools[index]) != limit.own else index
+
+
 def own_digest(tool: Tool) -> str:
     """A digest of a tool as its caller declares it, however it is spelt."""
     return _digest(b"tool", spelled(tool.raw))
+
+
+def own_digests(tools: tuple[Tool, ...]) -> str:
+    """A digest of several tools in their order; empty for none."""
+    return _digest(b"tools", *(spelled(tool.raw) for tool in tools)) if tools else ""
 
 
 def names_callers(tool: Tool) -> bool:

@@ -1,6 +1,7 @@
 """Why a policy decides, or does not: which of its keys fails, where its portions cut, who stands before it.
 
-Says in words what `PolicySet.decide` does; a property test holds the two together. Nothing is decided here.
+Says in words what `PolicySet.decide` has decided: who has the word is read from its rulings, and nothing is decided
+here. Why a policy is not for a request is looked up key by key; a property test holds the two together.
 """
 
 import re
@@ -12,16 +13,19 @@ import msgspec
 
 from planner.core.conditions import TYPES, ConditionError, bind, compile_condition
 from planner.core.facts import Facts
-from planner.core.policyset import RANGES
+from planner.core.policyset import RANGES, PolicySet
 from planner.core.policyset import unmet as failing
 from planner.core.rulebook import RuleBook
-from planner.core.rules import Match, Policy, Range, Subject, falls_in, in_force, named
+from planner.core.rules import Match, Policy, Range, Ruling, Rulings, Subject, falls_in, in_force, named
 from planner.core.subject import subject, values
 from planner.core.wire import MessagesRequest
 
 Cut = Literal["in", "out"]
-End = Literal["decides", "holds-out", "would-decide", "pre-empted"]
+End = Literal["decides", "holds-out", "would-decide", "pre-empted", "refused"]
 Values = Callable[[], Mapping[str, Any]]
+
+GATE: Final = frozenset({"deny", "on_disconnect", "tags"})
+"""Keys of `then` that are decided of a request which is refused, too."""
 
 _WORD: Final = re.compile(r"(?<![\w.\"'])[a-z_]+\b")
 
@@ -55,23 +59,30 @@ class Unmet(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a policy ended for one action that it names; `by` is the policy that decided before, if one did."""
+    """How a policy ended for one action that it names.
+
+    `by` is the policy that decided before, or that refuses the request; `message` are the words of a `deny`.
+    """
 
     action: str
     end: End
     by: str | None = None
+    message: str | None = None
 
     def text(self) -> str:
         """In words."""
+        said = "" if self.message is None else f', saying "{self.message}"'
         match self.end:
             case "decides":
-                return f"{self.action}: decides"
+                return f"{self.action}: decides{said}"
             case "holds-out":
                 return f"{self.action}: decides, and its hold-out leaves the request untouched"
             case "would-decide":
-                return f"{self.action}: would decide, were it enforced"
+                return f"{self.action}: would decide, were it enforced{said}"
             case "pre-empted":
                 return f'{self.action}: matches, but "{self.by}" stands before it and decides'
+            case "refused":
+                return f'{self.action}: matches, but is not asked for, since "{self.by}" refuses the request'
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +108,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def decides(self) -> bool:
         """Whether it has the word on any action, in shadow included."""
-        return any(each.end != "pre-empted" for each in self.actions)
+        return any(each.end not in {"pre-empted", "refused"} for each in self.actions)
 
     def reasons(self, action: str | None = None) -> Iterator[str]:
         """How it came to that, a sentence each, for all actions or one key of `then`."""
@@ -112,20 +123,39 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(request: MessagesRequest, facts: Facts, book: RuleBook) -> tuple[Judged, ...]:
-    """Every policy of a book before one request, in their order, with how it ended and why."""
+    """Every policy of a book before one request, in their order, with how it ended and why.
+
+    Where one refuses the request, nothing is decided of its bytes, whoever would have had the word.
+    """
     seen = subject(request, facts)
-    return judge_policies(book.policies, seen, lambda: values(seen, request, facts, book))
+    judged = _judged(book.policies, book.ruling, seen, lambda: values(seen, request, facts, book))
+    denies = (each.name for each in judged for one in each.actions if (one.action, one.end) == ("deny", "decides"))
+    refuser = None if facts.observing else next(denies, None)
+    return judged if refuser is None else tuple(_unasked(each, refuser) for each in judged)
 
 
 def judge_policies(policies: Sequence[Policy], seen: Subject, variables: Values = dict) -> tuple[Judged, ...]:
     """Every policy in its order, before what can be seen of a request; `variables` are those of `when`."""
-    deciders: dict[str, str] = {}
-    return tuple(_judge(policy, seen, variables, deciders) for policy in policies)
+    return _judged(policies, PolicySet(policies), seen, variables)
+
+
+def _judged(policies: Sequence[Policy], ruling: PolicySet, seen: Subject, variables: Values) -> tuple[Judged, ...]:
+    rulings = ruling.decide(seen, variables)
+    return tuple(_judge(policy, rulings, seen, variables) for policy in policies)
 
 
 def unmet(match: Match, seen: Subject) -> tuple[Unmet, ...]:
     """The keys of a match that do not hold for a subject, in the order in which they are documented."""
     return tuple(found for key in failing(match, seen) for found in _unmet(match, key, seen))
+
+
+def _unasked(judged: Judged, refuser: str) -> Judged:
+    """A policy before a request that is refused: what it says of the bytes is not asked for."""
+    actions = tuple(
+        each if each.action in GATE or each.end == "pre-empted" else Standing(each.action, "refused", refuser)
+        for each in judged.actions
+    )
+    return msgspec.structs.replace(judged, actions=actions)
 
 
 def _unmet(match: Match, key: str, seen: Subject) -> Iterator[Unmet]:
@@ -142,22 +172,12 @@ def _unmet(match: Match, key: str, seen: Subject) -> Iterator[Unmet]:
         yield Unmet(key, wanted, value if isinstance(value, tuple) else (value,))
 
 
-def _judge(policy: Policy, seen: Subject, variables: Values, deciders: dict[str, str]) -> Judged:
+def _judge(policy: Policy, rulings: Rulings, seen: Subject, variables: Values) -> Judged:
     failed = (*unmet(policy.match, seen), *_dates(policy, seen.day))
     if policy.mode != "off" and policy.when is not None and not failed:
         failed = tuple(_asked(policy.when, variables()))
     inside = falls_in(policy.name, "rollout", policy.rollout, seen)
-    held = falls_in(policy.name, "holdout", policy.holdout, seen)
-    actions: list[Standing] = []
-    for action in named(policy.then) if policy.mode != "off" and not failed and inside else ():
-        before = deciders.get(action)
-        if before is not None:
-            actions.append(Standing(action, "pre-empted", before))
-        elif policy.mode == "shadow":
-            actions.append(Standing(action, "would-decide"))
-        else:
-            actions.append(Standing(action, "holds-out" if held else "decides"))
-            deciders[action] = policy.name
+    speaks = policy.mode != "off" and not failed and inside
     return Judged(
         name=policy.name,
         why=policy.why,
@@ -165,9 +185,23 @@ def _judge(policy: Policy, seen: Subject, variables: Values, deciders: dict[str,
         names=named(policy.then),
         unmet=failed,
         rollout="in" if inside else "out",
-        holdout="in" if held else "out",
-        actions=tuple(actions),
+        holdout="in" if falls_in(policy.name, "holdout", policy.holdout, seen) else "out",
+        actions=tuple(_standing(policy, action, rulings) for action in named(policy.then)) if speaks else (),
     )
+
+
+def _standing(policy: Policy, action: str, rulings: Rulings) -> Standing:
+    """How a policy that is for the request ended for an action, by the ruling on it."""
+    ruling: Ruling[Any] = getattr(rulings, action)
+    if ruling.policy == policy.name:
+        return Standing(action, "holds-out") if ruling.held_out else _speaking(policy, action, "decides")
+    if any(each.policy == policy.name for each in ruling.shadow):
+        return _speaking(policy, action, "would-decide")
+    return Standing(action, "pre-empted", ruling.policy)
+
+
+def _speaking(policy: Policy, action: str, end: End) -> Standing:
+    return Standing(action, end, message=policy.then.deny if action == "deny" else None)
 
 
 def _dates(policy: Policy, day: date) -> Iterator[Unmet]:

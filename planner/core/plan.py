@@ -10,12 +10,19 @@ from typing import Final
 import msgspec
 
 from planner.core import bundle, gate, threading, version, weblimits
-from planner.core.conversations import Conversation, ToolEdit, continues_thread, repeat, tools_under
+from planner.core.conversations import (
+    Conversation,
+    ToolEdit,
+    continues_thread,
+    own_digests,
+    repeat,
+    tools_under,
+)
 from planner.core.conversations import begins as request_begins
 from planner.core.facts import Facts, begins
 from planner.core.gate import OPEN, Denial, Gate
 from planner.core.ledger import Expected, Shadow
-from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rules import Rulings
 from planner.core.splice import Edit
@@ -54,11 +61,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draft(msgspec.Struct):
-    """A plan in the making: each step adds its decision and its edits."""
+    """A plan in the making: each step adds its decision and its edits.
+
+    `conversation` is the known one where it goes on otherwise than it was known.
+    """
 
     version: Decision = Decision(Action.VERSION, Outcome.KEPT)
     bundle: Decision = Decision(Action.BUNDLE, Outcome.DECLINED)
     container: Decision = Decision(Action.CONTAINER, Outcome.NONE)
+    conversation: Conversation | None = None
     web: Decision | None = None
     gate: Gate = OPEN
     shadows: list[Shadow] = []
@@ -78,7 +89,7 @@ def make_plan(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
         step(request, facts, book, rulings, draft)
         if draft.gate.denial is not None:
             return _refused(draft.gate, rulings)
-    decided, known = (draft.version, draft.bundle), facts.conversation
+    decided, known = (draft.version, draft.bundle), draft.conversation or facts.conversation
     asked = () if draft.web is None else (draft.web,)
     if known is not None and _tools_came_before(request):
         free = known.free
@@ -104,7 +115,12 @@ def plan_whole(request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
     """Plan one request as the proxy does: one that nothing can be decided or repeated for is left alone."""
     if concerns(request, book):
         return make_plan(request, facts, book)
-    return gated(leave(Reason.OFF if facts.off else Reason.NO_CODE_EXECUTION), request, facts, book)
+    return gated(unconcerned(off=facts.off), request, facts, book)
+
+
+def unconcerned(*, off: bool) -> Plan:
+    """The plan of a request that nothing can be decided or repeated for."""
+    return leave(Reason.OFF if off else Reason.NO_CODE_EXECUTION)
 
 
 def rule(request: MessagesRequest, facts: Facts, book: RuleBook) -> Rulings:
@@ -115,8 +131,7 @@ def rule(request: MessagesRequest, facts: Facts, book: RuleBook) -> Rulings:
 
 def concerns(request: MessagesRequest, book: RuleBook) -> bool:
     """Whether anything could be decided or repeated: code may run, a call may be pending, a web tool be bounded."""
-    bounded = any(tool.family in weblimits.FAMILIES for tool in request.tools)
-    return bounded or threading.runs_code(request, book.catalog) or request.awaited
+    return bool(weblimits.declared(request)) or threading.runs_code(request, book.catalog) or request.awaited
 
 
 def leave(reason: Reason) -> Plan:
@@ -124,15 +139,35 @@ def leave(reason: Reason) -> Plan:
     return Plan(decisions=_left(reason))
 
 
+def fail_open(reason: Reason) -> Plan:
+    """The plan of a request that could not be planned: it leaves it as it came."""
+    return Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in EVERY_TIME))
+
+
+def stripped(plan: Plan, reason: Reason) -> Plan:
+    """A plan without its edits; what holds besides a request's bytes still holds."""
+    kept = tuple(each for each in plan.decisions if each.action.value in gate.NAMES)
+    return Plan(decisions=(*_left(reason), *kept), drain=plan.drain, tags=plan.tags, failed=plan.failed)
+
+
+def gates(request: MessagesRequest, book: RuleBook) -> bool:
+    """Whether policies could say anything of a request that is left alone."""
+    return book.ruling.names(*gate.NAMES) or (book.ruling.names("web") and bool(weblimits.declared(request)))
+
+
 def gated(plan: Plan, request: MessagesRequest, facts: Facts, book: RuleBook) -> Plan:
-    """A plan that leaves a request alone, with what policies say of it besides its bytes."""
+    """A plan that leaves a request alone, with what policies say of it besides its bytes, and what they would bound."""
     rulings = rule(request, facts, book)
     found = gate.decide(facts, rulings)
     if found.denial is not None:
         return _refused(found, rulings)
+    why = plan.decisions[0]
+    outcome = Outcome.FAILED_OPEN if why.outcome is Outcome.FAILED_OPEN else Outcome.DECLINED
+    unbounded = weblimits.left(request, rulings.web, why.reason or Reason.POLICY)
+    asked = () if unbounded is None else (msgspec.structs.replace(unbounded, outcome=outcome),)
     return msgspec.structs.replace(
         plan,
-        decisions=(*plan.decisions, *found.decisions),
+        decisions=(*plan.decisions, *asked, *found.decisions),
         shadows=(*plan.shadows, *found.shadows),
         drain=found.drain,
         tags=found.tags,
@@ -191,6 +226,7 @@ def _new(request: MessagesRequest, facts: Facts, draft: Draft, free: bool) -> Co
         edit=draft.tool_edit,
         decisions=(draft.version, draft.bundle, *(() if draft.web is None else (draft.web,))),
         free=free,
+        web=own_digests(weblimits.declared(request)),
     )
 
 
@@ -203,12 +239,13 @@ def plan_gate(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: R
 
 def plan_tools(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
     """Repeat the edit of a conversation that is known, leave one alone that was missed, decide on one that begins."""
-    if facts.off:
-        _leave(draft, Reason.OFF)
-    elif facts.conversation is not None:
-        _repeat(request, facts, facts.conversation, book, draft)
-    elif not begins(request, facts):
-        _leave(draft, Reason.THREAD_CONTINUATION if continues_thread(request) else Reason.MID_CONVERSATION)
+    known = facts.conversation
+    reason = _idle(request, facts)
+    if reason is not None:
+        _leave(draft, reason)
+        draft.web = weblimits.left(request, rulings.web, reason)
+    elif known is not None:
+        _repeat(request, facts, known, book, rulings, draft)
     else:
         _decide(request, facts, book, rulings, draft)
 
@@ -224,29 +261,42 @@ def plan_container(request: MessagesRequest, facts: Facts, book: RuleBook, rulin
 STEPS: Final[tuple[Step, ...]] = (plan_gate, plan_tools, plan_container)
 
 
-def _repeat(request: MessagesRequest, facts: Facts, known: Conversation, book: RuleBook, draft: Draft) -> None:
-    """Do again what was done to the first request, if this one still has its place for it."""
-    if facts.subscription:
-        _leave(draft, Reason.SUBSCRIPTION)
-        return
+def _idle(request: MessagesRequest, facts: Facts) -> Reason | None:
+    """Why nothing is decided nor repeated; None where something is."""
+    if facts.off:
+        return Reason.OFF
+    if facts.conversation is not None:
+        return Reason.SUBSCRIPTION if facts.subscription else None
+    if not begins(request, facts):
+        return Reason.THREAD_CONTINUATION if continues_thread(request) else Reason.MID_CONVERSATION
+    return None
+
+
+def _repeat(
+    request: MessagesRequest, facts: Facts, known: Conversation, book: RuleBook, rulings: Rulings, draft: Draft
+) -> None:
+    """Do again what was done to the first request, as far as this one still has its place for it."""
     if _tools_came_before(request):
         draft.tool_edit = known.edit
         _leave(draft, Reason.THREAD_CONTINUATION, Outcome.DECLINED if known.edit.empty else Outcome.KEPT)
         return
-    edits = repeat(known.edit, request) if _fits(known, request, book) else Reason.CONVERSATION_CHANGED
+    draft.web, limits, anew = weblimits.again(request, facts, rulings.web, known)
+    edit = msgspec.structs.replace(known.edit, limits=limits)
+    edits = repeat(edit, request) if _fits(edit, known.model, request, book) else Reason.CONVERSATION_CHANGED
     if isinstance(edits, Reason):
         _leave(draft, edits)
-        return
-    draft.tool_edit = known.edit
+        edit = ToolEdit(limits=limits)
+        edits = repeat(edit, request)
+    else:
+        again = {decision.action: _again(decision) for decision in known.decisions}
+        draft.version = again.get(Action.VERSION, draft.version)
+        draft.bundle = again.get(Action.BUNDLE, draft.bundle)
+    if isinstance(edits, Reason):  # the bounds are those that have their place in this very request
+        raise TypeError(f"an edit without a place: {edits}")
+    draft.tool_edit = edit
     draft.edits.extend(edits)
-    for decision in known.decisions:
-        again = _again(decision)
-        if again.action is Action.VERSION:
-            draft.version = again
-        elif again.action is Action.WEB:
-            draft.web = again
-        else:
-            draft.bundle = again
+    if anew:
+        draft.conversation = _rebound(request, facts, known, draft)
 
 
 def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
@@ -270,17 +320,30 @@ def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rul
     draft.expected = bundle.expected(verdict)
 
 
-def _fits(known: Conversation, request: MessagesRequest, book: RuleBook) -> bool:
-    """Whether the edit is legal for the model of this turn, should it be another than the conversation began with.
+def _rebound(request: MessagesRequest, facts: Facts, known: Conversation, draft: Draft) -> Conversation:
+    """A conversation whose caller has changed its web tools: from now on it is known with them, and by them."""
+    decided = tuple(each for each in known.decisions if each.action is not Action.WEB)
+    return msgspec.structs.replace(
+        known,
+        root=facts.root,
+        prefix=facts.prefix,
+        edit=msgspec.structs.replace(known.edit, limits=draft.tool_edit.limits),
+        decisions=decided if draft.web is None else (*decided, draft.web),
+        web=own_digests(weblimits.declared(request)),
+    )
 
-    Deny entries do not count: they stop deciding, not repeating.
+
+def _fits(edit: ToolEdit, model: str, request: MessagesRequest, book: RuleBook) -> bool:
+    """Whether an edit is legal for the model of this turn, should it be another than the conversation began with.
+
+    Bounds are legal wherever the caller's own tool is. Deny entries do not count: they stop deciding, not repeating.
     """
-    if known.edit.empty or known.model in {"", request.model}:
+    if not edit.adds or model in {"", request.model}:
         return True
     row = book.catalog.model(request.model or "")
     if row is None:
         return False
-    edited = (tool for tool in tools_under(known.edit, request.tools) if tool not in request.tools)
+    edited = (tool for tool in tools_under(edit, request.tools) if tool not in request.tools)
     return all(
         tool.type in row.code or (tool.type in row.web and (row.ptc or tool.allowed_callers == ("direct",)))
         for tool in edited

@@ -11,7 +11,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, Protocol, get_args
 
-from planner.core.catalog import is_exact, matcher
+from planner.core.catalog import LONGEST_REMEMBERED, is_exact, matcher
 from planner.core.conditions import Condition, ConditionError, bind, compile_condition
 from planner.core.rules import (
     ACTIONS,
@@ -191,9 +191,10 @@ class _Words:
 
     def _look(self, word: str) -> int:
         bits = sum(bit for bit, test in self._tests if test(word))
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[word] = bits
+        if len(word) <= LONGEST_REMEMBERED:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[word] = bits
         return bits
 
 

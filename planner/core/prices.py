@@ -29,6 +29,7 @@ NANO_PER_MS: Final = 1_000_000
 
 _MS_PER_HOUR = 3_600_000
 _REMEMBERED = 1_024  # model ids come from clients, organizations from answers: what is remembered of them is bounded
+_LONGEST = 256  # characters: a longer id is none that has a price, and is looked at anew
 _NOTHING_AGREED: Mapping[str, Fraction] = {}
 
 
@@ -164,9 +165,10 @@ class PriceBook:
         found = self._found.get(model)
         if found is None:
             found = tuple(row for matches, row in self._matchers if matches(model))
-            if len(self._found) >= _REMEMBERED:
-                self._found.clear()
-            self._found[model] = found
+            if len(model) <= _LONGEST:
+                if len(self._found) >= _REMEMBERED:
+                    self._found.clear()
+                self._found[model] = found
         day = utc_day(at)
         for row in found:
             if row.in_force(day):

@@ -62,13 +62,13 @@ class Reason(StrEnum):
     BUSY = "busy", "The conversation's container is in use by another request."
     CONVERSATION_CHANGED = (
         "conversation-changed",
-        "The edit of this conversation is not legal under the tools or the model of this turn.",
+        "Its edit is not legal under this turn's tools or model, or web tools changed under thinking bound to them.",
     )
     CONTAINER_GONE = "container-gone", "The API no longer took this container, so it is not offered again."
     DENIED = "denied", "The catalog denies this tool version for this model."
     DOMAINS_CONFLICT = (
         "domains-conflict",
-        "The caller's own domains and those of the policy leave nothing that one list could say.",
+        "The caller's own domains and the policy's leave nothing that one list could say; other bounds hold.",
     )
     DRAINING = "draining", "The process starts no new edits; those begun go on."
     EDIT_REFUSED = "edit-refused", "The body spells a member twice or in a way that an edit could not touch safely."
@@ -77,8 +77,8 @@ class Reason(StrEnum):
     FORCED_TOOL_CHOICE = "forced-tool-choice", "A forced tool_choice changes its meaning when a tool is added."
     FORK = "fork", "Another request already continued this turn in the container."
     HIPAA = "hipaa", "Callers under HIPAA get no tools added."
-    HOLDOUT = "holdout", "Left untouched on purpose, to test the claimed saving."
-    MID_CONVERSATION = "mid-conversation", "The conversation was first seen in its middle and is left alone."
+    HOLDOUT = "holdout", "This action is left undone on purpose, to test the claimed saving."
+    MID_CONVERSATION = "mid-conversation", "Nothing new is put into the middle of a conversation."
     MODEL_UNSUPPORTED = "model-unsupported", "The model does not take the tool version that is needed."
     NAMED_CALLER = "named-caller", "Another tool names the declared version as its caller, so the version stays."
     NAME_TAKEN = "name-taken", "The caller has a tool of the same name."
@@ -100,7 +100,7 @@ class Reason(StrEnum):
     OTHER_SCOPE = "other-scope", "The container belongs to another organization or workspace."
     PENDING_CALL = "pending-call", "A programmatic call waits for its results in this container."
     POLICY = "policy", "The policy that is named says so; where none is named, no policy asks for it."
-    REPEATED = "repeated", "The conversation's own decision is repeated."
+    REPEATED = "repeated", "The decision of the conversation, or of those that begin like it, is repeated."
     ROTATING_TOKEN = "rotating-token", "The caller is known by a token that changes, so an edit could not be repeated."
     SUBSCRIPTION = "subscription", "Traffic that is not billed by the token is never edited."
     THREAD_CONTINUATION = "thread-continuation", "A message thread goes on; nothing may be added to it."

@@ -4,7 +4,7 @@ A policy is *hit* by a test in which it decides, or in shadow would have. It is 
 it does not match, or others decide before. A policy that no test has hit and missed is not covered.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -65,18 +65,28 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Covered(msgspec.Struct, frozen=True, kw_only=True):
-    """How many tests hit a policy and how many missed it; `missable` says that there are requests that it misses."""
+    """How many tests hit a policy and how many missed it.
+
+    `missable` says that there are requests that it misses; `shipped` that it is, word for word, one that ships with
+    the planner, whose tests show what it does.
+    """
 
     name: str
     mode: str
     hits: int
     misses: int
     missable: bool
+    shipped: bool = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether tests must show what it does."""
+        return self.mode != "off" and not self.shipped
 
     @property
     def lacks(self) -> str | None:
-        """What no test shows of it; None where both are shown, or it is off."""
-        if self.mode == "off" or (self.hits and (self.misses or not self.missable)):
+        """What no test shows of it; None where both are shown, or need not be."""
+        if not self.asked or (self.hits and (self.misses or not self.missable)):
             return None
         return "hit" if not self.hits else "miss"
 
@@ -93,8 +103,8 @@ def run(test: RuleTest, book: RuleBook) -> Ran:
     return Ran(test=test, failures=failures, decisions=plan.decisions, judged=judged)
 
 
-def coverage(book: RuleBook, ran: Sequence[Ran]) -> tuple[Covered, ...]:
-    """How the policies of a book are covered, in their order."""
+def coverage(book: RuleBook, ran: Sequence[Ran], shipped: Collection[Policy] = ()) -> tuple[Covered, ...]:
+    """How the policies of a book are covered, in their order; those of `shipped` have tests elsewhere."""
     hits = [frozenset(_hit(each)) for each in ran]
     words = [frozenset(judged.name for judged in each.judged if judged.decides) for each in ran]
     looked = [(hit, word) for hit, word, each in zip(hits, words, ran, strict=True) if each.judged]
@@ -105,6 +115,7 @@ def coverage(book: RuleBook, ran: Sequence[Ran]) -> tuple[Covered, ...]:
             hits=sum(policy.name in hit for hit, _ in looked),
             misses=sum(policy.name not in word for _, word in looked),
             missable=_missable(policy, book.policies[:index]),
+            shipped=policy in shipped,
         )
         for index, policy in enumerate(book.policies)
     )
@@ -134,7 +145,7 @@ def _hit(ran: Ran) -> Iterator[str]:
     for judged in ran.judged:
         for standing in judged.actions:
             asked = standing.action not in KEYS.values() or (standing.action, judged.name) in told
-            if standing.end == "would-decide" or (standing.end != "pre-empted" and asked):
+            if standing.end == "would-decide" or (standing.end in {"decides", "holds-out"} and asked):
                 yield judged.name
 
 

@@ -13,19 +13,30 @@ class ToolShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """So many neighbours in `tools` that look alike.
 
     `name` is there only where it is that of a server tool; `callers` are `allowed_callers`, None where it is missing.
+    `max_uses` is that of a web tool, None where it has none.
     """
 
     type: str
     name: str | None = None
     callers: tuple[str, ...] | None = None
     deferred: bool = False
+    max_uses: int | None = None
     count: int = 1
+
+
+class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who a caller is by its own words and those of `callers.yaml`, which is what policies match."""
+
+    team: str | None = None
+    project: str | None = None
+    tags: dict[str, str] = {}
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request and what it took.
 
     Attributes:
+        own: the caller's own team, project and tags, where a policy had it recorded under others.
         conversation: digest of what it began with; conversations that begin alike share it.
         begins: whether it begins a conversation.
         message, after: digests of the answer's id, and of the answer that the request goes on from, where it is known.
@@ -48,6 +59,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         estimated: whether any of these counts is not as the answer told it.
     """
 
+    own: Claims | None = None
     conversation: str
     begins: bool = False
     message: str | None = None

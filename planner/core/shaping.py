@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from planner.core.conversations import begins, continues_thread, names_callers
-from planner.core.shape import CUSTOM, OTHER, Shape, ToolShape
+from planner.core.shape import CUSTOM, OTHER, Claims, Shape, ToolShape
 from planner.core.usage import Metered
 from planner.core.wire import MessagesRequest, Tool, spelled
 
@@ -21,6 +21,8 @@ MOST_ITERATIONS: Final = 1_000
 
 SERVER_TOOLS: Final = frozenset({"code_execution", "web_fetch", "web_search"})
 """Names that an edit's own tool may have: a client's tool of such a name stands in its way."""
+
+WEB_TOOLS: Final = frozenset({"web_fetch", "web_search"})
 
 CHOICES: Final = frozenset({"any", "auto", "none", "tool"})
 SPEEDS: Final = frozenset({"fast", "standard"})
@@ -38,7 +40,8 @@ class Known(NamedTuple):
     """What the proxy knows of a request besides its body.
 
     `root` names its conversation, None where nothing was to be planned; `after` and `message` are the ids of the answer
-    that it goes on from and of its own; `container` is the digest of the one that the caller named.
+    that it goes on from and of its own; `container` is the digest of the one that the caller named; `own` who it is,
+    where it was recorded as somebody else.
     """
 
     principal: str
@@ -46,6 +49,7 @@ class Known(NamedTuple):
     after: str | None = None
     message: str | None = None
     container: str | None = None
+    own: Claims | None = None
 
 
 class Beliefs(NamedTuple):
@@ -76,9 +80,10 @@ def shape_of(
     planned = known.root is not None
     marked = request.breakpoints.after_tools if planned else b"cache_control" in request.body
     counts = counted(metered, rounds, added=added, marked=marked, beliefs=beliefs)
-    prefix = _digest("prefix", request.prefix if planned else _raw_prefix(request))
+    prefix = _digest("prefix", request.prefix if planned else request.written_prefix)
     choice = None if request.tool_choice is None else request.tool_choice.type
     return Shape(
+        own=known.own,
         conversation=_digest("conversation", known.root or _beginning(request, known.principal, prefix)),
         begins=begins(request),
         message=None if known.message is None else _digest("message", known.message),
@@ -154,6 +159,7 @@ def _look(tool: Tool) -> ToolShape:
         name=tool.name if tool.name in SERVER_TOOLS else None,
         callers=callers,
         deferred=tool.defer_loading,
+        max_uses=tool.max_uses if tool.family in WEB_TOOLS else None,
     )
 
 
@@ -161,16 +167,10 @@ def _dated(word: str | None) -> bool:
     return _DATED.fullmatch(word or "") is not None
 
 
-def _raw_prefix(request: MessagesRequest) -> bytes:
-    """Model, tools and system as they stand: where nothing is planned, spelling them out would only cost time."""
-    parts = ((request.model or "").encode(), *(tool.raw for tool in request.tools), request.system or b"")
-    return b"\0".join(parts)
-
-
 def _beginning(request: MessagesRequest, principal: str, prefix: str) -> bytes:
     """What a conversation begins with, as far as that is read where nothing is planned."""
-    first = bytes(request.first_message or b"")
-    said = spelled(first) if first and len(first) <= SPELLED_UP_TO else first[:HASHED_UP_TO]
+    first = memoryview(request.first_message or b"")
+    said = spelled(bytes(first)) if first and len(first) <= SPELLED_UP_TO else bytes(first[:HASHED_UP_TO])
     return b"\0".join((principal.encode(), prefix.encode(), str(len(first) > SPELLED_UP_TO).encode(), said))
 
 

@@ -18,7 +18,7 @@ from planner.core.endpoints import OTHER
 from planner.core.exchange import Exchange
 from planner.core.gate import Denial
 from planner.core.ledger import Batch, Digests, Entry, Latency, batch_digest
-from planner.core.plan import Plan, leave
+from planner.core.plan import Plan, leave, stripped
 from planner.core.reasons import Reason, plan_header
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms
@@ -195,7 +195,7 @@ class Forward:
             latency = Latency(round(self._clock.monotonic() - arrived.started, 6), None, 0.0)
             entry = exchange.settle("refused", latency)
             self._recorder.settle(msgspec.structs.replace(entry, status=fault.status, attempts=0))
-        headers = [(b"planner-plan", plan_header(plan.decisions).encode())]
+        headers = [(b"planner-body", b"unchanged"), (b"planner-plan", plan_header(plan.decisions).encode())]
         await errors.send_error(send, fault, denial.message, arrived.request_id, headers)
 
     def _begin(self, arrived: Arrived, planned: Planned | None) -> Planned | None:
@@ -207,7 +207,7 @@ class Forward:
             return planned
         self._take_back(arrived, planned)
         body = planned.body if planned.request is None else planned.request.body
-        return Planned(body=body, plan=leave(Reason.ERROR), request=planned.request)
+        return Planned(body=body, plan=stripped(planned.plan, Reason.ERROR), request=planned.request)
 
     async def _plan(self, arrived: Arrived, body: bytes | None) -> Planned | None:
         """The plan for a request that is planned; None for all others."""
@@ -235,7 +235,8 @@ class Forward:
             self._batches.settled(entry)
             entry = msgspec.structs.replace(entry, attempts=progress.attempts)
             with self._guard("settle", arrived):  # without its shape it is in no trace, and that is all
-                entry = msgspec.structs.replace(entry, shape=shaped(sent, exchange, terms, entry.status, arrived.book))
+                shape = shaped(sent, exchange, terms, entry.status, arrived.book, arrived.caller)
+                entry = msgspec.structs.replace(entry, shape=shape)
         if entry is None:
             self._take_back(arrived, planned)
             return

@@ -7,7 +7,7 @@ import msgspec
 
 from planner.core.breaker import Blame
 from planner.core.containers import State
-from planner.core.conversations import Conversation, Scope, Turn, begins
+from planner.core.conversations import Conversation, Scope, Turn, begins, keeps
 from planner.core.exchange import Exchange
 from planner.core.ledger import Entry
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
@@ -111,12 +111,12 @@ class Learning:
     def broke_cache(self, answered: Answered) -> bool:
         """Whether the API says that tools changed since the turn before, and an edit of ours changed them."""
         planned, sent = answered.planned, answered.sent
-        if planned is None or planned.lease is None or sent is None:
+        if planned is None or planned.lease is None or sent is None or sent.request is None:
             return False
         if answered.exchange.told.cache_miss != TOOLS_CHANGED:
             return False
         before = planned.lease.turn.conversation.edit
-        return before != sent.plan.tool_edit and answered.entry.mode != "off"
+        return not keeps(sent.plan.tool_edit, before, sent.request.tools) and answered.entry.mode != "off"
 
     def _ended(self, planned: Planned | None) -> None:
         """The answer to a request is read, as far as it ever will be."""

@@ -1,13 +1,14 @@
 """Gathers the facts and asks the core for a plan; where that fails, the request goes as it came, and is counted."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from planner.core import gate, splice
+from planner.core import splice
 from planner.core.bundle import frees_code
 from planner.core.containers import Lease, preloads
 from planner.core.conversations import (
@@ -24,10 +25,10 @@ from planner.core.conversations import (
 )
 from planner.core.epochs import warm
 from planner.core.experience import Experience, Sent
-from planner.core.facts import Facts
-from planner.core.plan import Plan, concerns, gated, leave, make_plan, unedited
-from planner.core.profile import profile_key
-from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
+from planner.core.facts import Facts, Prompt
+from planner.core.plan import Plan, concerns, fail_open, gated, gates, leave, make_plan, unconcerned, unedited
+from planner.core.profile import ProfileKey, profile_key
+from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.sizes import combination, estimated_prompt
 from planner.core.wire import MessagesRequest, WireError
@@ -39,11 +40,15 @@ from planner.proxy.memory import Memory
 from planner.stores import StoreError
 
 BUDGET_SECONDS: Final = 0.025
-"""What deciding may take: a setting of ours, which no caller feels."""
+"""What looking things up for a decision may take: a setting of ours, which no caller feels. Reading a body is not in
+it, which takes as long as the body is: of a large one some milliseconds a megabyte, beside the event loop."""
 REPEAT_SECONDS: Final = 1.0
 """What looking up a conversation in its middle may take: taking an edit away breaks it, which is worse than waiting."""
 LARGE: Final = 2 * 1024 * 1024
 """A larger body is planned off the event loop, which it would hold for milliseconds."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,30 +111,41 @@ class Planning:
         request = None
         try:
             request = _read(body) if len(body) <= LARGE else await asyncio.to_thread(_read, body)
-            if not concerns(request, book):
-                reason = Reason.OFF if caller.mode == "off" else Reason.NO_CODE_EXECUTION
-                return self._gated(_untouched(request, leave(reason), book), request, caller, now, book)
-            return await self._planned(request, caller, now, book)
+            if concerns(request, book):
+                return await self._planned(request, caller, now, book)
+            left = _untouched(request, unconcerned(off=caller.mode == "off"), book)
         except (splice.SpliceError, WireError):
             if request is None:
                 return Planned(body=body, plan=leave(Reason.UNPARSABLE))
-            return await self._left(request, leave(Reason.EDIT_REFUSED), caller, book)
-        except TimeoutError:
-            cause, reason = "time-budget", Reason.TIME_BUDGET
-        except StoreError:
-            cause, reason = "store", Reason.ERROR
+            left = await self._left(request, leave(Reason.EDIT_REFUSED), caller, book)
         except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
-            self._log.error("planning failed", error=type(error).__name__)
+            failed = fail_open(self._failed("planning failed", error))
+            if request is None:
+                return Planned(body=body, plan=failed)
+            left = await self._left(request, failed, caller, book)
+        return await self._gated(left, request, caller, now, book)
+
+    def _failed(self, what: str, error: Exception) -> Reason:
+        """Count what failed by its cause, and say why in the words of decisions; a bug of ours is logged."""
+        if isinstance(error, TimeoutError):
+            cause, reason = "time-budget", Reason.TIME_BUDGET
+        elif isinstance(error, StoreError):
+            cause, reason = "store", Reason.ERROR
+        else:
+            self._log.error(what, error=type(error).__name__)
             cause, reason = "bug", Reason.ERROR
         self._metrics.fail_open.add((cause,))
-        plan = Plan(decisions=tuple(Decision(action, Outcome.FAILED_OPEN, reason) for action in EVERY_TIME))
-        return Planned(body=body, plan=plan) if request is None else await self._left(request, plan, caller, book)
+        return reason
 
     async def _planned(self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook) -> Planned:
         """The plan of a request that may run code. Raises SpliceError, StoreError, TimeoutError, WireError."""
+        known = await self._known(request, caller, now, book)
+        root = await _off_loop(request, root_key, request, caller.principal)
+        known = msgspec.structs.replace(known, root=root)
         async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
-            facts, session = await self._facts(request, caller, now, book)
-        plan, sent = _make(request, facts, book)
+            facts, session = await self._facts(request, caller, known, book)
+        plan = make_plan(request, facts, book)
+        sent = (await _off_loop(request, splice.apply, request.body, plan.edits)).body
         self._count(plan)
         if plan.denial is not None:
             return Planned(body=request.body, plan=plan, request=request)
@@ -147,12 +163,11 @@ class Planning:
         )
 
     async def _facts(
-        self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook
+        self, request: MessagesRequest, caller: Caller, known: Facts, book: RuleBook
     ) -> tuple[Facts, str | None]:
         """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
-        principal, known = caller.principal, self._known(request, caller, now, book)
+        principal, now, root = caller.principal, known.now, known.root
         scope, prefix, profile = known.scope, known.prefix, known.profile
-        root = await _root(request, principal)
         session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
         keys = lookups(request, principal)
         lease = await self._memory.lease(keys)
@@ -175,16 +190,16 @@ class Planning:
             trying=self._experience.trying(request.model or "", now),
             input_tokens_left=self._memory.input_tokens_left(caller.account, now),
             teaches=_teaches(request, book),
-            root=root,
         )
         if profile is not None and (begins(request) or book.ruling.conditional):
             facts = msgspec.structs.replace(facts, learnt=self._experience.profiles.learnt(profile))
         return facts, session
 
-    def _known(self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook) -> Facts:
+    async def _known(self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook) -> Facts:
         """Who asks for what, as far as nothing needs to be looked up."""
         scope = self._memory.scope(caller.account) or _declared_scope(caller)
         organization = "" if scope is None else scope.organization
+        prompt, prefix, profile = await _off_loop(request, _seen, request, scope, caller.principal)
         return Facts(
             now=now,
             principal=caller.principal,
@@ -198,22 +213,29 @@ class Planning:
             observing=self._stop is Reason.OBSERVE,
             identifiable=caller.identifiable,
             off=caller.mode == "off",
-            prompt=see(request),
+            prompt=prompt,
             allowance=self._hours.pool(organization, book.settings.free_hours).judge(now),
-            prefix=prefix_key(request, scope),
-            profile=profile_key(request, caller.principal),
+            prefix=prefix,
+            profile=profile,
         )
 
-    def _gated(
+    async def _gated(
         self, planned: Planned, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook
     ) -> Planned:
-        """A request that goes as it came, unless a policy refuses it; policies may record it under other tags."""
-        if not book.ruling.names(*gate.NAMES):
+        """A request that goes as it came, unless a policy refuses it; policies may record it under other tags.
+
+        No look-up is needed for that, so it holds where planning was late or failed; what fails here fails open too.
+        """
+        if not gates(request, book):
             return planned
-        facts = self._known(request, caller, now, book)
-        if book.ruling.conditional and facts.profile is not None:
-            facts = msgspec.structs.replace(facts, learnt=self._experience.profiles.learnt(facts.profile))
-        plan = gated(planned.plan, request, facts, book)
+        try:
+            facts = await self._known(request, caller, now, book)
+            if book.ruling.conditional and facts.profile is not None:
+                facts = msgspec.structs.replace(facts, learnt=self._experience.profiles.learnt(facts.profile))
+            plan = gated(planned.plan, request, facts, book)
+        except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
+            self._failed("asking the policies failed", error)
+            return planned
         self._count(plan)
         return msgspec.structs.replace(planned, plan=plan)
 
@@ -273,7 +295,7 @@ class Planning:
         """A request that goes as it came because planning it failed; what begins so goes on so."""
         found = _untouched(request, plan, book)
         try:
-            root = await _root(request, caller.principal)
+            root = await _off_loop(request, root_key, request, caller.principal)
             scope = self._memory.scope(caller.account) or _declared_scope(caller)
             plan = unedited(request, root, prefix_key(request, scope), caller.principal, found.plan)
         except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
@@ -292,21 +314,21 @@ def _read(body: bytes) -> MessagesRequest:
     """A request, with what takes long to see in a large body seen already. Raises WireError."""
     request = MessagesRequest.parse(body)
     if len(body) > LARGE:
-        _ = request.awaited, request.uploads, request.breakpoints
+        _ = request.has_assistant, request.awaited, request.signed
+        _ = request.uploads, request.breakpoints, request.written_prefix
     return request
 
 
-async def _root(request: MessagesRequest, principal: str) -> str:
-    """The root of the conversation; spelling out a large first message would hold the event loop."""
+def _seen(request: MessagesRequest, scope: Scope | None, principal: str) -> tuple[Prompt, str, ProfileKey]:
+    """What a body itself tells: its prompt, and the digests of its prefix and its profile."""
+    return see(request), prefix_key(request, scope), profile_key(request, principal)
+
+
+async def _off_loop(request: MessagesRequest, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do what takes as long as a body is; of a large one it would hold the event loop, so it is done beside it."""
     if len(request.body) <= LARGE:
-        return root_key(request, principal)
-    return await asyncio.to_thread(root_key, request, principal)
-
-
-def _make(request: MessagesRequest, facts: Facts, book: RuleBook) -> tuple[Plan, bytes]:
-    """The plan, and the body with its edits. Raises SpliceError."""
-    plan = make_plan(request, facts, book)
-    return plan, splice.apply(request.body, plan.edits).body
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def _teaches(request: MessagesRequest, book: RuleBook) -> bool:

@@ -48,6 +48,7 @@ class Reload:
         self._every = every
         self._compiled = compiled
         self._seen: str | None = watched.seen
+        self._own = watched.own
         self._changing: str | None = None
         self._woken = asyncio.Event()
         for result in (OK, ERROR):  # a rate is seen from the first one on
@@ -102,11 +103,13 @@ class Reload:
         except Exception as error:  # noqa: BLE001 - a bug in compiling must not end the watch
             self._refuse((f"compiling the rules failed: {type(error).__name__}",))
             return
-        findings = tuple(finding.text() for finding in rules.findings)
-        if rules.book is None:
+        gone = tuple(map(_gone, sorted(self._own - looked.own)))
+        findings = (*gone, *(finding.text() for finding in rules.findings))
+        if rules.book is None or gone:
             self._refuse(findings)
             return
         self._in_force.take(rules.book)
+        self._own = looked.own
         self._metrics.reloads.add((OK,))
         book, prices = rules.book.digest, rules.book.prices.digest
         self._log.info("rules reloaded", rules=book, prices=prices, **_told(findings))
@@ -123,6 +126,11 @@ class Reload:
             await asyncio.to_thread(self._last_good.keep, self._source.directory, files)
         except OSError as error:
             self._log.error("rules not kept for a restart", path=str(self._last_good.path), error=str(error))
+
+
+def _gone(kind: str) -> str:
+    """Why rules are refused that lack a kind which came from the directory: a slip is likelier than a wish."""
+    return f"{kind}: all files of this kind are gone, and the shipped ones would hold; restart the planner to have them"
 
 
 def _told(findings: tuple[str, ...]) -> dict[str, object]:

@@ -5,25 +5,30 @@ from typing import Final
 from planner.core.exchange import Exchange, container_digest
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms, added_tokens
-from planner.core.shape import Shape
+from planner.core.shape import Claims, Shape
 from planner.core.shaping import Beliefs, Known, shape_of
+from planner.proxy.callers import Caller
 from planner.proxy.planning import Planned
 
 OK: Final = 200
 
 
-def shaped(sent: Planned | None, exchange: Exchange, terms: Terms, status: int | None, book: RuleBook) -> Shape | None:
+def shaped(
+    sent: Planned | None, exchange: Exchange, terms: Terms, status: int | None, book: RuleBook, caller: Caller
+) -> Shape | None:
     """The shape of a request as it was sent in the end; None of what was not read, or told nothing of its usage."""
     request, metered = None if sent is None else sent.request, exchange.metered
     if sent is None or request is None or metered is None or status != OK:
         return None
-    conversation, lease, own = sent.plan.conversation, sent.lease, request.container.id
+    conversation, lease, container = sent.plan.conversation, sent.lease, request.container.id
+    intent, own = exchange.intent, Claims(team=caller.team, project=caller.project, tags=caller.tags)
     known = Known(
-        principal=exchange.intent.principal,
+        principal=intent.principal,
+        own=None if own == Claims(team=intent.team, project=intent.project, tags=intent.tags) else own,
         root=None if conversation is None else conversation.root,
         after=None if lease is None else lease.turn.message_id,
         message=exchange.told.message_id,
-        container=None if own is None else container_digest(own),
+        container=None if container is None else container_digest(container),
     )
     model = book.catalog.model(request.model or "")
     growth = book.catalog.priors.iteration_growth_tokens.likely

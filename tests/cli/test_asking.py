@@ -1,5 +1,6 @@
 """A request in a file and its caller by flags: the facts that `planner plan` and `planner rules explain` begin from."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def test_the_caller_is_who_the_callers_file_says() -> None:
     assert (facts.flags, facts.subscription, facts.scope) == (("zdr",), True, Scope("acme", "main"))
     assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, None, "")).team == "web"
     assert assume(ask(), rules, KNOWN, Caller("reports", "web", None, None, "")).scope is None
+
+
+def test_flags_of_the_command_line_beat_the_callers_file() -> None:
+    """How it pays, what holds for it, and when it asks."""
+    rules, at = book(callers=Callers((ROW,))), datetime(2026, 11, 22, 23, 10, tzinfo=UTC)
+    caller = Caller("reports", None, None, None, "", billing="api", flags=("hipaa",), at=at)
+    facts = assume(ask(), rules, KNOWN, caller)
+    assert (facts.subscription, facts.flags, facts.now) == (False, ("hipaa",), at)
+    other = assume(ask(), rules, KNOWN, Caller("someone", None, None, None, "", billing="subscription"))
+    assert (other.subscription, other.flags) == (True, ())
 
 
 def test_tags_are_read_as_the_proxy_reads_them() -> None:

@@ -127,6 +127,14 @@ def test_the_verdict_says_which_way_money_moves(moved: int, said: str) -> None:
     assert said in verdict(msgspec.structs.replace(REPORT, money=money))
 
 
+def test_the_verdict_says_what_was_not_weighed() -> None:
+    """Only where there is anything."""
+    assert REPORT.money is not None
+    money = msgspec.structs.replace(REPORT.money, unweighed_web=3)
+    said = " Not weighed: other web bounds of 3 requests, but for searches that a lower max_uses takes away."
+    assert verdict(msgspec.structs.replace(REPORT, money=money)) == verdict(REPORT) + said
+
+
 def test_the_verdict_where_nothing_changes() -> None:
     """Equal books, or the same in other words."""
     same = msgspec.structs.replace(BARE, structure=(), new=REPORT.old)

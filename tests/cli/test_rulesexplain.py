@@ -113,6 +113,48 @@ def test_portions_are_those_of_this_request(tmp_path: Path) -> None:
     assert out.says == ("matches, but the roll-out leaves this request out",)
 
 
+RECIPES: Final = Path(__file__).parent.parent.parent / "docs/cookbook"
+
+
+def test_when_it_is_asked_can_be_said(tmp_path: Path) -> None:
+    """A recipe for the night is explained by day; a day alone is its noon."""
+    flags = ("--rules", str(RECIPES / "night-jobs"), "--team", "reports", "--tags", "feature=nightly")
+    night = told(tmp_path, *flags, "--at", "2026-11-23T23:10:00Z")
+    assert night.policies[0].matched
+    assert night.assumed["at"] == "2026-11-23T23:10:00Z"
+    day = told(tmp_path, *flags, "--at", "2026-11-23").policies[0]
+    assert [(each.key, each.seen) for each in day.unmet] == [("when", ("hour = 12",))]
+
+
+def test_how_a_caller_pays_and_what_holds_for_it_can_be_said(tmp_path: Path) -> None:
+    """As callers.yaml would."""
+    assert told(tmp_path, *BEYOND, "--billing", "subscription").decisions[1].reason == "subscription"
+    flagged = told(tmp_path, *BEYOND, "--billing", "api", "--flag", "hipaa", "--flag", "zdr")
+    assert flagged.decisions[1].reason == "zdr"
+    assert flagged.assumed["flags"] == ["hipaa", "zdr"]
+
+
+@pytest.mark.parametrize("words", [("--at", "noon"), ("--at", "2026-02-30"), ("--at", "2026-11-22T09:30:00"),
+                                   ("--billing", "cash"), ("--flag", "gdpr")])  # fmt: skip
+def test_what_no_flag_takes_ends_the_command(tmp_path: Path, words: tuple[str, str]) -> None:
+    """Exit code 2 and a sentence."""
+    result = explain(tmp_path, *words)
+    assert result.exit_code == 2
+    assert words[1] in result.stderr
+
+
+def test_a_refusal_is_told_with_its_words(tmp_path: Path) -> None:
+    """And nobody else is said to decide."""
+    request = REQUEST | {"model": "claude-opus-5-5"}
+    rules = str(RECIPES / "refuse-a-model")
+    text = explain(tmp_path, "--rules", rules, request=request).stdout
+    assert '    deny: decides, saying "Opus is for the research team.' in text
+    assert '  Refused, saying "Opus is for the research team.' in text
+    found = told(tmp_path, "--rules", rules, request=request)
+    assert (found.denial or "").startswith("Opus is for the research team.")
+    assert told(tmp_path, "--rules", rules, "--principal", "research-lab", request=request).denial is None
+
+
 @pytest.mark.parametrize("file", ["none.json", "."])
 def test_what_is_no_request_ends_the_command(tmp_path: Path, file: str) -> None:
     """Exit code 2 and a sentence."""

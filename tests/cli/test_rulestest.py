@@ -111,7 +111,7 @@ def test_a_policy_that_no_test_shows_is_a_failure(tmp_path: Path) -> None:
     first, last = result.stdout.splitlines()
     assert first.startswith(f"{tmp_path}/policies/ours.yaml:{shipped.count(chr(10)) + 2}:5: ")
     assert "no test hits it" in first
-    assert "4 of 5 policies covered" in last
+    assert "0 of 1 policy covered" in last
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
@@ -120,7 +120,8 @@ def test_each_recipe_of_the_cookbook_passes_its_tests(recipe: Path) -> None:
     result = CliRunner().invoke(main, ["rules", "test", "--rules", str(recipe)])
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    assert json.loads(CliRunner().invoke(main, ["rules", "check", "--rules", str(recipe), "--json"]).stdout) == []
+    found = json.loads(CliRunner().invoke(main, ["rules", "check", "--rules", str(recipe), "--json"]).stdout)
+    assert {each["code"] for each in found} <= {"expired-policy"}, "which depends on the day"
 
 
 def test_there_are_eight_recipes() -> None:

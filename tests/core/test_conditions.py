@@ -59,17 +59,33 @@ def test_each_variable_is_there_with_its_type(variable: Any) -> None:
     """Equal to a value of its type, and to none of another."""
     literal = {"string": '""', "int": "0", "double": "0.0", "bool": "false", "list(string)": "[]"}
     assert holds(f"{variable.name} == {literal.get(variable.type, '{}')}")
-    assert "no matching overload" in faults(f"{variable.name} == duration('1s')")[0].problem
+    assert "does not take" in faults(f"{variable.name} == duration('1s')")[0].problem
 
 
 def test_every_fault_is_told_with_its_place() -> None:
     """Line and column count from 1; an unknown word is told by itself, so that the nearest can be offered."""
     assert faults('team == "a" &&\n  tem == 3 || prompt_tokens > "x"') == (
         Fault(2, 3, "undeclared reference to 'tem'", "tem"),
-        Fault(2, 29, "found no matching overload for '_>_' applied to '(int, string)'"),
+        Fault(2, 29, "'>' does not take (int, string)"),
     )
-    assert faults("team ==") == (Fault(1, 8, "Syntax error: mismatched input '<EOF>'"),)
+    assert faults("team ==") == (Fault(1, 8, "Syntax error: it ends where something must follow"),)
     assert faults("tools_count") == (Fault(1, 1, "it must be true or false, not a value of type int"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("team == 'a' &&\n", "Syntax error: it ends where something must follow"),
+        ("hour in tools", "'in' does not take (int, list(string))"),
+        ("!hour", "'!' does not take (int)"),
+        ("tools['a'] == ''", "'[ ]' does not take (list(string), string)"),
+        ("hour ? stream : stream", "'? :' does not take (int, bool, bool)"),
+        ("team.startsWith(1)", "'startsWith' does not take (string, int)"),
+    ],
+)
+def test_messages_are_in_the_words_of_the_language(text: str, problem: str) -> None:
+    """Not in those of the library that reads it."""
+    assert faults(text)[0].problem == problem
 
 
 @pytest.mark.parametrize("word", ["prompt", "messages", "system", "body", "request", "key", "content"])
@@ -88,6 +104,33 @@ def test_what_is_too_large_is_refused() -> None:
     assert not holds(r"""team == ".all( .map( \" .exists(" || team == '.all('""")
 
 
+LOOPS = 'tools.{0}exists(a, tools.{0}exists(b, tools.{0}exists(c, a + b + c == "zz")))'
+TOO_MANY = (Fault(1, 1, "it loops over lists more than 2 times"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOOPS.format("//\n"),
+        LOOPS.format('// "\n'),
+        LOOPS.format("/" * 3 + " it's\n"),
+        LOOPS.format(" // // '\n "),
+        'team == "//" || ' + LOOPS.format(""),
+        "team == '\\'//' || " + LOOPS.format(""),
+        'team == """ \\""" // " """ || ' + LOOPS.format(""),
+        "tags.`a//b` == '' || " + LOOPS.format(""),
+    ],
+)
+def test_loops_are_counted_behind_comments_and_quotes(text: str) -> None:
+    """A comment parts words as a blank does; what looks like one in quotes hides nothing, nor a quote in a comment."""
+    assert faults(text) == TOO_MANY
+
+
+def test_loops_in_comments_and_quotes_are_none() -> None:
+    """Whichever begins first holds the other."""
+    assert holds('team == "" // .all( .all( "\n && !tools.exists(a, a == "//.all( .map( .all(")')
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
@@ -103,6 +146,16 @@ def test_a_run_time_error_says_its_kind_alone(text: str, kind: str) -> None:
     with pytest.raises(ConditionError) as caught:
         holds(text, team="somebody's team", max_tokens=1)
     assert str(caught.value) == kind
+
+
+def test_errors_that_the_library_raises_are_errors_too() -> None:
+    """A budget that is spent, or text that is no Unicode: no match, and nothing that ends the planning of a request."""
+    with pytest.raises(ConditionError) as caught:
+        holds("tools.exists(a, tools.exists(b, a + b == 'zz'))", tools=["x"] * 400)
+    assert str(caught.value) == "INTERNAL"
+    with pytest.raises(ConditionError) as caught:
+        holds("model.size() > 3", model="\ud800")
+    assert str(caught.value) == "UNKNOWN"
 
 
 def test_without_the_extra_it_says_how_to_get_it() -> None:

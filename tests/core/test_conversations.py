@@ -11,13 +11,17 @@ from hypothesis import strategies as st
 
 from planner.core.conversations import (
     Conversation,
+    Limit,
     Retype,
     Scope,
     ToolEdit,
     Turn,
     begins,
     continues_thread,
+    keeps,
     lookups,
+    own_digest,
+    own_digests,
     prefix_key,
     repeat,
     root_key,
@@ -222,6 +226,19 @@ def test_what_begins_a_conversation() -> None:
 
 
 # ---------------------------------------------------------------- repeating
+
+
+def test_an_edit_that_keeps_what_was_done() -> None:
+    """Bounds may go with the tool that they were put on, and with nothing else."""
+    tools = ask(tools=[BASIC_SEARCH]).tools
+    limit = Limit("web_search_20250305", own_digest(tools[0]), (("max_uses", "1"),))
+    bounded, other = ToolEdit(limits=(limit,)), ask(tools=[BASIC_SEARCH | {"max_uses": 3}]).tools
+    assert keeps(bounded, bounded, tools)
+    assert not keeps(ToolEdit(), bounded, tools)
+    assert keeps(ToolEdit(), bounded, other)
+    assert keeps(bounded, ToolEdit(), tools)
+    assert not keeps(ToolEdit(append="{}", name="x"), bounded, other)
+    assert (own_digests(tools) == own_digests(other), own_digests(())) == (False, "")
 
 
 def test_no_edit_is_no_edit() -> None:

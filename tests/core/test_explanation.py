@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from planner.core.conditions import TYPES
 from planner.core.explanation import Standing, Unmet, judge, judge_policies, unmet
-from planner.core.plan import rule
+from planner.core.plan import plan_whole, rule
 from planner.core.policyset import PolicySet
 from planner.core.policyset import unmet as failing
 from planner.core.rules import ACTIONS, BundleRule, Match, Policy, Portion, Range, Subject, Then
@@ -226,6 +226,39 @@ def test_every_end_in_words() -> None:
     ]
     assert list(judged[-1].reasons("container")) == ["container: decides"]
     assert judged[-1].actions[0] == Standing("bundle", "pre-empted", "held")
+
+
+def test_where_one_refuses_nothing_else_is_decided_of_the_bytes() -> None:
+    """It says with which words; what is recorded of a refused request is decided all the same."""
+    words = "Ask first."
+    deny = Policy(name="deny", why="w", mode="enforce", then=Then(deny=words, tags={"team": "x"}))
+    rules = book(policies=(*BOOK.policies, deny))
+    request = ask(tools=[CODE])
+    plan = plan_whole(request, facts(request), rules)
+    judged = {each.name: each for each in judge(request, facts(request), rules)}
+    assert plan.denial is not None
+    assert judged["deny"].actions == (Standing("deny", "decides", message=words), Standing("tags", "decides"))
+    assert next(judged["deny"].reasons("deny")) == 'deny: decides, saying "Ask first."'
+    assert judged["shipped-bundle"].actions == (Standing("bundle", "refused", "deny"),)
+    assert not judged["shipped-bundle"].decides
+    assert list(judged["shipped-bundle"].reasons()) == [
+        'bundle: matches, but is not asked for, since "deny" refuses the request'
+    ]
+    assert {each.policy for each in plan.decisions} == {"deny"}
+    watching = facts(request, observing=True)
+    observed = {each.name: each for each in judge(request, watching, rules)}
+    assert observed["shipped-bundle"].decides, "what only observes refuses nothing"
+
+
+def test_a_refusal_in_shadow_or_held_out_refuses_nothing() -> None:
+    """The others decide as they would."""
+    for changes in ({"mode": "shadow"}, {"holdout": Portion(100)}):
+        deny = msgspec.structs.replace(Policy(name="d", why="w", mode="enforce", then=Then(deny="no")), **changes)
+        request = ask(tools=[CODE])
+        rules = book(policies=(deny, *BOOK.policies))
+        judged = {each.name: each for each in judge(request, facts(request), rules)}
+        assert judged["shipped-bundle"].decides
+    assert judged["d"].actions == (Standing("deny", "holds-out"),)
 
 
 def test_a_request_is_judged_as_it_is_planned() -> None:

@@ -281,6 +281,15 @@ def test_what_is_remembered_of_values_is_bounded() -> None:
     assert rules.remembered < 2_048
 
 
+def test_words_that_are_no_names_are_not_remembered() -> None:
+    """A caller may send a megabyte in place of a model; it is looked at each time, and answered the same."""
+    rules = PolicySet([policy("p", Then(bundle=ADD), match=Match(model=("claude-*",), tools=("web_*",)))])
+    for number in range(3):
+        long = Subject(principal="k", model=f"claude-{number}" + "x" * 250, tools=(f"web_{number}" + "y" * 256,))
+        assert rules.decide(long).bundle.policy == "p"
+    assert rules.remembered == 0
+
+
 SURE = policy("sure", Then(bundle=ADD))
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from planner.core.shape import Shape, ToolShape
+from planner.core.shape import Claims, Shape, ToolShape
 
 USUAL = Shape(conversation="c", prefix="p", prompt_tokens=7)
 
@@ -17,13 +17,14 @@ def test_it_survives_json() -> None:
     """Every member of it."""
     full = msgspec.structs.replace(
         USUAL,
+        own=Claims(team="t", project="p", tags={"team": "t"}),
         begins=True,
         message="m",
         after="a",
         thread=True,
         pending=True,
         system="s",
-        tools=(ToolShape(type="custom", name="web_fetch", callers=("direct",), deferred=True, count=3),),
+        tools=(ToolShape(type="custom", name="web_fetch", callers=("direct",), deferred=True, max_uses=2, count=3),),
         tool_choice="auto",
         container="k",
         skills=1,

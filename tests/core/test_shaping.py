@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.shape import Shape, ToolShape
+from planner.core.shape import Claims, Shape, ToolShape
 from planner.core.shaping import Beliefs, Counted, Known, counted, shape_of
 from planner.core.usage import Metered, TokenClasses
 from tests.doubles.deciding import CLIENT_TOOL, CODE, NEW_SEARCH, PENDING, RAN, ask, cached
@@ -199,3 +199,12 @@ def test_nothing_that_anybody_wrote_is_kept(root: str | None) -> None:
         metadata={"user_id": SECRET},
     )
     assert SECRET.encode() not in msgspec.json.encode(everywhere)
+
+
+def test_bounds_of_web_tools_and_claims_are_kept() -> None:
+    """A number, and who the caller says it is where a policy said otherwise."""
+    tools = [NEW_SEARCH | {"max_uses": 4}, CLIENT_TOOL | {"max_uses": 3}, CODE]
+    own = Claims(team="mine")
+    found = shape(KNOWN._replace(own=own), tools=tools)
+    assert [tool.max_uses for tool in found.tools] == [4, None, None]
+    assert (found.own, shape().own) == (own, None)

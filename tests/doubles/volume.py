@@ -70,3 +70,8 @@ def input_nano(number: int) -> int:
 
 BROKEN = version(1) | {"policies/ours.yaml": "policies:\n  - name: broken\n    mode: enforced\n    then: {}\n"}
 """Rules with one file that makes no rule book."""
+
+
+def without(folder: str) -> dict[str, str]:
+    """The first version without a folder."""
+    return {path: text for path, text in version(0).items() if not path.startswith(folder)}

@@ -12,6 +12,7 @@ import pytest
 from planner.core.reasons import Outcome
 from planner.core.rulebook import CallerRow, Callers, RuleBook
 from planner.core.rules import BundleRule, Match, Policy, Then, WebRule
+from planner.core.shape import Claims
 from planner.proxy.callers import fingerprint
 from tests.doubles.client import request
 from tests.doubles.deciding import BASIC_SEARCH, CODE, book, settings
@@ -41,6 +42,7 @@ def test_a_refusal_goes_nowhere_and_says_why(tmp_path: Path, mode: bytes) -> Non
             assert (got.status, told["error"]["type"]) == (403, "permission_error")
             assert told["error"]["message"] == f"planner: {WORDS}"
             assert got.value(b"x-should-retry") == b"false"
+            assert got.value(b"planner-body") == b"unchanged"
             left = 'version=kept;reason=policy;policy="first", bundle=declined;reason=policy;policy="first"'
             plan = f'{left}, container=none;reason=policy;policy="first"'
             assert got.value(b"planner-plan") == plan.encode()
@@ -119,6 +121,11 @@ def test_tags_of_policies_beat_the_clients_and_callers_beat_both(tmp_path: Path)
             assert (two.team, two.project) == ("search", "beta")
             tags = {"agent": "a1", "team": "search", "project": "beta", "feature": "reports"}
             assert one.tags == two.tags == tags
+            claimed = {"team": "mine", "agent": "a1"}
+            assert [each.shape and each.shape.own for each in (one, two)] == [
+                Claims(team="finance", tags=claimed),
+                Claims(team="mine", tags=claimed),
+            ]
             assert proxy.upstream.requests[0].body == ASKED
 
     run(scenario())
@@ -233,8 +240,9 @@ def test_conditions_that_fail_are_counted_and_match_nothing(tmp_path: Path) -> N
 
 
 def test_web_tools_without_code_are_bounded_and_stay_so(tmp_path: Path) -> None:
-    """On the first request of the conversation and on the next, byte for byte."""
+    """On the first request of the conversation and on the next, byte for byte; anew where the caller changes them."""
     tools = [BASIC_SEARCH]
+    told: list[str] = []
     user = {"role": "user", "content": "hello"}
     said = {"role": "assistant", "content": [{"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search"}]}
     content = [{"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}]
@@ -244,10 +252,28 @@ def test_web_tools_without_code_are_bounded_and_stay_so(tmp_path: Path) -> None:
         async with proxied(tmp_path, answers, rules=rules(web=WebRule(max_uses=2))) as proxy:
             async with proxy.client() as client:
                 usual = {"model": MODEL, "max_tokens": 9, "tools": tools}
-                for messages in ([{"role": "user", "content": "scope"}], [user], [user, said, user]):
-                    body = msgspec.json.encode(usual | {"messages": messages})
-                    await client.ask(request("POST", "/v1/messages", (b"x-api-key", b"sk-1"), body=body))
+                for changed, messages in (
+                    ({}, [{"role": "user", "content": "scope"}]),
+                    ({}, [user]),
+                    ({}, [user, said, user]),
+                    ({"max_uses": 9}, [user, said, user]),
+                    ({"max_uses": 9}, [user, said, user, said, user]),
+                ):
+                    more = {"messages": messages, "tools": [BASIC_SEARCH | changed]}
+                    body = msgspec.json.encode(usual | more)
+                    got = await client.ask(request("POST", "/v1/messages", (b"x-api-key", b"sk-1"), body=body))
+                    told.append((got.value(b"planner-plan") or b"").decode().rpartition("web=")[2])
             sent = [msgspec.json.decode(each.body)["tools"] for each in proxy.upstream.requests]
-            assert sent == [tools, [BASIC_SEARCH | {"max_uses": 2}], [BASIC_SEARCH | {"max_uses": 2}]]
+            assert sent == [tools, *[[BASIC_SEARCH | {"max_uses": 2}]] * 4]
+            assert told == [
+                f'{how};policy="first"'
+                for how in (
+                    "declined;reason=unknown-scope",
+                    "applied;reason=policy",
+                    "kept;reason=repeated",
+                    "applied;reason=policy",
+                    "kept;reason=repeated",
+                )
+            ]
 
     run(scenario())

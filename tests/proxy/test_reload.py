@@ -21,7 +21,7 @@ from planner.rulesource import Rules, Source, Watched
 from planner.tasks import Tasks
 from tests.doubles.proxy import run, settled
 from tests.doubles.stored import START
-from tests.doubles.volume import BROKEN, Volume, version
+from tests.doubles.volume import BROKEN, Volume, version, without
 
 EVERY = 0.005
 
@@ -31,7 +31,7 @@ class Watching:
 
     def __init__(self, directory: Path, source: Source, **changes: Any) -> None:
         looked = source.look()
-        self.watched = Watched(source=source, files=looked.files, seen=looked.digest, **changes)
+        self.watched = Watched(source=source, files=looked.files, seen=looked.digest, own=looked.own, **changes)
         self.first = source.compile(looked.files).required()
         self.said, self.metrics = io.StringIO(), Metrics()
         self.in_force = InForce(self.first, VirtualClock(START))
@@ -94,17 +94,50 @@ def test_a_volume_that_is_exchanged(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_kinds_that_come_and_go(tmp_path: Path) -> None:
-    """A kind that is left out is the shipped one, a file that is added belongs to its kind."""
+def test_files_that_come_and_go(tmp_path: Path) -> None:
+    """One that is added belongs to its kind, and a kind that is added takes the place of the shipped one."""
 
     async def scenario() -> None:
         here, volume = watching(tmp_path)
-        volume.publish({"callers.yaml": version(0)["callers.yaml"]})
-        assert "shipped-bundle" in [policy.name for policy in (await here.look()).policies]
-        two, three = version(2)["policies/ours.yaml"], other(3)
-        volume.publish({"policies/a.yaml": two, "policies/b.yaml": three})
+        volume.publish({**without("policies"), "policies/a.yaml": version(2)["policies/ours.yaml"]})
+        assert [policy.name for policy in (await here.look()).policies] == ["version-2"]
+        both = {"policies/a.yaml": version(2)["policies/ours.yaml"], "policies/b.yaml": other(3)}
+        volume.publish({**without("policies"), "settings.yaml": "settings: {}\n"} | both)
         assert [policy.name for policy in (await here.look()).policies] == ["version-2", "version-3"]
         assert here.state() == (2, 0, False)
+
+    run(scenario())
+
+
+def test_a_kind_that_is_gone_is_refused_until_a_restart(tmp_path: Path) -> None:
+    """A folder that was renamed or forgotten must not bring the shipped policies in, and with them an end to a deny."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        volume.publish(without("policies"))
+        assert [policy.name for policy in (await here.look()).policies] == ["version-0"]
+        assert here.state() == (0, 1, True)
+        (finding,) = here.log[-1]["findings"]
+        assert finding.startswith("policies: all files of this kind are gone")
+        volume.publish(version(1))
+        assert [policy.name for policy in (await here.look()).policies] == ["version-1"]
+        assert here.state() == (1, 1, False)
+        volume.publish(without("policies"))
+        begun = Watching(tmp_path, Source(volume.directory))
+        assert "shipped-bundle" in [policy.name for policy in begun.first.policies]
+
+    run(scenario())
+
+
+def test_a_renamed_folder_is_refused(tmp_path: Path) -> None:
+    """At the start too: what is in it looks like rules, and nobody would read it."""
+
+    async def scenario() -> None:
+        here, volume = watching(tmp_path)
+        volume.publish({**without("policies"), "policy/ours.yaml": version(1)["policies/ours.yaml"]})
+        assert [policy.name for policy in (await here.look()).policies] == ["version-0"]
+        assert here.state() == (0, 1, True)
+        assert 'Did you mean "policies/ours.yaml"?' in str(here.log[-1]["findings"])
 
     run(scenario())
 

@@ -22,6 +22,10 @@ MS_PER_HOUR: Final = 3_600_000
 Rates = tuple[int, int, int, int, int]
 """Pico-dollars a token: input, 5-minute write, 1-hour write, read, output."""
 
+MODELS: Final = 10_000
+LONGEST: Final = 256
+"""How many models are remembered, and characters of one: ids come from a trace, and so from clients."""
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """What a model costs in a span of days; factors are (numerator, denominator)."""
@@ -76,9 +80,9 @@ class Till:
             if tokens:
                 share, of = self._left(kind, call.model, call.organization, call.at)
                 bill[kind] = _round(tokens * pico * over * share, PICO_PER_NANO * under * of)
-        if call.work.web_searches:
+        if call.searches:
             share, of = self._left("web_search", "", call.organization, call.at)
-            bill["web_search"] = _round(call.work.web_searches * self._nature.search_pico * share, PICO_PER_NANO * of)
+            bill["web_search"] = _round(call.searches * self._nature.search_pico * share, PICO_PER_NANO * of)
         if billed_ms:
             bill["code_execution"] = self.hour_cost(call.organization, call.at, billed_ms)
         return bill
@@ -109,13 +113,14 @@ class Till:
 
     def _price(self, model: str, at: datetime) -> Price | None:
         key = (model, at.astimezone(UTC).date())
-        if key not in self._found:
-            if len(self._found) > 10_000:
+        if key in self._found:
+            return self._found[key]
+        found = next((price for is_it, price in self._prices if is_it(model) and _holds(price, key[1])), None)
+        if len(model) <= LONGEST:
+            if len(self._found) > MODELS:
                 self._found.clear()
-            self._found[key] = next(
-                (price for is_it, price in self._prices if is_it(model) and _holds(price, key[1])), None
-            )
-        return self._found[key]
+            self._found[key] = found
+        return found
 
     def _left(self, kind: str, model: str, organization: str, at: datetime) -> tuple[int, int]:
         """The share of a line that an organization pays."""

@@ -33,8 +33,8 @@ class Declared(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request as it reaches the world: who, when, what it needs, and what it declares; `own` as its caller did.
 
-    `notional` says that a subscription pays for it, so that it is on no bill and uses no free hours; `batch` that it is
-    one of a message batch.
+    `most_searches` is what its search tools allow, None for no bound. `notional` says that a subscription pays for it,
+    so that it is on no bill and uses no free hours; `batch` that it is one of a message batch.
     """
 
     at: datetime
@@ -52,8 +52,15 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     fast: bool
     us: bool
     work: Work
+    most_searches: int | None = None
     notional: bool = False
     batch: bool = False
+
+    @property
+    def searches(self) -> int:
+        """The searches that its work needs, as far as they are allowed."""
+        needed = self.work.web_searches
+        return needed if self.most_searches is None else min(needed, self.most_searches)
 
 
 class Counts(msgspec.Struct):

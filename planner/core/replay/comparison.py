@@ -4,10 +4,10 @@ Both sides are billed at the newer book's prices by a world that is as it believ
 make them differ. What was recorded before a moment is played and not counted: it is what a live planner would know.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -20,6 +20,11 @@ from planner.core.rulebook import RuleBook
 
 FOLLOWED: Final = "(no decision of its own)"
 """Under this name stands money of requests that were decided alike: caches, containers, free hours differ."""
+
+K = TypeVar("K")
+
+BOUND: Final = 500_000
+"""Conversations and principals that are told apart."""
 
 SILENT: Final = "(no policy)"
 NO_TEAM: Final = "(no team)"
@@ -88,6 +93,9 @@ class Decisions(msgspec.Struct, frozen=True, kw_only=True):
 class Moves(msgspec.Struct, frozen=True, kw_only=True):
     """The bill under both books. Requests without a price, `unpriced`, are in no sum.
 
+    `unweighed_web` are requests whose web tools are bounded otherwise: what a lower `max_uses` takes away is weighed,
+    and nothing else of it, for nobody knows what searches would have found, or a model would have asked for.
+
     By policy stand requests that are decided otherwise, under the newer book's policy of the first action that is.
     """
 
@@ -95,6 +103,7 @@ class Moves(msgspec.Struct, frozen=True, kw_only=True):
     after_nano: int
     moved_nano: int
     unpriced: int
+    unweighed_web: int = 0
     by_team: tuple[Share, ...]
     by_policy: tuple[Share, ...]
     by_kind: tuple[Share, ...]
@@ -132,6 +141,21 @@ class _Seen(msgspec.Struct):
     models: Counter[str] = msgspec.field(default_factory=Counter)
 
 
+class _Distinct(Generic[K]):
+    """Counts what comes again and again once; one that was not seen for as long as `BOUND` others is counted anew."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._seen: OrderedDict[K, None] = OrderedDict()
+
+    def add(self, key: K) -> None:
+        self.count += key not in self._seen
+        self._seen[key] = None
+        self._seen.move_to_end(key)
+        if len(self._seen) > BOUND:
+            self._seen.popitem(last=False)
+
+
 class Comparison:
     """Plays every line under both books. Its size is that of the answer, not of the traffic, but for names."""
 
@@ -145,10 +169,10 @@ class Comparison:
         self._policies: dict[str, _Sum] = {}
         self._kinds: dict[str, _Sum] = {}
         self._all = _Sum()
-        self._conversations: set[tuple[str, str]] = set()
-        self._principals: set[str] = set()
+        self._conversations: _Distinct[tuple[str, str]] = _Distinct()
+        self._principals: _Distinct[str] = _Distinct()
         self._span: tuple[str | None, str | None] = (None, None)
-        self._requests = self._warm_up = self._unpriced = self._changed = self._outcomes = 0
+        self._requests = self._warm_up = self._unpriced = self._changed = self._outcomes = self._unweighed = 0
 
     def play(self, line: TraceLine) -> None:
         """Play one line; lines come in time order."""
@@ -163,6 +187,7 @@ class Comparison:
         self._principals.add(line.principal)
         changed = tuple(_changed(before, after))
         self._changed += bool(changed)
+        self._unweighed += before.plan.tool_edit.limits != after.plan.tool_edit.limits
         self._outcomes += any(was.outcome != now.outcome for _, was, now in changed)
         team, moved = self._team(line), self._bill(line, before, after, changed)
         for action, old, new in changed:
@@ -180,8 +205,8 @@ class Comparison:
         return Compared(
             traffic=Traffic(
                 requests=self._requests,
-                conversations=len(self._conversations),
-                principals=len(self._principals),
+                conversations=self._conversations.count,
+                principals=self._principals.count,
                 first=self._span[0],
                 last=self._span[1],
                 warm_up=self._warm_up,
@@ -196,6 +221,7 @@ class Comparison:
                 after_nano=whole.after,
                 moved_nano=whole.after - whole.before,
                 unpriced=self._unpriced,
+                unweighed_web=self._unweighed,
                 by_team=_shares(self._teams.items()),
                 by_policy=_shares(self._policies.items()),
                 by_kind=tuple(each.named(kind) for kind, each in kinds),

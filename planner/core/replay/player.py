@@ -16,7 +16,7 @@ import msgspec
 from planner.core.allowance import Pool
 from planner.core.bundle import frees_code
 from planner.core.containers import Lease, State, preloads
-from planner.core.conversations import Conversation, Scope, ToolEdit, Turn, prefix_key, tools_under
+from planner.core.conversations import Conversation, Limit, Scope, ToolEdit, Turn, prefix_key, tools_under
 from planner.core.epochs import warm
 from planner.core.experience import Answer, Experience, Sent
 from planner.core.facts import Facts, Prompt
@@ -164,7 +164,7 @@ class Player:
         if known is None and plan.conversation is not None:
             known = self._known[key] = Known(plan.conversation, line.at)
         if known is not None:
-            known.seen = line.at
+            known.seen, known.conversation = line.at, plan.conversation or known.conversation
         lease = facts.lease if plan.threaded else None
         if lease is not None:
             lease.apply("offer" if lease.state is State.IDLE and not line.request.awaited else "claim")
@@ -250,7 +250,7 @@ def called(line: TraceLine, plan: Plan | None, notional: bool = False) -> Call: 
     request = line.request
     own = tuple(map(_declared, request.tools))
     container = request.container.id
-    tools = own
+    tools, limits = own, () if plan is None else plan.tool_edit.limits
     if plan is not None:
         container = next((edit.id for edit in plan.edits if isinstance(edit, SetContainer)), container)
         if not plan.tool_edit.empty:
@@ -271,8 +271,20 @@ def called(line: TraceLine, plan: Plan | None, notional: bool = False) -> Call: 
         fast=request.speed == "fast",
         us=request.inference_geo == "us",
         work=line.work,
+        most_searches=_most_searches(request.tools, limits),
         notional=notional,
     )
+
+
+def _most_searches(tools: tuple[Tool, ...], limits: tuple[Limit, ...]) -> int | None:
+    """How many searches these tools allow under bounds of ours; None for as many as are wanted."""
+    bounded = {limit.declared: dict(limit.members).get("max_uses") for limit in limits}
+    uses = [
+        tool.max_uses if (ours := bounded.get(tool.type or "")) is None else int(ours)
+        for tool in tools
+        if tool.family == "web_search"
+    ]
+    return None if None in uses or not uses else sum(each for each in uses if each is not None)
 
 
 def _declared(tool: Tool) -> Declared:

@@ -6,23 +6,28 @@ on where an entry names the answer that it goes on from, else where the last one
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from planner.core.ledger import Entry
+from planner.core.reasons import Action, Outcome
 from planner.core.replay.trace import TraceLine, read_trace
 from planner.core.shape import CUSTOM, OTHER, Shape, ToolShape
 
 BOUND: Final = 500_000
 """Answers, and beginnings of conversations, that are remembered: what goes on later from an older one is a stranger."""
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 PLACEHOLDER: Final = "…"
 
-NOT_MESSAGES, UNSETTLED, SHAPELESS = "not-messages", "no-usage", "no-shape"
+NOT_MESSAGES, DENIED, UNSETTLED, SHAPELESS = "not-messages", "denied", "no-usage", "no-shape"
 SWITCHED_OFF, SUBSCRIPTION, UNUSABLE = "off", "subscription", "unusable"
 CAUSES: Final = {
     NOT_MESSAGES: "of other endpoints",
+    DENIED: "that a policy refused, of which nobody knows what they would have used",
     UNSETTLED: "of which nobody knows what they used",
     SHAPELESS: "without a shape: encoded bodies, or written by an older planner",
     SWITCHED_OFF: "of callers that switched planning off",
@@ -46,7 +51,8 @@ class Transcript:
         self.left_out: Counter[str] = Counter()
         self._answers: OrderedDict[tuple[str, str], Talk] = OrderedDict()
         self._roots: OrderedDict[tuple[str, str], Talk] = OrderedDict()
-        self._begun: Counter[tuple[str, str]] = Counter()
+        self._begun: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._forgotten = 0
         self._lines = 0
 
     def line(self, entry: Entry) -> dict[str, Any] | None:
@@ -58,11 +64,10 @@ class Transcript:
             return None
         talk = self._talk(entry.principal, shape)
         line: dict[str, Any] = {"at": entry.at, "principal": entry.principal}
-        for name in ("organization", "workspace", "team", "project"):
-            if (value := getattr(entry, name)) is not None:
-                line[name] = value
-        if entry.tags:
-            line["tags"] = entry.tags
+        who = entry if shape.own is None else shape.own
+        places = {"organization": entry.organization, "workspace": entry.workspace}
+        claims = {"team": who.team, "project": who.project, "tags": who.tags or None}
+        line |= {name: value for name, value in (places | claims).items() if value is not None}
         line |= {"conversation": talk.name, "turn": talk.turn, "body_bytes": shape.body_bytes}
         return line | {"request": body(entry.model, shape), "work": _work(entry, shape, tokens.output)}
 
@@ -87,16 +92,22 @@ class Transcript:
         """The conversation of an entry, one turn further."""
         root = (principal, shape.conversation)
         if shape.begins:
-            self._begun[root] += 1
-            talk = Talk(f"{shape.conversation}-{self._begun[root]}", 1)
+            talk = Talk(f"{shape.conversation}-{self._number(root)}", 1)
         else:
             known = None if shape.after is None else self._answers.get((principal, shape.after))
             talk = known or self._roots.get(root) or Talk(f"{shape.conversation}-0", 1)
             talk.turn += 1
-        _put(self._roots, root, talk)
+        _put(self._roots, root, talk, BOUND)
         if shape.message is not None:
-            _put(self._answers, (principal, shape.message), talk)
+            _put(self._answers, (principal, shape.message), talk, BOUND)
         return talk
+
+    def _number(self, root: tuple[str, str]) -> int:
+        """The number of a conversation among those that begin alike; beyond all that were forgotten, so never twice."""
+        number = self._begun.get(root, self._forgotten) + 1
+        forgotten = _put(self._begun, root, number, BOUND)
+        self._forgotten = max(self._forgotten, forgotten or 0)
+        return number
 
 
 def body(model: str | None, shape: Shape) -> dict[str, Any]:
@@ -142,6 +153,8 @@ def _declared(look: ToolShape) -> Iterator[dict[str, Any]]:
             tool["allowed_callers"] = list(look.callers)
         if look.deferred:
             tool["defer_loading"] = True
+        if look.max_uses is not None:
+            tool["max_uses"] = look.max_uses
         yield tool
 
 
@@ -186,13 +199,15 @@ def _unfit(entry: Entry) -> str | None:
         return SWITCHED_OFF
     if any(line.basis == "notional" for line in entry.lines):
         return SUBSCRIPTION
+    if any(each.action is Action.DENY and each.outcome is Outcome.APPLIED for each in entry.decisions):
+        return DENIED
     if entry.tokens is None:
         return UNSETTLED
     return SHAPELESS if entry.shape is None else None
 
 
-def _put(kept: OrderedDict[tuple[str, str], Talk], key: tuple[str, str], talk: Talk) -> None:
-    kept[key] = talk
+def _put(kept: OrderedDict[K, V], key: K, value: V, bound: int) -> V | None:
+    """Put a value in as the newest; return the oldest, if it had to go."""
+    kept[key] = value
     kept.move_to_end(key)
-    if len(kept) > BOUND:
-        kept.popitem(last=False)
+    return kept.popitem(last=False)[1] if len(kept) > bound else None

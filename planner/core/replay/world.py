@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.replay.bill import Price, Rebate, Till, matcher
+from planner.core.replay.bill import LONGEST, MODELS, Price, Rebate, Till, matcher
 from planner.core.replay.calls import Call, Counts, Response
 from planner.core.replay.nature import Nature
 
@@ -26,7 +26,6 @@ https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-too
 CACHE_SECONDS: Final = {"5m": 300.0, "1h": 3_600.0}
 """https://platform.claude.com/docs/en/build-with-claude/prompt-caching, checked 2026-11-22."""
 DAY: Final = timedelta(days=1)
-MODELS: Final = 10_000
 OUTPUT_TOKENS_PER_SECOND: Final = 80.0
 SECONDS_PER_ITERATION: Final = 1.0
 
@@ -175,11 +174,14 @@ class World:
 
     def _least(self, model: str) -> int:
         """The shortest prompt that a model caches."""
-        if model not in self._minimums:
+        if model in self._minimums:
+            return self._minimums[model]
+        found = next((least for matches, least in self._least_of if matches(model)), 0)
+        if len(model) <= LONGEST:
             if len(self._minimums) > MODELS:
                 self._minimums.clear()
-            self._minimums[model] = next((least for matches, least in self._least_of if matches(model)), 0)
-        return self._minimums[model]
+            self._minimums[model] = found
+        return found
 
     def _futile_call(self, call: Call) -> int:
         """One more iteration for each call of an added tool that reaches nothing: every so manieth request has one."""

@@ -3,11 +3,13 @@
 The same code serves the server, `planner rules check` and the tests.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from typing import Final
 
 import msgspec
 
-from planner.core.findings import Finding, RulesError, did_you_mean, errors
+from planner.core.findings import Finding, RulesError, did_you_mean, errors, nearest
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile.callersfile import CallersFile, read_callers
 from planner.core.rulefile.catalogfile import CatalogFile, read_catalog
@@ -17,6 +19,7 @@ from planner.core.rulefile.read import Reader
 from planner.core.rulefile.settingsfile import SettingsFile, read_settings
 from planner.core.rulefile.testshape import RuleTestFile
 from planner.core.rulefile.tree import Node, parse
+from planner.core.rules import Policy
 
 KINDS = ("prices", "catalog", "policies", "callers", "settings")
 SHAPES: dict[str, type[msgspec.Struct]] = {
@@ -28,7 +31,13 @@ SHAPES: dict[str, type[msgspec.Struct]] = {
     "tests": RuleTestFile,
 }  # what each kind of file may hold, for the editor schemas
 
+MAX_FILES: Final = 100
+"""Files of a directory that are read: more of them would hold every look at the rules up."""
+
 _IGNORED = ("tests/", "schema/")
+_FOLDERS = ("prices", "policies")
+_ALONE = ("catalog", "callers", "settings")
+_KNOWN = ("catalog.yaml", "callers.yaml", "settings.yaml", "prices/anthropic.yaml", "policies/shipped.yaml")
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -44,16 +53,41 @@ def kind_of(path: str) -> str | None:
     stem, _, suffix = name.rpartition(".")
     if suffix != "yaml":
         return None
-    if folder in ("prices", "policies"):
+    if folder in _FOLDERS:
         return folder
-    return stem if not folder and stem in ("catalog", "callers", "settings") else None
+    return stem if not folder and stem in _ALONE else None
 
 
-def read(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None) -> Reading:
+def looks_like_rules(path: str) -> bool:
+    """Say whether whoever wrote the file at a path meant it for rules, whatever became of its name.
+
+    That is YAML in any folder but those of tests and schemas, and JSON where rules stand.
+    """
+    if path.startswith(_IGNORED):
+        return False
+    name, folder = path.rpartition("/")[2], path.partition("/")[0] if "/" in path else ""
+    stem, _, suffix = name.rpartition(".")
+    if suffix.lower() in ("yaml", "yml"):
+        return True
+    return suffix.lower() == "json" and (folder.lower() in _FOLDERS or (not folder and stem.lower() in _ALONE))
+
+
+def read(
+    files: Mapping[str, bytes],
+    overrides: Mapping[str, str] | None = None,
+    *,
+    shipped: Collection[Policy] = (),
+    today: date | None = None,
+) -> Reading:
     """Read files, by path relative to the rules' directory, and settings given as `--set key=value`.
 
-    Files of one kind are read in the order of their names. Prices and the catalog must be there.
+    Files of one kind are read in the order of their names. Prices and the catalog must be there. `shipped` are
+    policies that may stand behind others that leave them nothing; what ended before `today` is told.
     """
+    if len(files) > MAX_FILES:
+        problem = f"there are more than {MAX_FILES} rule files"
+        remedy = "Put the rows of one kind together."
+        return Reading(None, (Finding(max(files), 1, 1, "too-many-files", "this file", problem, remedy),))
     findings: list[Finding] = []
     trees: dict[str, list[tuple[Reader, Node | None]]] = {kind: [] for kind in KINDS}
     for path in sorted(files):
@@ -74,8 +108,10 @@ def read(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None)
     catalog = read_catalog(reader, root)
     sound = None if reader.findings else catalog  # names are not checked against a list that misses some
     prices = read_prices(trees["prices"], sound)
-    policies = read_policies(trees["policies"], sound)
-    callers = read_callers(*_only(trees["callers"], "callers.yaml"))
+    reader, root = _only(trees["callers"], "callers.yaml")
+    callers = read_callers(reader, root)
+    known = None if errors(reader.findings) else callers
+    policies = read_policies(trees["policies"], sound, known, shipped=shipped, today=today)
     settings, rows, ours = read_settings(*_only(trees["settings"], "settings.yaml"), overrides or {}, sound)
 
     for each in (reader for kind in trees.values() for reader, _ in kind):
@@ -90,6 +126,12 @@ def read(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None)
         prices=prices, catalog=catalog, policies=policies, callers=callers, settings=settings, setting_rows=rows
     )
     return Reading(book, found)
+
+
+def policies_of(files: Mapping[str, bytes]) -> tuple[Policy, ...]:
+    """Return the policies of some files that can be read, whatever else is wrong there."""
+    trees = ((Reader(path), parse(path, files[path])[0]) for path in sorted(files) if kind_of(path) == "policies")
+    return read_policies(trees, None)
 
 
 def load(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None) -> RuleBook:
@@ -112,9 +154,22 @@ def _missing(path: str, problem: str = "it is not there") -> Finding:
     return Finding(path, 1, 1, "missing-file", "this file", problem, remedy)
 
 
-def _stray(path: str) -> Iterable[Finding]:
-    if path.startswith(_IGNORED) or not path.endswith((".yaml", ".yml")):
-        return ()
-    known = ("catalog.yaml", "callers.yaml", "settings.yaml", "prices/anthropic.yaml", "policies/shipped.yaml")
-    remedy = did_you_mean(path, known)
-    return (Finding(path, 1, 1, "unknown-file", "this file", "no kind of rule file has this name", remedy),)
+def _stray(path: str) -> Iterator[Finding]:
+    if not looks_like_rules(path):
+        return
+    meant = _meant(path)
+    remedy = f'Did you mean "{meant}"?' if meant is not None else did_you_mean(path, _KNOWN)
+    yield Finding(path, 1, 1, "unknown-file", "this file", "no kind of rule file has this name", remedy)
+
+
+def _meant(path: str) -> str | None:
+    """The name that a file was probably meant to have: the right folder, one deep, and the right suffix."""
+    folder, _, name = path.rpartition("/")
+    stem = name.rpartition(".")[0]
+    if folder:
+        near = nearest(folder.partition("/")[0].lower(), (*_FOLDERS, "tests"))
+        return None if near is None else f"{near}/{stem}.yaml"
+    near = nearest(stem.lower(), (*_ALONE, *_FOLDERS))
+    if near is None:
+        return None
+    return f"{near}/{stem}.yaml" if near in _FOLDERS else f"{near}.yaml"

@@ -1,21 +1,20 @@
 """`policies/*.yaml` becomes the policies, in the order of the files; none is without a reason or out of reach."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
-from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 import msgspec
 
 from planner.core.catalog import Catalog, Text
-from planner.core.conditions import TYPES, BadExpressionError, Fault, NoCelError, compile_condition
-from planner.core.findings import did_you_mean, excerpt_of
-from planner.core.policyset import RANGES, never_decides
+from planner.core.findings import Level
+from planner.core.policyset import never_decides
+from planner.core.rulebook import Callers
+from planner.core.rulefile.partial import Row
+from planner.core.rulefile.policycheck import check, check_claims
 from planner.core.rulefile.read import Reader, place, word
-from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, position_in
+from planner.core.rulefile.tree import Node, Pairs
 from planner.core.rules import (
-    VERSION_WORDS,
     BundleRule,
     ContainerRule,
     DisconnectRule,
@@ -29,12 +28,6 @@ from planner.core.rules import (
     WebRule,
     named,
 )
-
-# Tool types that policies may match and the catalog says nothing about. Source: types.ToolUnionParam of the SDK.
-_OTHER_TOOLS = ("custom", "bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_", "mcp_toolset")
-_SNAPSHOT = "-20990101"
-
-_MIXED: Final = re.compile(r"\((int, double|double, int)\)")
 
 
 class ThenShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,33 +92,54 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[PolicyShape, ...] = ()
 
 
-def read_policies(files: Iterable[tuple[Reader, Node | None]], catalog: Catalog | None) -> tuple[Policy, ...]:
-    """Return the policies of all files; names are checked against the catalog where there is one."""
-    placed: list[tuple[Reader, Pairs, Policy]] = []
+_ORDERING: Final = frozenset(PolicyShape.__struct_fields__) - {"why", "holdout"}
+"""What must be read to say whom a policy stands before."""
+
+
+def read_policies(
+    files: Iterable[tuple[Reader, Node | None]],
+    catalog: Catalog | None,
+    callers: Callers | None = None,
+    *,
+    shipped: Collection[Policy] = (),
+    today: date | None = None,
+) -> tuple[Policy, ...]:
+    """Return the policies of all files that are whole; of the others what could be read is checked all the same.
+
+    Names are checked against the catalog, and claims against the callers, where there are any; ends of policies
+    against a day where one is given. A policy that is one of `shipped`, word for word, may stand where it is never
+    reached: teams keep a copy of the shipped ones behind their own.
+    """
+    placed: list[tuple[Reader, Row[PolicyShape], Policy]] = []
     for reader, root in files:
         if reader.top(root, ("policies",)):
-            for node, shape in reader.rows(
-                root, "policies", PolicyShape, lambda node: f'policy "{word(node, "name")}"'
-            ):
-                policy = _policy(shape)
-                _check(reader, node, policy)
-                if catalog is not None:
-                    _check_names(reader, node, policy, catalog)
-                placed.append((reader, node, policy))
-    _check_order(placed)
-    return tuple(policy for _, _, policy in placed)
+            for row in reader.all_rows(root, "policies", PolicyShape, lambda node: f'policy "{word(node, "name")}"'):
+                policy = _policy(row)
+                check(reader, row, policy, catalog)
+                if callers is not None:
+                    check_claims(reader, row.node, policy, callers.rows)
+                if today is not None:
+                    _check_end(reader, row.node, policy, today)
+                placed.append((reader, row, policy))
+    _check_twice(placed)
+    _check_order([(reader, row.node, policy) for reader, row, policy in placed if _sure(row)], shipped)
+    return tuple(policy for _, row, policy in placed if not row.lost)
 
 
-def _policy(shape: PolicyShape) -> Policy:
-    then, bundle = shape.then, shape.then.bundle
+def _policy(row: Row[PolicyShape]) -> Policy:
+    """A policy; of a row that is not whole what was read of it, and nothing where that says nothing."""
+    shape = row.value
+    said: ThenShape | None = shape.then  # None where it is lost
+    then = said or ThenShape()
     actions = {action: getattr(then, action) for action in Then.__struct_fields__}
+    bundle = BundleRule(act=then.bundle) if isinstance(then.bundle, str) else then.bundle
     return Policy(
-        name=shape.name,
+        name=word(row.node, "name"),
         why=shape.why,
         mode=shape.mode,
         match=shape.match,
         when=shape.when,
-        then=Then(**{**actions, "bundle": BundleRule(act=bundle) if isinstance(bundle, str) else bundle}),
+        then=Then(**{**actions, "bundle": bundle}),
         rollout=shape.rollout,
         holdout=shape.holdout,
         since=shape.since,
@@ -133,21 +147,48 @@ def _policy(shape: PolicyShape) -> Policy:
     )
 
 
-def _check_order(placed: list[tuple[Reader, Pairs, Policy]]) -> None:
-    """Find names that stand twice, and policies that an earlier one leaves nothing to decide."""
-    silenced = never_decides([policy for _, _, policy in placed])
+def _sure(row: Row[PolicyShape]) -> bool:
+    """Whether all is known that says when a policy decides; a key that nobody reads may have been meant for that."""
+    keys = {field.encode_name for field in msgspec.structs.fields(PolicyShape)}
+    match = row.node.values.get("match")
+    strange = set(row.node.keys) - keys
+    if isinstance(match, Pairs):
+        strange |= set(match.keys) - set(Match.__struct_fields__)
+    return not strange and not row.lost & _ORDERING
+
+
+def _check_end(reader: Reader, node: Pairs, policy: Policy, today: date) -> None:
+    if policy.until is not None and policy.until <= today and policy.mode != "off":
+        problem = f'it does not hold any more: "until" is {policy.until}'
+        remedy = "Drop it, or give it another end."
+        reader.find(place(node, "until"), "expired-policy", f'policy "{policy.name}"', problem, remedy, "warning")
+
+
+def _check_twice(placed: list[tuple[Reader, Row[PolicyShape], Policy]]) -> None:
+    """Find names that stand twice."""
     seen: dict[str, str] = {}
-    for reader, node, policy in placed:
-        subject = f'policy "{policy.name}"'
-        here = f"{reader.path}:{node.line}"
-        if seen.setdefault(policy.name, here) != here:
+    for reader, row, policy in placed:
+        here = f"{reader.path}:{row.node.line}"
+        if "name" not in row.lost and seen.setdefault(policy.name, here) != here:
             problem = f"a policy of this name stands at {seen[policy.name]}"
-            reader.find(place(node, "name"), "duplicate-name", subject, problem, "Name it differently.")
+            subject = f'policy "{policy.name}"'
+            reader.find(place(row.node, "name"), "duplicate-name", subject, problem, "Name it differently.")
+
+
+def _check_order(placed: list[tuple[Reader, Pairs, Policy]], shipped: Collection[Policy]) -> None:
+    """Find policies that an earlier one leaves nothing to decide; of two with one name the first is looked at."""
+    silenced = never_decides([policy for _, _, policy in placed])
+    seen: set[str] = set()
+    for reader, node, policy in placed:
+        if policy.name in seen:
             continue
+        seen.add(policy.name)
+        subject = f'policy "{policy.name}"'
         lost = silenced.get(policy.name, {})
         if lost and set(lost) == set(named(policy.then)):
             problem = f'it can never decide: "{next(iter(lost.values()))}" stands before it and always does'
-            reader.find(node, "unreachable-policy", subject, problem, "Move it up, or narrow the other.")
+            remedy, level = _UNREACHABLE[policy in shipped]
+            reader.find(node, "unreachable-policy", subject, problem, remedy, level)
             continue
         for action, culprit in lost.items():
             problem = f'its {action} is never asked for: "{culprit}" stands before it and always decides that'
@@ -155,112 +196,7 @@ def _check_order(placed: list[tuple[Reader, Pairs, Policy]]) -> None:
             reader.find(place(node, "then", action), "shadowed-action", subject, problem, remedy, "warning")
 
 
-def _check(reader: Reader, node: Pairs, policy: Policy) -> None:
-    """Find what is wrong with a policy by itself."""
-    subject = f'policy "{policy.name}"'
-    if policy.when is not None and isinstance(at := place(node, "when"), Scalar):
-        _check_when(reader, at, subject, policy.when)
-    if not named(policy.then):
-        problem = '"then" decides nothing'
-        remedy = f"Name one of: {', '.join(Then.__struct_fields__)}."
-        reader.find(place(node, "then"), "decides-nothing", subject, problem, remedy)
-    if policy.since is not None and policy.until is not None and policy.since >= policy.until:
-        problem = f'"until" ({policy.until}) is not after "from" ({policy.since})'
-        remedy = "The policy would never hold: correct a date."
-        reader.find(place(node, "until"), "empty-period", subject, problem, remedy)
-    for key in RANGES:
-        range_ = getattr(policy.match, key)
-        if range_ is not None and (range_.at_least or 0) >= (float("inf") if range_.below is None else range_.below):
-            problem = f'no number lies in "match.{key}"'
-            reader.find(place(node, "match", key), "empty-range", subject, problem, "Correct at_least or below.")
-    _check_web(reader, node, policy, subject)
-
-
-def _check_web(reader: Reader, node: Pairs, policy: Policy, subject: str) -> None:
-    web = policy.then.web
-    if web is None:
-        return
-    if web == WebRule():
-        remedy = f"Name one of: {', '.join(WebRule.__struct_fields__)}."
-        reader.find(place(node, "then", "web"), "decides-nothing", subject, '"then.web" bounds nothing', remedy)
-    if web.allowed_domains is not None and web.blocked_domains is not None:
-        problem = "a web tool takes allowed or blocked domains, not both"
-        where = place(node, "then", "web", "blocked_domains")
-        reader.find(where, "both-domains", subject, problem, "Keep allowed_domains: what is not in it is blocked.")
-
-
-def _check_when(reader: Reader, node: Scalar, subject: str, text: str) -> None:
-    """Find everything that is wrong with an expression."""
-    try:
-        compile_condition(text)
-    except NoCelError:
-        problem = '"when" needs the extra cel, which is not installed'
-        remedy = "Install it (pip install 'claude-cost-planner[cel]'), or say it with match."
-        reader.find(node, "needs-cel", subject, problem, remedy)
-    except BadExpressionError as error:
-        for fault in error.faults:
-            line, col, source = position_in(node, fault.line, fault.col)
-            shown = excerpt_of(source, col)
-            problem = f'"when": {fault.problem}'
-            reader.find(node, "bad-expression", subject, problem, _remedy(fault), at=(line, col), excerpt=shown)
-
-
-def _remedy(fault: Fault) -> str:
-    if fault.unknown is not None:
-        return did_you_mean(fault.unknown, TYPES)
-    if _MIXED.search(fault.problem):
-        return "Compare counts with whole numbers (20) and the others with decimals (20.0, 0.8)."
-    return "Correct it: docs/rules.md has the language and the variables."
-
-
-def _check_names(reader: Reader, node: Pairs, policy: Policy, catalog: Catalog) -> None:
-    """Find names of models, tools, versions and templates that do not exist."""
-    subject = f'policy "{policy.name}"'
-    known = catalog.known_models
-    for pattern, at in _patterns(policy.match.model, place(node, "match", "model")):
-        if not any(fnmatchcase(model, pattern) for id_ in known for model in (id_, id_ + _SNAPSHOT)):
-            remedy = did_you_mean(pattern, known)
-            reader.find(at, "unknown-model", subject, f'"{pattern}" matches no known model', remedy)
-    types = tuple(tool.type for tool in catalog.tools)
-    for pattern, at in _patterns(policy.match.tools, place(node, "match", "tools")):
-        if not pattern.startswith(_OTHER_TOOLS) and not any(fnmatchcase(type_, pattern) for type_ in types):
-            remedy = did_you_mean(pattern, types)
-            reader.find(at, "unknown-tool", subject, f'"{pattern}" matches no known tool type', remedy)
-    version = policy.then.tool_version
-    versions = (*VERSION_WORDS, *(tool.type for tool in catalog.tools if tool.family == "code_execution"))
-    if version is not None and version not in versions:
-        remedy = did_you_mean(version, versions)
-        problem = f'"then.tool_version" cannot be "{version}"'
-        reader.find(place(node, "then", "tool_version"), "unknown-value", subject, problem, remedy)
-    if policy.then.bundle is not None:
-        _check_bundle(reader, place(node, "then", "bundle"), subject, policy.then.bundle, catalog)
-
-
-def _check_bundle(reader: Reader, node: Node, subject: str, bundle: BundleRule, catalog: Catalog) -> None:
-    """Find a template that does not exist, bounds that it does not take, and what an agent could reach by it."""
-    template = catalog.template(bundle.tool)
-    if template is None:
-        remedy = did_you_mean(bundle.tool, [each.name for each in catalog.templates])
-        problem = f'the catalog has no template "{bundle.tool}"'
-        reader.find(place(node, "tool"), "unknown-template", subject, problem, remedy)
-        return
-    for bound in ("domains", "max_uses", "url_sources"):
-        if getattr(bundle, bound) is not None and bundle.by == "upgrade":
-            remedy = "Bound the caller's own web tools with then.web."
-            problem = f'"then.bundle.{bound}" bounds a tool that is added, and this policy adds none'
-            reader.find(place(node, bound), "unknown-field", subject, problem, remedy)
-    if bundle.url_sources is not None and not template.type.startswith("web_fetch_"):
-        problem = f"{bundle.tool} is no fetch tool, and only those have url_sources"
-        reader.find(place(node, "url_sources"), "unknown-field", subject, problem, "Leave it out, or choose another.")
-    if bundle.act == "never" or bundle.by == "upgrade":
-        return
-    fed = bundle.url_sources is not None and "all" in msgspec.structs.astuple(bundle.url_sources)
-    if template.live or fed:
-        problem = f"{bundle.tool} {'with these url_sources ' if fed else ''}widens what the agent can reach"
-        remedy = f"{'Leave them out' if fed else 'Choose inert_web_fetch'} unless the agent may use it."
-        reader.find(place(node, "url_sources" if fed else "tool"), "widens-reach", subject, problem, remedy, "warning")
-
-
-def _patterns(patterns: tuple[str, ...] | None, node: Node) -> list[tuple[str, Node]]:
-    items = node.items if isinstance(node, Items) else ()
-    return list(zip(patterns or (), items, strict=True)) if patterns else []
+_UNREACHABLE: Final[dict[bool, tuple[str, Level]]] = {
+    False: ("Move it up, or narrow the other.", "error"),
+    True: ("It is as the planner ships it, and may stay; leave it out, or narrow the other.", "warning"),
+}

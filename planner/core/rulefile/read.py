@@ -16,6 +16,7 @@ from msgspec import inspect
 
 from planner.core.findings import Code, Finding, Level, did_you_mean, nearest
 from planner.core.money import MAX_DECIMALS, parse_millionths
+from planner.core.rulefile.partial import BAD, Partial, Row, bare, broken
 from planner.core.rulefile.testshape import MOMENT
 from planner.core.rulefile.tree import MAX_FINDINGS, MEND_FIRST, TOO_MANY, Items, Node, Pairs, Scalar, kind_of
 
@@ -36,13 +37,6 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)  # `fromisoformat` al
 
 type_info = lru_cache(maxsize=256)(inspect.type_info)
 """What a type is made of, made once: rows are many and their types few."""
-
-
-class _Unreadable:
-    """Stands for a value whose finding is already written."""
-
-
-BAD: Final = _Unreadable()
 
 
 class Reader:
@@ -89,7 +83,11 @@ class Reader:
     def rows(
         self, root: Node | None, key: str, type_: type[T], subject: Callable[[Pairs], str]
     ) -> list[tuple[Pairs, T]]:
-        """Return the readable rows of the list at `key`, each with its node; a file without the key has none."""
+        """Return the rows of the list at `key` that are whole, each with its node; a file without the key has none."""
+        return [(row.node, row.value) for row in self.all_rows(root, key, type_, subject) if not row.lost]
+
+    def all_rows(self, root: Node | None, key: str, type_: type[T], subject: Callable[[Pairs], str]) -> list[Row[T]]:
+        """Return all rows that are tables, so that what could be read of a broken one is checked as well."""
         if not isinstance(root, Pairs) or key not in root.values:
             return []
         node = root.values[key]
@@ -101,12 +99,15 @@ class Reader:
             problem = f'"{key}" has {len(node.items):,} rows, more than {MAX_ROWS:,}'
             self.find(node, "too-large", "this file", problem, "Drop what nobody needs, or split it.")
             return []
-        found = []
+        found: list[Row[T]] = []
         for item in node.items:
             if not isinstance(item, Pairs):
                 self.find(item, "wrong-type", key, f"a row must be a table, not {_what(item)}", "Write key: value.")
-            elif (value := self.read(item, type_, subject(item))) is not None:
-                found.append((item, value))
+                continue
+            value = self._value(item, type_info(cast("Hashable", type_)), subject(item), "")
+            lost = value.lost if isinstance(value, Partial) else frozenset()
+            if value is not BAD:
+                found.append(Row(item, bare(value), lost))
         return found
 
     def top(self, root: Node | None, keys: tuple[str, ...]) -> bool:
@@ -121,6 +122,10 @@ class Reader:
 
     def value(self, node: Node, info: inspect.Type, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
         """Return the value of a node under a type, or BAD."""
+        value = self._value(node, info, subject, where)
+        return BAD if broken(value) else value
+
+    def _value(self, node: Node, info: inspect.Type, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
         if self.full:
             return BAD
         extra: dict[str, Any] = {}
@@ -133,7 +138,7 @@ class Reader:
         if isinstance(info, inspect.AnyType):
             return plain(node)
         if isinstance(info, inspect.UnionType):
-            return self.value(node, _member(node, info), subject, where)
+            return self._value(node, _member(node, info), subject, where)
         return self._shaped(node, info, subject, where)
 
     def _shaped(self, node: Node, info: inspect.Type, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
@@ -149,27 +154,34 @@ class Reader:
         if not isinstance(node, Pairs):
             return self._wrong(node, "a table", subject, where)
         meant = self._unknown(node, tuple(field.encode_name for field in info.fields), subject, where)
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = {field.name: None for field in info.fields if field.required}
+        lost: set[str] = set()
         for field in info.fields:
             inner = f"{where}.{field.encode_name}" if where else field.encode_name
             if field.encode_name in node.values:
-                values[field.name] = self.value(node.values[field.encode_name], field.type, subject, inner)
+                value = self._value(node.values[field.encode_name], field.type, subject, inner)
+                if broken(value):
+                    lost.add(field.name)
+                if value is not BAD:
+                    values[field.name] = bare(value)
             elif field.required:
-                values[field.name] = BAD
+                lost.add(field.name)
                 if field.encode_name not in meant:
                     remedy = _MISSING.get(field.encode_name, f"Add {field.encode_name}.")
                     self.find(node, "missing-field", subject, f'"{inner}" is missing', remedy)
-        return BAD if any(value is BAD for value in values.values()) else info.cls(**values)
+        made = info.cls(**values)
+        return Partial(made, frozenset(lost)) if lost else made
 
     def _table(self, node: Node, info: inspect.DictType, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
         if not isinstance(node, Pairs):
             return self._wrong(node, "a table", subject, where)
         values = {
-            key: self.value(inner, info.value_type, subject, f"{where}.{key}") for key, inner in node.values.items()
+            key: self._value(inner, info.value_type, subject, f"{where}.{key}") for key, inner in node.values.items()
         }
         if isinstance(info.key_type, inspect.LiteralType):
             self._unknown(node, tuple(str(key) for key in info.key_type.values), subject, where)
-        return BAD if any(value is BAD for value in values.values()) else values
+        sound = {key: bare(value) for key, value in values.items() if value is not BAD}
+        return Partial(sound) if any(map(broken, values.values())) else values
 
     def _list(self, node: Node, info: inspect.VarTupleType, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
         if not isinstance(node, Items):
@@ -179,8 +191,8 @@ class Reader:
                 node, "out-of-range", subject, f'"{where}" is empty', "Name at least one, or leave the field out."
             )
             return BAD
-        values = tuple(self.value(item, info.item_type, subject, f"{where}[{i}]") for i, item in enumerate(node.items))
-        return BAD if any(value is BAD for value in values) else values
+        values = tuple(self._value(item, info.item_type, subject, f"{where}[{i}]") for i, item in enumerate(node.items))
+        return Partial(tuple(map(bare, values))) if any(map(broken, values)) else values
 
     def _decimal(self, node: Node, subject: str, where: str) -> Any:  # noqa: ANN401 - the type decides
         if not isinstance(node, Scalar):
@@ -216,12 +228,16 @@ class Reader:
             return self._wrong(node, expected, subject, where)
         if (limit := _beyond(value, info)) is not None:
             self.find(
-                node, "out-of-range", subject, f'"{where}" is {shown(node.text) or "empty"}', f"It must be {limit}."
+                node,
+                "out-of-range",
+                subject,
+                f'"{where}" is {shown(node.text.strip()) or "empty"}',
+                f"It must be {limit}.",
             )
             return BAD
         return value
 
-    def _wrong(self, node: Node, expected: str, subject: str, where: str) -> _Unreadable:
+    def _wrong(self, node: Node, expected: str, subject: str, where: str) -> object:
         it = f'"{where}" must be' if where else "must be"
         remedy = f"Write {expected}."
         if isinstance(node, Scalar) and expected == "text" and node.kind != "null":
@@ -330,7 +346,7 @@ def _beyond(value: Any, info: inspect.Type) -> str | None:  # noqa: ANN401 - the
             return f"{info.le:g} or less"
         return None if math.isfinite(value) else "a finite number"
     if isinstance(info, inspect.StrType):
-        if len(value) < (info.min_length or 0):
+        if len(value.strip()) < (info.min_length or 0):
             return "filled in"
         if info.pattern is not None and re.search(info.pattern, value) is None:
             return _PATTERNS.get(info.pattern, f"of the form {info.pattern}")

@@ -11,7 +11,8 @@ from planner.core.catalog import Amount, Catalog, Interval, Mark, Text
 from planner.core.findings import did_you_mean
 from planner.core.rulebook import SettingRow, Settings
 from planner.core.rulefile.catalogfile import check_interval
-from planner.core.rulefile.read import BAD, Reader, place, plain, shown, type_info
+from planner.core.rulefile.partial import BAD
+from planner.core.rulefile.read import Reader, place, plain, shown, type_info
 from planner.core.rulefile.tree import Node, Pairs, Scalar, parse
 
 OVERRIDES = "--set"  # stands where a path stands in a finding about an override

@@ -4,18 +4,18 @@ Tests are no part of a rule book or its digest, so that a broken one keeps no se
 `planner rules check` and `planner rules test` alone, and by the same strict reader as every other rule file.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Final, Literal
 
 import msgspec
 
+from planner.core.catalog import OTHER_TOOLS
 from planner.core.findings import Finding, did_you_mean
 from planner.core.reasons import Action, Reason
 from planner.core.rulebook import RuleBook
-from planner.core.rulefile.policyfile import _OTHER_TOOLS as OTHER_TOOLS
 from planner.core.rulefile.read import Reader, place, word
-from planner.core.rulefile.testshape import Expect, FactsGiven, RuleTestShape
+from planner.core.rulefile.testshape import Expect, FactsGiven, Given, RuleTestShape
 from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, parse
 
 NOON: Final = time(12, tzinfo=UTC)
@@ -74,11 +74,13 @@ def read_tests(files: Mapping[str, bytes], book: RuleBook | None) -> TestsReadin
         findings += problems
         reader = Reader(path)
         if reader.top(root, ("tests",)):
-            for node, shape in reader.rows(root, "tests", RuleTestShape, _subject):
-                test = RuleTest(path, node, shape)
-                _check_name(reader, test, seen)
-                _check(reader, test, book)
-                tests.append(test)
+            for row in reader.all_rows(root, "tests", RuleTestShape, _subject):
+                test = RuleTest(path, row.node, _filled(row.value))
+                if "name" not in row.lost:
+                    _check_name(reader, test, seen)
+                _check(reader, test, book, row.lost)
+                if not row.lost:
+                    tests.append(test)
         findings += reader.findings
     return TestsReading(tuple(tests), tuple(sorted(set(findings))))
 
@@ -106,6 +108,13 @@ def places(files: Mapping[str, bytes]) -> dict[str, tuple[str, int, int]]:
     return found
 
 
+def _filled(shape: RuleTestShape) -> RuleTestShape:
+    """A shape of which parts may be lost, with empty ones in their place, so that the others can be checked."""
+    given: Given | None = shape.given
+    expect: Expect | None = shape.expect
+    return msgspec.structs.replace(shape, given=given or Given(request={}), expect=expect or Expect())
+
+
 def _subject(node: Pairs) -> str:
     return f'test "{word(node, "name")}"'
 
@@ -117,10 +126,10 @@ def _check_name(reader: Reader, test: RuleTest, seen: dict[str, str]) -> None:
         reader.find(test.place("name"), "duplicate-name", _subject(test.node), problem, "Name it differently.")
 
 
-def _check(reader: Reader, test: RuleTest, book: RuleBook | None) -> None:
+def _check(reader: Reader, test: RuleTest, book: RuleBook | None, lost: Collection[str]) -> None:
     """What the types of the fields cannot tell."""
     subject, facts = _subject(test.node), test.shape.given.facts
-    if test.shape.expect == Expect():
+    if test.shape.expect == Expect() and "expect" not in lost:
         remedy = f"Say one of: {', '.join(Expect.__struct_fields__)}."
         reader.find(test.place("expect"), "expects-nothing", subject, '"expect" is empty', remedy)
     try:
@@ -132,10 +141,13 @@ def _check(reader: Reader, test: RuleTest, book: RuleBook | None) -> None:
         )
     for key, problem, remedy in _contradictions(facts):
         reader.find(test.place("given", "facts", key), "contradiction", subject, problem, remedy)
-    _check_request(reader, test, subject)
+    request = _request(test)
+    if request is not None:
+        _check_request(reader, request, subject)
     if book is not None:
         _check_policies(reader, test, subject, [policy.name for policy in book.policies])
-        _check_known(reader, test, subject, book)
+        if request is not None:
+            _check_known(reader, test, request, subject, book)
 
 
 def _contradictions(facts: FactsGiven) -> Iterator[tuple[str, str, str]]:
@@ -148,12 +160,19 @@ def _contradictions(facts: FactsGiven) -> Iterator[tuple[str, str, str]]:
         yield "cached_tokens", "more tokens are cached than the prompt has", "At most prompt_tokens can be cached."
 
 
-def _check_request(reader: Reader, test: RuleTest, subject: str) -> None:
-    body, node = test.shape.given.request, test.place("given", "request")
-    if not isinstance(body.get("model"), str):
-        problem = '"model" is missing' if "model" not in body else '"model" must be text'
-        reader.find(test.place("given", "request", "model"), "missing-field", subject, problem, "Add a model.")
-    for member, at in node.keys.items() if isinstance(node, Pairs) else ():
+def _request(test: RuleTest) -> Pairs | None:
+    """The table of a test's request; None where there is none to check."""
+    given = test.node.values.get("given")
+    request = given.values.get("request") if isinstance(given, Pairs) else None
+    return request if isinstance(request, Pairs) else None
+
+
+def _check_request(reader: Reader, node: Pairs, subject: str) -> None:
+    model = node.values.get("model")
+    if not isinstance(model, Scalar) or model.kind != "str":
+        problem = '"model" is missing' if model is None else '"model" must be text'
+        reader.find(node if model is None else model, "missing-field", subject, problem, "Add a model.")
+    for member, at in node.keys.items():
         if member not in MEMBERS:
             problem, remedy = f'no request has a member "{member}"', did_you_mean(member, sorted(MEMBERS))
             reader.find(at, "unknown-member", subject, problem, f"It is sent as it stands. {remedy}", "warning")
@@ -181,17 +200,17 @@ def _named_policies(test: RuleTest) -> Iterator[tuple[Node, str]]:
     for key in ("matched", "not_matched", "shadow"):
         listed = test.place("expect", key)
         items: Iterable[Node] = listed.items if isinstance(listed, Items) else ()
-        yield from zip(items, getattr(expect, key) or (), strict=True)
+        names: Iterable[str | None] = getattr(expect, key) or ()  # None for one that could not be read
+        yield from ((item, name) for item, name in zip(items, names, strict=False) if name is not None)
     for key in ("rollout", "holdout"):
         table = test.place("given", "facts", key)
         for name in getattr(facts, key):
             yield (table.keys[name] if isinstance(table, Pairs) else table), name
 
 
-def _check_known(reader: Reader, test: RuleTest, subject: str, book: RuleBook) -> None:
+def _check_known(reader: Reader, test: RuleTest, request: Pairs, subject: str, book: RuleBook) -> None:
     """A model or a tool that nobody knows is a slip of the pen, unless the test is about that."""
     reasons = {getattr(getattr(test.shape.expect, action), "reason", None) for action in ("version", "bundle")}
-    request = test.place("given", "request")
     model, types = place(request, "model"), [tool.type for tool in book.catalog.tools]
     if isinstance(model, Scalar) and Reason.UNKNOWN_MODEL not in reasons and book.catalog.model(model.text) is None:
         _find_unknown(reader, model, "unknown-model", subject, book.catalog.known_models)

@@ -106,7 +106,8 @@ def parse(path: str, content: bytes) -> tuple[Node | None, tuple[Finding, ...]]:
     """Return the tree of a file and its findings: no tree when the text cannot be read, None for an empty file too."""
     try:
         if len(content) > MAX_BYTES:
-            raise _refused(path, (1, 1), "too-large", f"{len(content):,} bytes", f"Split it: at most {MAX_BYTES:,}.")
+            problem = f"more than {MAX_BYTES:,} bytes"
+            raise _refused(path, (1, 1), "too-large", problem, "Split it.")
         text = _decode(path, content)
         if turning := _TURNING.search(text):
             raise _refused(path, _end(text[: turning.start()]), *_unseen(turning[0]))
@@ -249,6 +250,9 @@ def position_in(scalar: Scalar, line: int, col: int) -> tuple[int, int, str]:
     own = (scalar.line, scalar.col, scalar.source[0] if scalar.source else "")
     if line > len(lines):
         return own
+    seen = scalar.text.rstrip().split("\n")
+    if line > len(seen):  # what is missing at the end is missing behind the last word, not on the line below
+        line, col = len(seen), len(seen[-1]) + 1
     if scalar.style == "|":
         source = scalar.source[line] if line < len(scalar.source) else ""
         within = source.endswith(lines[line - 1])

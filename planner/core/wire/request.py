@@ -37,7 +37,8 @@ _DATED: Final = re.compile(r"(?P<family>.+)_(?P<version>\d{8})")
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of `tools`, at the same index; an entry that is no object reads as a tool without any member.
 
-    `type` is None when it is missing. `allowed_callers` is None when it is missing, which means the version's default.
+    `type` is None when it is missing. `allowed_callers` is None when it is missing, which means the version's default;
+    `max_uses` is None likewise.
     `raw` is the entry as the caller wrote it.
     """
 
@@ -46,6 +47,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     allowed_callers: tuple[str, ...] | None = None
     cache_control: bool = False
     defer_loading: bool = False
+    max_uses: int | None = None
     raw: bytes = b""
 
     @property
@@ -177,6 +179,15 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
         return hashed.digest()
 
     @cached_property
+    def written_prefix(self) -> bytes:
+        """A digest of model, tools and system as they stand, which spelling them out would take much longer for."""
+        hashed = sha256()
+        for part in ((self.model or "").encode(), *(tool.raw for tool in self.tools), self.system or b""):
+            hashed.update(len(part).to_bytes(8))
+            hashed.update(part)
+        return hashed.digest()
+
+    @cached_property
     def stable_system(self) -> bytes:
         """A digest of the system prompt up to and with its first breakpoint; of all of it where it has none."""
         return sha256(b"" if self.system is None else stable_part(Raw(self.system))).digest()
@@ -299,6 +310,7 @@ class _ToolFields(msgspec.Struct):
     allowed_callers: Maybe = UNSET
     cache_control: Maybe = UNSET
     defer_loading: Maybe = UNSET
+    max_uses: Maybe = UNSET
 
 
 class _Named(msgspec.Struct):
@@ -354,6 +366,7 @@ def _tool(raw: Raw) -> Tool:
         allowed_callers=shaped(_STRINGS, fields.allowed_callers),
         cache_control=present(fields.cache_control),
         defer_loading=boolean(fields.defer_loading) is True,
+        max_uses=integer(fields.max_uses),
         raw=bytes(raw),
     )
 

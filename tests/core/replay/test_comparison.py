@@ -1,14 +1,17 @@
 """One trace under two rule books: which decisions differ, what money that moves, and sums that hold."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.core.replay import comparison
 from planner.core.replay.comparison import FOLLOWED, NO_TEAM, SILENT, Compared, Comparison, Ruled
 from planner.core.rulebook import RuleBook
-from planner.core.rules import BundleRule, Policy, Then
+from planner.core.rules import BundleRule, Policy, Then, WebRule
 from planner.rulesource import load_rules
 from tests.doubles.traces import BEYOND, encoded, lines_of, play, row, workload
 
@@ -35,10 +38,10 @@ NEVER, ALWAYS = ruled("never"), ruled("always")
 
 def compared(raw: list[bytes], old: RuleBook, new: RuleBook, **span: Any) -> Compared:
     """A trace under both."""
-    comparison = Comparison(old, new, **span)
+    both = Comparison(old, new, **span)
     for line in lines_of(raw):
-        comparison.play(line)
-    return comparison.result()
+        both.play(line)
+    return both.result()
 
 
 RAW = workload(count=120)
@@ -166,3 +169,45 @@ def test_an_empty_trace_says_nothing() -> None:
     """And is no error."""
     found = compared([], NEVER, ALWAYS)
     assert (found.traffic.requests, found.traffic.first, found.money.moved_nano) == (0, None, 0)
+
+
+SEARCHED: dict[str, Any] = {
+    "request": {"model": "claude-haiku-5-5", "tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+    "work": {"prompt_tokens": 6_000, "web_searches": 5},
+}
+
+
+def bounding(**rule: Any) -> RuleBook:
+    """The shipped rules, and bounds of web tools."""
+    policy = Policy(name="web", why="w", mode="enforce", then=Then(web=WebRule(**rule)))
+    return replace(BEYOND, policies=(policy, *BEYOND.policies))
+
+
+def test_searches_that_a_bound_takes_away_are_weighed_and_nothing_else_of_it() -> None:
+    """Each cent of a search beyond the smaller bound; where bounds differ otherwise, the answer says that it is not."""
+    raw = encoded(row(**SEARCHED), row(1, **SEARCHED))
+    found = compared(raw, BEYOND, bounding(max_uses=2))
+    kinds = {each.name: each for each in found.money.by_kind}
+    assert kinds["web_search"].moved_nano == -2 * 3 * 10_000_000
+    assert (found.money.unweighed_web, found.decisions.changed) == (2, 2)
+    looser = compared(raw, bounding(max_uses=8), BEYOND)
+    assert (looser.money.moved_nano, looser.money.unweighed_web) == (0, 2)
+    listed = compared(raw, BEYOND, bounding(blocked_domains=("a.example",)))
+    assert (listed.money.moved_nano, listed.money.unweighed_web) == (0, 2)
+    assert compared(raw, bounding(max_uses=2), bounding(max_uses=2)).money.unweighed_web == 0
+
+
+def test_the_callers_own_bound_of_a_trace_holds() -> None:
+    """A tool that says less than the policy keeps its own."""
+    own = {"type": "web_search_20250305", "name": "web_search", "max_uses": 4}
+    raw = encoded(row(**SEARCHED | {"request": SEARCHED["request"] | {"tools": [own]}}))
+    found = compared(raw, BEYOND, bounding(max_uses=4))
+    assert (found.money.moved_nano, found.money.unweighed_web) == (0, 0)
+    assert {each.name: each.before_nano for each in found.money.by_kind}["web_search"] == 4 * 10_000_000
+
+
+def test_what_tells_requests_apart_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was not seen for long is counted anew."""
+    monkeypatch.setattr(comparison, "BOUND", 3)
+    raw = encoded(*(row(n, conversation=name) for n, name in enumerate(("a", "b", "a", "c", "a", "d", "e", "b"))))
+    assert compared(raw, BEYOND, BEYOND).traffic.conversations == 6

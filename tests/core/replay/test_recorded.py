@@ -11,9 +11,11 @@ from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.ledger import Code, Entry, Seconds
 from planner.core.prices import Line
 from planner.core.profile import profile_key
+from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.replay import recorded
 from planner.core.replay.recorded import CAUSES, Transcript, body
 from planner.core.replay.trace import TraceLine
-from planner.core.shape import Shape, ToolShape
+from planner.core.shape import Claims, Shape, ToolShape
 from planner.core.shaping import Beliefs, Known, shape_of
 from planner.core.usage import Metered, TokenClasses
 from planner.core.wire import MessagesRequest
@@ -124,6 +126,28 @@ def test_one_that_was_not_seen_to_begin_is_in_its_middle() -> None:
     assert turns({"begins": False}, {"begins": False, "after": "gone"}) == [("c0ffee-0", 2), ("c0ffee-0", 3)]
 
 
+def test_what_is_remembered_is_bounded_and_no_name_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A beginning that was forgotten is numbered beyond all that were."""
+    monkeypatch.setattr(recorded, "BOUND", 2)
+    transcript = Transcript()
+    begun = [entry(number, {"conversation": name}) for number, name in enumerate("aabcbad")]
+    found = [transcript.trace_line(each) for each in begun]
+    names = [line.conversation for line in found if line is not None]
+    assert names == ["a-1", "a-2", "b-1", "c-1", "b-2", "a-3", "d-3"]
+    assert (len(transcript._begun), len(transcript._roots)) == (2, 2)  # noqa: SLF001 - the bound is the point
+
+
+def test_the_caller_is_who_it_said_where_a_policy_recorded_another() -> None:
+    """For that is what policies matched, and would match again."""
+    tags = {"team": "search", "agent": "a1"}
+    (line,) = lines(
+        entry(0, {"own": Claims(team="mine", tags={"team": "mine", "agent": "a1"})}, project="p", tags=tags)
+    )
+    assert (line.team, line.project, line.tags) == ("mine", "", {"team": "mine", "agent": "a1"})
+    (line,) = lines(entry(0, {}, project="p", tags=tags))
+    assert (line.team, line.project, line.tags) == ("search", "p", tags)
+
+
 def test_nobody_goes_on_with_the_conversation_of_another() -> None:
     """A digest is looked up by principal."""
     mine, theirs = entry(0, {"message": "m"}), entry(1, {"begins": False, "after": "m"}, principal="key-2")
@@ -211,6 +235,10 @@ def test_a_tool_of_an_undated_type_is_another_tool() -> None:
         ({"mode": "off"}, "off"),
         ({"lines": (Line("input", 1, "token", 1, "notional"),)}, "subscription"),
         ({"tokens": None}, "no-usage"),
+        (
+            {"tokens": None, "decisions": (Decision(Action.DENY, Outcome.APPLIED, Reason.POLICY, "p"),)},
+            "denied",
+        ),
         ({"shape": None}, "no-shape"),
         ({"shape": msgspec.structs.replace(RAN, iterations=0)}, "unusable"),
     ],

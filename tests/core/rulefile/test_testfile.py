@@ -81,6 +81,43 @@ def test_names_are_unique_over_all_files() -> None:
     assert "tests/a.yaml:1" in findings[0].problem
 
 
+BROKEN: Final = b"""tests:
+  - name: one
+    given:
+      request: {model: claude-haiku-55, tools: [web_serch_20250305, 5], modl: x}
+      facts: {begins: true, earlier: {by: ids}, cached: maybe, at: 2026-02-30}
+    expect: {edited: yes, matched: [nobody, 5], bundle: {policy: nobody-else, outcom: applied}}
+  - {name: one, given: {}, expect: {}}
+  - {nam: two, given: 5}
+"""
+
+
+def test_every_problem_of_a_test_is_told_at_once() -> None:
+    """Also of one that does not read: names, contradictions, days, double names; and none of those is run."""
+    reading = read_tests({"tests/ours.yaml": BROKEN}, BOOK)
+    assert [(each.line, each.code) for each in reading.findings] == [
+        (4, "unknown-model"),
+        (4, "unknown-tool"),
+        (4, "wrong-type"),
+        (4, "unknown-member"),
+        (5, "contradiction"),
+        (5, "wrong-type"),
+        (5, "wrong-type"),
+        (6, "wrong-type"),
+        (6, "unknown-policy"),
+        (6, "wrong-type"),
+        (6, "unknown-policy"),
+        (6, "unknown-field"),
+        (7, "duplicate-name"),
+        (7, "missing-field"),
+        (7, "expects-nothing"),
+        (8, "missing-field"),
+        (8, "unknown-field"),
+        (8, "wrong-type"),
+    ]
+    assert reading.tests == ()
+
+
 def test_a_file_with_the_wrong_ending_is_told() -> None:
     """Its tests would silently never run."""
     findings = read_tests({"tests/a.yml": ONE}, BOOK).findings

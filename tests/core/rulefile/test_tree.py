@@ -106,6 +106,9 @@ def test_a_place_in_a_text_is_found_in_the_file(text: str) -> None:
         ("when: >\n  a\n\n  b < 2\n", 2, 3, (1, 7)),
         ('when: "a\\\n  b < 2"\n', 1, 4, (1, 7)),
         ("when: |\n  a\n", 9, 1, (1, 7)),
+        ("when: |\n  a &&\nb: 1\n", 2, 1, (2, 7)),
+        ("when: |+\n  a &&  \n\n\nb: 1\n", 3, 1, (2, 7)),
+        ("when: >\n  a\n  &&\nb: 1\n", 2, 1, (3, 5)),
     ],
 )
 def test_places_in_texts_that_are_harder_to_follow(text: str, line: int, col: int, expected: tuple[int, int]) -> None:

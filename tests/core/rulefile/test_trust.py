@@ -56,7 +56,7 @@ def judged(path: str, content: bytes) -> Reading:
     return reading
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(sorted(GOOD)))
 def test_no_bytes_break_the_reader(content: bytes, path: str) -> None:
     """Whatever stands in a file, reading it gives a book or findings."""
@@ -75,14 +75,14 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(TREES, st.sampled_from(sorted(GOOD)))
 def test_no_shape_breaks_the_reader(value: object, path: str) -> None:
     """Well-formed YAML of any wrong shape, made of words that mean something elsewhere."""
     judged(path, json.dumps(value).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 200), TREES), min_size=1, max_size=3), st.sampled_from(sorted(GOOD)))
 def test_no_value_in_the_wrong_place_breaks_the_reader(changes: list[tuple[int, object]], path: str) -> None:
     """A sound file in which some values are others: the reader gets far before it meets them."""
@@ -121,14 +121,14 @@ def mutations(draw: st.DrawFn) -> tuple[str, bytes]:
     return path, "\n".join(lines).encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(mutations())
 def test_no_slip_of_a_hand_breaks_the_reader(changed: tuple[str, bytes]) -> None:
     """What people do to rule files, and what they paste into them."""
     judged(*changed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=20), st.sampled_from(TRAPS) | st.text(), max_size=3))
 def test_no_override_breaks_the_reader(overrides: dict[str, str]) -> None:
     """Words of `--set` are YAML too."""
@@ -164,14 +164,14 @@ GREEDY: Final = {
         "catalog.yaml",
         "x: &a " + "z" * 900_000 + "\nmodels:\n- code: [" + "*a," * 20_000 + "]\n",
     ),
-    "many unknown words": ("callers.yaml", "principals:\n  a: {keys: [" + "xyz," * 60_000 + "]}\n"),
+    "many unknown words": ("callers.yaml", "principals:\n  a: {keys: [" + "xyz," * 20_000 + "]}\n"),
     "many unknown keys": (
         "policies/policies.yaml",
-        "policies:\n- " + "".join(f"naame{i}: 1\n  " for i in range(20_000)),
+        "policies:\n- " + "".join(f"naame{i}: 1\n  " for i in range(5_000)),
     ),
-    "many rows": ("policies/policies.yaml", "policies:\n" + "- {}\n" * 50_000),
+    "many rows": ("policies/policies.yaml", "policies:\n" + "- {}\n" * 10_000),
     "many keys twice": ("settings.yaml", "settings:\n" + "  a: 1\n" * 90_000),
-    "many settings": ("settings.yaml", "settings:\n" + "".join(f"  code.minimum{i}: 1\n" for i in range(20_000))),
+    "many settings": ("settings.yaml", "settings:\n" + "".join(f"  code.minimum{i}: 1\n" for i in range(5_000))),
     "aliases of aliases": ("prices/prices.yaml", "a: &a [x,x,x,x]\nb: &b [*a,*a,*a]\nprices: [" + "*b," * 30_000 + "]"),
     "brackets": ("prices/prices.yaml", "[" * 900_000),
     "dashes": ("prices/prices.yaml", "- " * 400_000),
@@ -197,10 +197,12 @@ from planner.core.rulefile import kind_of, read
 from planner.core.rulefile.tree import parse
 sound = {path.relative_to(good).as_posix(): path.read_bytes() for path in sorted(good.rglob("*.yaml"))}
 files = [(path.name.split(".")[0], path.read_bytes()) for path in sorted(evil.glob("*.yaml"))]
+needed = {path: content for path, content in sound.items() if kind_of(path) in ("catalog", "prices")}
 for kind, content in files:
-    parse("first", content)
     if b"when:" in content or kind == "callers":
-        read({**sound, f"{kind}/{kind}.yaml": content})  # what is imported once is imported by now
+        read({**needed, f"{kind}/{kind}.yaml": content})  # what is imported once is imported by now
+for content in (b"x: [", b"x: \\xff", b"x: !t 1", b"x: \\x01", b"- " * 20):
+    parse("first", content)
 
 QUIET = ("object.", "sys._getframe", "marshal.", "code.", "gc.", "cpython.")
 heard = set()
@@ -212,7 +214,7 @@ def hear(event, arguments):
 sys.addaudithook(hear)
 for kind, content in files:
     place = next(path for path in sound if kind_of(path) == kind)
-    read({**sound, place: content})
+    read({**needed, place: content})
 read(sound)
 print("heard", sorted(heard))
 good.is_dir()
