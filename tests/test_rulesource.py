@@ -164,6 +164,7 @@ def test_a_source_compiles_what_was_read_before(tmp_path: Path) -> None:
         ("Prices/a.Yml", 'Did you mean "prices/a.yaml"?'),
         ("callers.json", 'Did you mean "callers.yaml"?'),
         ("policies.yaml", 'Did you mean "policies/policies.yaml"?'),
+        ("a.yaml", "Use one of: catalog.yaml, callers.yaml, "),
         ("deploy/a/b.yaml", "Use one of: catalog.yaml, callers.yaml, settings.yaml, prices/anthropic.yaml, policies/s"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.findings import Finding, RulesError, did_you_mean, errors, nearest
+from planner.core.findings import Finding, RulesError, errors, nearest
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile.callersfile import CallersFile, read_callers
 from planner.core.rulefile.catalogfile import CatalogFile, read_catalog
@@ -158,7 +158,7 @@ def _stray(path: str) -> Iterator[Finding]:
     if not looks_like_rules(path):
         return
     meant = _meant(path)
-    remedy = f'Did you mean "{meant}"?' if meant is not None else did_you_mean(path, _KNOWN)
+    remedy = f"Use one of: {', '.join(_KNOWN)}." if meant is None else f'Did you mean "{meant}"?'
     yield Finding(path, 1, 1, "unknown-file", "this file", "no kind of rule file has this name", remedy)
 
 
