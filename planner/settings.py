@@ -87,6 +87,11 @@ def calibration_key_from_environment() -> str | None:
     return os.environ.get("PLANNER_CALIBRATION_KEY") or None  # noqa: TID251 - the one place
 
 
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a process that is started from here, with some variables set."""
+    return {**os.environ, **more}  # noqa: TID251 - the one place
+
+
 def admin_key_from_environment() -> str | None:
     """The organization's admin key (PLANNER_ADMIN_KEY), for the bill and usage APIs alone; None where there is none.
 

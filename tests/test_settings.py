@@ -9,6 +9,7 @@ from planner.settings import (
     Settings,
     SettingsError,
     calibration_key_from_environment,
+    environment,
     secrets_from_environment,
     sqlite_path,
 )
@@ -109,3 +110,11 @@ def test_stores_that_are_not_understood(store: str) -> None:
     """The sentence shows how to write one."""
     with pytest.raises(SettingsError, match=r"Write sqlite:///planner\.db"):
         sqlite_path(store)
+
+
+def test_a_child_gets_the_environment_and_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is given beats what is there, and this process keeps its own."""
+    monkeypatch.setenv("PLANNER_TEST_WORD", "mine")
+    assert environment()["PLANNER_TEST_WORD"] == "mine"
+    assert environment(PLANNER_TEST_WORD="theirs")["PLANNER_TEST_WORD"] == "theirs"
+    assert environment()["PLANNER_TEST_WORD"] == "mine"

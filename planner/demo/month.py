@@ -4,11 +4,15 @@ A step is one function of the run; it says what it found, in figures that the sa
 well. `STEPS` is what runs, in order.
 """
 
+import asyncio
+import csv
 import shutil
+import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +27,7 @@ from planner.core.records import EntryRecord
 from planner.core.rulebook import RuleBook
 from planner.demo import world
 from planner.rulesource import load_rules, read_files
-from planner.settings import SettingsError
+from planner.settings import SettingsError, environment
 from planner.simulator import Config, Key
 from planner.stores import StoreError
 from planner.stores.sqlite import SqliteStore
@@ -36,7 +40,7 @@ from planner.traffic.teams import AGENTS
 BATCH: Final = 1_000
 """Entries that are stored in one transaction."""
 
-LEDGER, BILL, TRACE, RULES = "planner.db", "bill.jsonl", "trace.jsonl", "rules"
+LEDGER, BILL, TRACE, RULES, FOCUS = "planner.db", "bill.jsonl", "trace.jsonl", "rules", "focus.csv"
 AFTERWARDS: Final = timedelta(days=3)
 """How long after the month's end the simulator's clock stands: its reports are complete by then."""
 
@@ -58,6 +62,7 @@ class Run(msgspec.Struct):
         progress: hears how many requests are done.
         stack: what is open until the last step is over.
         simulator: the address of the report APIs, once they are up; `admins` are their keys by organization.
+        given: the settings of the month, as `--set` takes them.
     """
 
     directory: Path
@@ -67,11 +72,17 @@ class Run(msgspec.Struct):
     traced: bool = False
     simulator: str = ""
     admins: dict[str, str] = {}
+    given: tuple[str, ...] = ()
 
     @property
     def store(self) -> Path:
         """The ledger's file."""
         return self.directory / LEDGER
+
+    @property
+    def address(self) -> str:
+        """The ledger, as `--store` takes it."""
+        return f"sqlite:///{self.store.absolute()}"
 
     @property
     def account(self) -> Account:
@@ -82,8 +93,16 @@ class Run(msgspec.Struct):
 Step = Callable[[Run], Awaitable[Told]]
 
 
-def run(console: Console, *, entries: int, seed: str, keep: Path | None, settings: dict[str, str]) -> bool:
-    """Make a month and go through its steps; return whether all went well.
+def run(
+    console: Console,
+    *,
+    entries: int,
+    seed: str,
+    keep: Path | None,
+    settings: dict[str, str],
+    steps: Sequence[Step] | None = None,
+) -> bool:
+    """Make a month and go through its steps, or some of them; return whether all went well.
 
     Raises:
         StoreError: the ledger cannot be written, or `keep` has one already.
@@ -93,10 +112,19 @@ def run(console: Console, *, entries: int, seed: str, keep: Path | None, setting
     """
     if entries < 1:
         raise SettingsError(f"a month has no {entries} entries: name 1 or more")
-    return uvloop.run(_run(console, entries=entries, seed=seed, keep=keep, settings=settings))
+    asked = STEPS if steps is None else steps
+    return uvloop.run(_run(console, asked, entries=entries, seed=seed, keep=keep, settings=settings))
 
 
-async def _run(console: Console, *, entries: int, seed: str, keep: Path | None, settings: dict[str, str]) -> bool:
+async def _run(
+    console: Console,
+    steps: Sequence[Step],
+    *,
+    entries: int,
+    seed: str,
+    keep: Path | None,
+    settings: dict[str, str],
+) -> bool:
     directory = Path(tempfile.mkdtemp(prefix="planner-month-")) if keep is None else keep
     if (directory / LEDGER).exists():
         raise StoreError(f"{directory / LEDGER} is there already: name an empty directory with --keep")
@@ -107,17 +135,27 @@ async def _run(console: Console, *, entries: int, seed: str, keep: Path | None, 
         book = prepared(directory / RULES, entries, settings)
         month = Month(book, entries=entries, seed=seed)
         async with AsyncExitStack() as stack:
-            shared = Run(directory, month, lambda done: progress.update(task, completed=done), stack, keep is not None)
+            given = tuple(
+                word for key, value in (overrides(entries) | settings).items() for word in ("--set", f"{key}={value}")
+            )
+            shared = Run(
+                directory,
+                month,
+                lambda done: progress.update(task, completed=done),
+                stack,
+                traced=keep is not None,
+                given=given,
+            )
             with progress:
-                return await _steps(console, shared)
+                return await _steps(console, shared, steps)
     finally:
         if keep is None:
             shutil.rmtree(directory)
 
 
-async def _steps(console: Console, shared: Run) -> bool:
+async def _steps(console: Console, shared: Run, steps: Sequence[Step]) -> bool:
     well = True
-    for step in STEPS:
+    for step in steps:
         told = await step(shared)
         well = well and told.well
         console.print(told.heading, style="bold", highlight=False)
@@ -217,6 +255,64 @@ async def check(shared: Run) -> Told:
     return judge(shared.account, cells)
 
 
+async def close(shared: Run) -> Told:
+    """Close the month, as finance does, and show what it froze."""
+    month = f"{shared.month.start:%Y-%m}"
+    closed = await planner("report", "close", month, "--force", "--store", shared.address)
+    report = await planner("report", "--month", month, "--by", "team", "--store", shared.address)
+    told = [line for line in report.text.splitlines() if not line.startswith("Closed on ")]  # which no seed repeats
+    return Told("The month is closed", (closed.text, *told), closed.well and report.well)
+
+
+async def export(shared: Run) -> Told:
+    """Export the month by FOCUS, and hold its sum against the report's, to the nano-dollar."""
+    month, file = f"{shared.month.start:%Y-%m}", shared.directory / FOCUS
+    rules = ("--rules", str(shared.directory / RULES), "--store", shared.address)
+    done = await planner("export", "--format", "focus", "--month", month, "--out", str(file), *rules)
+    report = await planner("report", "--month", month, "--json", "--store", shared.address)
+    if not (done.well and report.well):
+        return Told("The export", (done.text, report.text), well=False)
+    with file.open(newline="", encoding="utf-8") as rows:
+        costs = [Decimal(row["BilledCost"]) for row in csv.DictReader(rows)]
+    total = Decimal(msgspec.json.decode(report.text)["total"]["cost"]["usd"])
+    said = f"{len(costs):,} rows of FOCUS 1.2, ${sum(costs):f}; the report says ${total:f}."
+    return Told("The export", (said, done.text), sum(costs) == total)
+
+
+async def reconcile(shared: Run) -> Told:
+    """Hold the ledger against the bill of each organization, asked for as Anthropic serves it."""
+    told, well = [], True
+    for organization, key in shared.admins.items():
+        words = ("--month", f"{shared.month.start:%Y-%m}", "--organization", organization, "--every", "0")
+        rules = ("--rules", str(shared.directory / RULES), "--store", shared.address, *shared.given)
+        done = await planner("reconcile", *words, "--upstream", shared.simulator, *rules, admin=key)
+        told.append(done.text)
+        well = well and done.well
+    return Told("Reconciled with the bill", tuple(told), well)
+
+
+class Done(msgspec.Struct, frozen=True):
+    """How a command ended: what it wrote, and whether it was content."""
+
+    text: str
+    well: bool
+
+
+async def planner(*words: str, admin: str | None = None) -> Done:
+    """Run a command of the planner as a user would; an admin key goes by the environment, where nobody sees it."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "planner",
+        *words,
+        env=environment(**({} if admin is None else {"PLANNER_ADMIN_KEY": admin}), COLUMNS="120"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await started.communicate()
+    return Done((out or err).decode().rstrip(), started.returncode == 0)
+
+
 def judge(account: Account, cells: dict[Cell, int]) -> Told:
     """What a ledger's cells (nano-dollars by workspace, day and kind) say, beside an account."""
     wrong = sum(cells.get(cell, 0) != account.ledger.get(cell, 0) for cell in cells.keys() | account.ledger.keys())
@@ -239,5 +335,5 @@ def _next_month(start: datetime) -> datetime:
     return (start.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-STEPS: tuple[Step, ...] = (write, serve_bill, total_by_team, check)
+STEPS: tuple[Step, ...] = (write, serve_bill, total_by_team, check, close, export, reconcile)
 """What runs, in order; a step that finds something wrong does not stop the ones behind it."""

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,22 @@ from planner.core.findings import RulesError
 from planner.core.records import EntryRecord
 from planner.core.replay.trace import TraceLine, read_trace
 from planner.demo import month as show
-from planner.demo.month import STEPS, Run, Told, check, judge, prepared, serve_bill, total_by_team, write
+from planner.demo.month import (
+    STEPS,
+    Run,
+    Step,
+    Told,
+    check,
+    close,
+    export,
+    judge,
+    planner,
+    prepared,
+    reconcile,
+    serve_bill,
+    total_by_team,
+    write,
+)
 from planner.settings import SettingsError
 from planner.simulator import check_bill
 from planner.stores import StoreError
@@ -35,11 +50,17 @@ OCTOBER = {"starting_at": "2026-10-01T00:00:00Z", "ending_at": "2026-11-01T00:00
 T = TypeVar("T")
 
 
-def shown(directory: Path | None, *, seed: str = "planner", **settings: str) -> tuple[bool, str]:
+TRAFFIC = STEPS[:4]
+"""What runs in this process alone; the other steps run commands, each of which takes a second to start."""
+
+
+def shown(
+    directory: Path | None, *, seed: str = "planner", steps: Sequence[Step] = TRAFFIC, **settings: str
+) -> tuple[bool, str]:
     """Whether all went well, and what a person sees in a pipe."""
     out = io.StringIO()
     console = Console(file=out, width=100)
-    well = show.run(console, entries=SIZE, seed=seed, keep=directory, settings=settings)
+    well = show.run(console, entries=SIZE, seed=seed, keep=directory, settings=settings, steps=steps)
     return well, out.getvalue()
 
 
@@ -78,6 +99,25 @@ def test_it_leaves_what_can_be_used_elsewhere(tmp_path: Path) -> None:
     assert all(isinstance(line, TraceLine) for line in read)
     with pytest.raises(StoreError, match="is there already"):
         shown(tmp_path)
+
+
+def test_the_month_is_closed_exported_and_reconciled(tmp_path: Path) -> None:
+    """By the commands that finance uses: frozen figures, a file that adds up to them, and a bill that is explained."""
+    well, text = shown(tmp_path, steps=STEPS)
+    assert well
+    assert "2026-10 is closed: " in text
+    said = re.search(r"rows of FOCUS 1.2, \$([0-9.]+); the report says \$([0-9.]+)\.", text)
+    assert said is not None
+    assert said[1] == said[2]
+    assert text.count("Unexplained without signs: $0.0000") == 2
+    assert (tmp_path / "focus.csv").is_file()
+
+
+def test_a_command_that_fails_is_told(tmp_path: Path) -> None:
+    """With what it said, and the step is not well."""
+    done = asyncio.run(planner("report", "--store", f"sqlite:///{tmp_path / 'none.db'}"))
+    assert not done.well
+    assert "there is no such file" in done.text
 
 
 def test_nothing_is_left_where_nothing_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,4 +194,4 @@ def test_the_page_explains_every_cause_and_every_team() -> None:
 def test_the_steps_are_functions_in_a_row() -> None:
     """So that one more is one more word."""
     assert STEPS[:2] == (write, serve_bill)
-    assert STEPS[-1] is check
+    assert STEPS[-4:] == (check, close, export, reconcile)
