@@ -25,6 +25,10 @@ PICO_PER_NANO: Final = 1_000
 ENOUGH: Final = 2
 """Days that must show the same factor, and cells that must show a reading."""
 
+LEAST_CHANGE: Final = Fraction(1, 400)
+"""A factor nearer to 1 is no other price: whoever slips when writing one is off by more, and estimated tokens of answers
+that were cut come as near by chance. What it would have explained is left unexplained. Ours."""
+
 Range = tuple[Fraction, Fraction]
 
 
@@ -202,7 +206,8 @@ class Pricing:
             if not runs:
                 continue
             for factor, members in runs:
-                self._settle_wrong(factor, members, tier, residual)
+                if abs(factor - ONE) >= LEAST_CHANGE:
+                    self._settle_wrong(factor, members, tier, residual)
             return
 
     def _split(self, cell: Cell, claims: list[Claim], tier: str, residual: Residual) -> _Cellwise | None:

@@ -16,7 +16,7 @@ from tests.doubles.billed import HAIKU, OPUS, SONNET, asks, bill, charges, compa
         (OPUS, "output", Fraction(1, 2)),
         (SONNET, "cache_read", Fraction(2)),
         (HAIKU, "output", Fraction(100)),
-        (SONNET, "input", Fraction(999, 1000)),
+        (SONNET, "input", Fraction(99, 100)),
     ],
 )
 def test_a_factor_is_found_as_it_was_injected(model: str, kind: str, factor: Fraction) -> None:
@@ -27,6 +27,15 @@ def test_a_factor_is_found_as_it_was_injected(model: str, kind: str, factor: Fra
     assert (price.model, price.kind, Fraction(price.factor)) == (model, kind, factor)
     assert explained(found)[Cause.PRICE_ROW] == price.nano
     assert found.statement.unexplained_nano == 0
+
+
+def test_a_factor_next_to_one_is_no_other_price() -> None:
+    """Nobody writes a price that is a thousandth off: it is left unexplained, not given a name."""
+    theirs = bill(repriced(charges(asks()), SONNET, "input", Fraction(999, 1000)))
+    found = compared(ledger(asks()), theirs)
+    assert not found.statement.prices
+    assert Cause.PRICE_ROW not in explained(found)
+    assert found.statement.unexplained_nano == -found.statement.difference_nano > 0
 
 
 def test_a_price_that_changes_within_the_month_has_its_days() -> None:
