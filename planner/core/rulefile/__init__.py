@@ -9,6 +9,7 @@ import msgspec
 
 from planner.core.findings import Finding, RulesError, did_you_mean, errors
 from planner.core.rulebook import RuleBook
+from planner.core.rulefile.budgetfile import BudgetFile, read_budgets
 from planner.core.rulefile.callersfile import CallersFile, read_callers
 from planner.core.rulefile.catalogfile import CatalogFile, read_catalog
 from planner.core.rulefile.policyfile import PolicyFile, read_policies
@@ -18,17 +19,20 @@ from planner.core.rulefile.settingsfile import SettingsFile, read_settings
 from planner.core.rulefile.testshape import RuleTestFile
 from planner.core.rulefile.tree import Node, parse
 
-KINDS = ("prices", "catalog", "policies", "callers", "settings")
+KINDS = ("prices", "catalog", "policies", "callers", "budgets", "settings")
 SHAPES: dict[str, type[msgspec.Struct]] = {
     "prices": PriceFile,
     "catalog": CatalogFile,
     "policies": PolicyFile,
     "callers": CallersFile,
+    "budgets": BudgetFile,
     "settings": SettingsFile,
     "tests": RuleTestFile,
 }  # what each kind of file may hold, for the editor schemas
 
 _IGNORED = ("tests/", "schema/")
+_SINGLE = ("catalog", "callers", "budgets", "settings")
+_NAMES = (*(f"{kind}.yaml" for kind in _SINGLE), "prices/anthropic.yaml", "policies/shipped.yaml")
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -46,7 +50,7 @@ def kind_of(path: str) -> str | None:
         return None
     if folder in ("prices", "policies"):
         return folder
-    return stem if not folder and stem in ("catalog", "callers", "settings") else None
+    return stem if not folder and stem in _SINGLE else None
 
 
 def read(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None) -> Reading:
@@ -75,7 +79,10 @@ def read(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None)
     sound = None if reader.findings else catalog  # names are not checked against a list that misses some
     prices = read_prices(trees["prices"], sound)
     policies = read_policies(trees["policies"], sound)
-    callers = read_callers(*_only(trees["callers"], "callers.yaml"))
+    reader, root = _only(trees["callers"], "callers.yaml")
+    callers = read_callers(reader, root)
+    unsound = any(each.path == reader.path for each in errors((*findings, *reader.findings)))
+    budgets = read_budgets(*_only(trees["budgets"], "budgets.yaml"), None if unsound else callers)
     settings, rows, ours = read_settings(*_only(trees["settings"], "settings.yaml"), overrides or {}, sound)
 
     for each in (reader for kind in trees.values() for reader, _ in kind):
@@ -87,7 +94,13 @@ def read(files: Mapping[str, bytes], overrides: Mapping[str, str] | None = None)
     if catalog is None or errors(found):
         return Reading(None, found)
     book = RuleBook(
-        prices=prices, catalog=catalog, policies=policies, callers=callers, settings=settings, setting_rows=rows
+        prices=prices,
+        catalog=catalog,
+        policies=policies,
+        callers=callers,
+        budgets=budgets,
+        settings=settings,
+        setting_rows=rows,
     )
     return Reading(book, found)
 
@@ -115,6 +128,5 @@ def _missing(path: str, problem: str = "it is not there") -> Finding:
 def _stray(path: str) -> Iterable[Finding]:
     if path.startswith(_IGNORED) or not path.endswith((".yaml", ".yml")):
         return ()
-    known = ("catalog.yaml", "callers.yaml", "settings.yaml", "prices/anthropic.yaml", "policies/shipped.yaml")
-    remedy = did_you_mean(path, known)
+    remedy = did_you_mean(path, _NAMES)
     return (Finding(path, 1, 1, "unknown-file", "this file", "no kind of rule file has this name", remedy),)

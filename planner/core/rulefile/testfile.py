@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from planner.core.findings import Finding, did_you_mean
-from planner.core.reasons import Action, Reason
+from planner.core.reasons import PLANNED, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile.policyfile import _OTHER_TOOLS as OTHER_TOOLS
 from planner.core.rulefile.read import Reader, place, word
@@ -173,7 +173,7 @@ def _check_policies(reader: Reader, test: RuleTest, subject: str, known: list[st
 
 def _named_policies(test: RuleTest) -> Iterator[tuple[Node, str]]:
     expect, facts = test.shape.expect, test.shape.given.facts
-    for action in (each.value for each in Action):
+    for action in (each.value for each in PLANNED):
         expected = getattr(expect, action)
         name = getattr(expected, "policy", None)
         if isinstance(name, str):
