@@ -26,6 +26,7 @@ from planner.listening import Listener, listening
 from planner.metrics import Metrics
 from planner.proxy import errors, own
 from planner.proxy.batches import Batches
+from planner.proxy.budgets import Budgets
 from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
@@ -40,8 +41,10 @@ from planner.proxy.reload import Reload
 from planner.rulesource import Watched
 from planner.settings import Settings, sqlite_path
 from planner.stores import Store, StoreError
+from planner.stores.budgets import BudgetStore
 from planner.stores.journal import Journal
 from planner.stores.sqlite import SqliteStore
+from planner.stores.sqlitebudgets import SqliteBudgets
 from planner.stores.writer import Writer
 from planner.tasks import Tasks
 from planner.upstream import Upstream
@@ -130,6 +133,9 @@ class App:
             opened.push_async_callback(store.close)
             journal = Journal(path.with_name(path.name + ".intents"))
             opened.callback(journal.close)
+            tasks = Tasks(self._task_failed)
+            budgets = self._budgets(await SqliteBudgets.open(path), tasks)
+            opened.push_async_callback(budgets.close)
             writer = Writer(
                 journal,
                 store,
@@ -137,6 +143,7 @@ class App:
                 on_write=self.metrics.ledger_write.observe,
                 on_trouble=lambda text: self.log.error("ledger", trouble=text),
                 on_refused=lambda: self.metrics.fail_open.add(("record",)),
+                on_stored=budgets.stored,
             )
             memory, hours = Memory(store), Hours()
             recorder = Recorder(journal, writer, self.metrics, self.log)
@@ -147,10 +154,10 @@ class App:
             await self._recall(store, lessons)
             since = remembered(self._clock.now())
             hours.restore(await store.hours(since.isoformat(timespec="microseconds")))
-            tasks = Tasks(self._task_failed)
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             tasks.start("forgetting", self._forget_old(store))
+            tasks.start("budgets", budgets.run())
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, path)
                 tasks.start("reload", self._reload.run())
@@ -165,6 +172,7 @@ class App:
                 )
                 opened.callback(calibrating.cancel)
             self._export(writer, memory, hours)
+            budgets.export(self.metrics)
             self._forward = Forward(
                 upstream=upstream,
                 planning=Planning(
@@ -181,6 +189,7 @@ class App:
                 metrics=self.metrics,
                 hours=hours,
                 batches=Batches(store),
+                budgets=budgets,
                 rules=self.rules,
                 clock=self._clock,
                 ids=self._ids,
@@ -223,6 +232,18 @@ class App:
         """Look now whether the rules have changed, where they are watched."""
         if self._reload is not None:
             self._reload.wake()
+
+    def _budgets(self, store: BudgetStore, tasks: Tasks) -> Budgets:
+        return Budgets(
+            store,
+            self.rules,
+            owner=self._ids.new(),
+            clock=self._clock,
+            metrics=self.metrics,
+            log=self.log,
+            tasks=tasks,
+            observe=self._settings.observe,
+        )
 
     def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(
