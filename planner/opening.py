@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from planner.settings import SettingsError, sqlite_path
 from planner.stores import StoreError, WholeStore
-from planner.stores.budgets import BudgetStore
 from planner.stores.locks import hold
 from planner.stores.schema import Status
 
 if TYPE_CHECKING:
+    from planner.stores.budgets import BudgetStore
     from planner.stores.sqlite import SqliteStore
 
 SHARED: Final = ("postgresql", "postgres")
@@ -74,7 +74,7 @@ async def open_store(address: str) -> WholeStore:
     return await _sqlite().open(sqlite_path(address))
 
 
-async def open_budgets(address: str) -> BudgetStore:
+async def open_budgets(address: str) -> "BudgetStore":
     """Open what processes share of budgets, in a store that `open_store` has opened. Raises SettingsError, StoreError.
 
     It has connections of its own, so that a request that waits for its lease never waits for the ledger.

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from planner.clock import Clock
 from planner.core.allowance import KEPT_DAYS, Allowance, Counted, Pool
 from planner.core.rulebook import FreeHoursSettings, RuleBook
-from planner.metrics import Metrics
-from planner.proxy.inforce import InForce
 from planner.stores import Metered
+
+if TYPE_CHECKING:  # commands that count hours load no metrics
+    from planner.metrics import Metrics
+    from planner.proxy.inforce import InForce
 
 SETTINGS_KEPT: Final = 4
 """Settings whose pools are kept, the newest last: those in force, and those of requests that came before a reload."""
@@ -75,7 +77,7 @@ class Hours:
             )
         return found
 
-    def export(self, metrics: Metrics, rules: InForce, clock: Clock) -> None:
+    def export(self, metrics: "Metrics", rules: "InForce", clock: Clock) -> None:
         """Export what the allowance is judged by; a scrape judges it when no request does."""
 
         def gauge(name: str, text: str, read: Callable[[Allowance], float]) -> None:
