@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,17 +17,17 @@ from structlog.typing import FilteringBoundLogger
 
 from planner import log as logs
 from planner.clock import Clock, Ids, RandomIds, SystemClock
-from planner.core.allowance import Allowance
 from planner.core.experience import Experience
 from planner.core.reasons import Reason
-from planner.core.rulebook import FreeHoursSettings, RuleBook
+from planner.core.rulebook import RuleBook
 from planner.core.sizes import Sizes
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
-from planner.opening import beside, hold_journal, is_shared, journal_path, open_store
+from planner.opening import beside, hold_journal, is_shared, journal_path, open_budgets, open_store
 from planner.proxy import errors, own
 from planner.proxy.batches import Batches
+from planner.proxy.budgets import Budgets
 from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
@@ -43,6 +43,7 @@ from planner.proxy.reload import Reload
 from planner.rulesource import Watched
 from planner.settings import Settings
 from planner.stores import Store, StoreError
+from planner.stores.budgets import BudgetStore
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 from planner.tasks import Tasks
@@ -52,7 +53,6 @@ from planner.upstream.pooled import PooledUpstream
 GRACEFUL_SECONDS = 30
 DAY_SECONDS = 86_400
 COUNT_SECONDS = 60
-PICO = 10**12
 TRUSTED = 3  # times a count may have failed to be made anew before it counts no more than anything else: ours
 
 
@@ -99,10 +99,6 @@ class App:
         book = self.rules.book
         return {"rules": book.digest, "prices": book.prices.digest}
 
-    @property
-    def _free_hours(self) -> FreeHoursSettings:
-        return self.rules.book.settings.free_hours
-
     def _last_resort(self, _: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """Answer what nobody caught in Anthropic's own shape, and say no more of it than its kind."""
         request_id = self._ids.new()
@@ -136,6 +132,9 @@ class App:
             await store.prepare(_text(self._clock.now()))
             journal = Journal(directory)
             opened.callback(journal.close)
+            tasks = Tasks(self._task_failed)
+            budgets = self._budgets(await open_budgets(settings.store), tasks)
+            opened.push_async_callback(budgets.close)
             writer = Writer(
                 journal,
                 store,
@@ -144,6 +143,7 @@ class App:
                 on_trouble=lambda text: self.log.error("ledger", trouble=text),
                 on_refused=lambda: self.metrics.fail_open.add(("record",)),
                 shared=shared,
+                on_stored=budgets.stored,
             )
             memory, hours = Memory(store, shared=shared), Hours()
             recorder = Recorder(journal, writer, self.metrics, self.log)
@@ -154,10 +154,10 @@ class App:
             await self._recall(store, lessons)
             since = remembered(self._clock.now())
             hours.restore(await store.hours(_text(since)))
-            tasks = Tasks(self._task_failed)
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             tasks.start("forgetting", self._forget_old(store))
+            tasks.start("budgets", budgets.run())
             if shared:
                 counting = tasks.start("counting", self._count_hours(store, hours))
                 opened.callback(counting.cancel)
@@ -176,6 +176,7 @@ class App:
                 )
                 opened.callback(calibrating.cancel)
             self._export(writer, memory, hours)
+            budgets.export(self.metrics)
             self._forward = Forward(
                 upstream=upstream,
                 planning=Planning(
@@ -192,6 +193,7 @@ class App:
                 metrics=self.metrics,
                 hours=hours,
                 batches=Batches(store),
+                budgets=budgets,
                 rules=self.rules,
                 clock=self._clock,
                 ids=self._ids,
@@ -234,6 +236,18 @@ class App:
         """Look now whether the rules have changed, where they are watched."""
         if self._reload is not None:
             self._reload.wake()
+
+    def _budgets(self, store: BudgetStore, tasks: Tasks) -> Budgets:
+        return Budgets(
+            store,
+            self.rules,
+            owner=self._ids.new(),
+            clock=self._clock,
+            metrics=self.metrics,
+            log=self.log,
+            tasks=tasks,
+            observe=self._settings.observe,
+        )
 
     def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(
@@ -295,42 +309,7 @@ class App:
             "Edited conversations seen within the last hour.",
             lambda: [((), float(memory.edited_conversations(self._clock.now())))],
         )
-        self._export_free_hours(hours)
-
-    def _export_free_hours(self, hours: Hours) -> None:
-        """Export what the allowance is judged by; a scrape judges it when no request does."""
-
-        def export(name: str, text: str, read: Callable[[Allowance], float]) -> None:
-            self.metrics.gauge(name, text, lambda: [((), read(hours.everybody(self._clock.now(), self._free_hours)))])
-
-        export(
-            "planner_free_hours_used",
-            "Container hours of this month that count against the allowance, as far as the ledger knows (estimate).",
-            lambda found: found.used,
-        )
-        export(
-            "planner_free_hours_forecast",
-            "Those expected by the end of the month under the decisions in force (estimate).",
-            lambda found: found.forecast,
-        )
-        export("planner_free_hours_forecast_low", "In one case in ten it is less.", lambda found: found.low)
-        export("planner_free_hours_forecast_high", "In one case in ten it is more.", lambda found: found.high)
-        export(
-            "planner_free_hours_untouched_forecast",
-            "Those expected had nothing ever been edited (estimate).",
-            lambda found: found.untouched,
-        )
-        export("planner_free_hours_limit", "Free container hours of a month.", lambda found: found.limit)
-        export(
-            "planner_marginal_hour_usd",
-            "What decisions take one more container hour to cost, for the organization where it is dearest.",
-            lambda found: found.probability * self._hour_usd(),
-        )
-
-    def _hour_usd(self) -> float:
-        """The list price of a container hour; 0 where the price book has none."""
-        row = self.rules.book.prices.tool("code_execution", self._clock.now())
-        return 0.0 if row is None or row.pico_per_hour is None else row.pico_per_hour / PICO
+        hours.export(self.metrics, self.rules, self._clock)
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self.log.error("task failed", task=name, error=type(error).__name__)

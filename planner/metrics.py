@@ -158,6 +158,13 @@ class Metrics:
         self.unpriced = Counter("planner_unpriced_requests_total", "Requests whose cost is unknown.", ("reason",))
         self.fail_open = Counter("planner_fail_open_total", "Requests forwarded without us, by cause.", ("cause",))
         self.cache_breaks = Counter("planner_cache_breaks_total", "Prompt caches that a change of our edits broke.")
+        self.budget_refusals = Counter(
+            "planner_budget_refusals_total", "Requests refused by a hard budget.", ("budget",)
+        )
+        self.budget_warnings = Counter(
+            "planner_budget_warnings_total", "Answers that said how far a budget is spent.", ("budget", "percent")
+        )
+        self.budget_overspend = Counter("planner_budget_overspend_usd_total", "Spent beyond hard budgets.", per=NANO)
         self.container_starts = Counter("planner_container_starts_total", "Requests that started a container.")
         self.container_reuses = Counter("planner_container_reuses_total", "Requests that went on in a warm container.")
         self.container_seconds = Counter(
@@ -174,6 +181,7 @@ class Metrics:
             self.fail_open, self.cache_breaks,
             self.container_starts,
             self.container_reuses, self.container_seconds, self.calibrations, self.ledger_write, self.reloads,
+            self.budget_refusals, self.budget_warnings, self.budget_overspend,
         ]  # fmt: skip
         self.gauge(
             "planner_upstream_ratelimit_remaining",

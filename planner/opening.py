@@ -11,6 +11,7 @@ from planner.stores.locks import hold
 from planner.stores.schema import Status
 
 if TYPE_CHECKING:
+    from planner.stores.budgets import BudgetStore
     from planner.stores.sqlite import SqliteStore
 
 SHARED: Final = ("postgresql", "postgres")
@@ -71,6 +72,21 @@ async def open_store(address: str) -> WholeStore:
         opened: WholeStore = await _postgres().PostgresStore.open(address)
         return opened
     return await _sqlite().open(sqlite_path(address))
+
+
+async def open_budgets(address: str) -> "BudgetStore":
+    """Open what processes share of budgets, in a store that `open_store` has opened. Raises SettingsError, StoreError.
+
+    It has connections of its own, so that a request that waits for its lease never waits for the ledger.
+    """
+    if is_shared(address):
+        _postgres()
+        from planner.stores.postgresbudgets import PostgresBudgets  # noqa: PLC0415 - only who uses it loads the driver
+
+        return await PostgresBudgets.open(address)
+    from planner.stores.sqlitebudgets import SqliteBudgets  # noqa: PLC0415 - as above
+
+    return await SqliteBudgets.open(sqlite_path(address))
 
 
 async def read_store(address: str) -> WholeStore:

@@ -25,6 +25,7 @@ FILES: Final = {
     "catalog": "catalog.yaml",
     "policies": "policies/*.yaml",
     "callers": "callers.yaml",
+    "budgets": "budgets.yaml",
     "settings": "settings.yaml",
     "tests": "tests/*.yaml",
 }

@@ -9,7 +9,14 @@ from planner.core.rulefile import MAX_FILES
 from planner.core.rulefile.tree import MAX_BYTES
 from planner.rulesource import Looked, Source, load_rules, read_files, read_test_files, shipped_directory
 
-SHIPPED = {"callers.yaml", "catalog.yaml", "policies/shipped.yaml", "prices/anthropic.yaml", "settings.yaml"}
+SHIPPED = {
+    "budgets.yaml",
+    "callers.yaml",
+    "catalog.yaml",
+    "policies/shipped.yaml",
+    "prices/anthropic.yaml",
+    "settings.yaml",
+}
 
 
 def test_the_shipped_rules_have_no_finding() -> None:
@@ -165,7 +172,10 @@ def test_a_source_compiles_what_was_read_before(tmp_path: Path) -> None:
         ("callers.json", 'Did you mean "callers.yaml"?'),
         ("policies.yaml", 'Did you mean "policies/policies.yaml"?'),
         ("a.yaml", "Use one of: catalog.yaml, callers.yaml, "),
-        ("deploy/a/b.yaml", "Use one of: catalog.yaml, callers.yaml, settings.yaml, prices/anthropic.yaml, policies/s"),
+        (
+            "deploy/a/b.yaml",
+            "Use one of: catalog.yaml, callers.yaml, budgets.yaml, settings.yaml, prices/anthropic.yaml, policies/s",
+        ),
     ],
 )
 def test_what_looks_like_rules_and_is_not_read_is_told(tmp_path: Path, path: str, remedy: str) -> None:

@@ -9,12 +9,24 @@ import msgspec
 from planner.core.rulebook import RuleBook
 
 Kind = Literal[
-    "policy", "setting", "price", "tool-price", "discount", "tool", "model", "template", "prior", "deny", "caller"
+    "policy",
+    "setting",
+    "price",
+    "tool-price",
+    "discount",
+    "tool",
+    "model",
+    "template",
+    "prior",
+    "deny",
+    "caller",
+    "budget",
 ]
 Alteration = Literal["added", "removed", "changed", "moved"]
 
 KINDS: Final[tuple[Kind, ...]] = (
     "policy", "setting", "price", "tool-price", "discount", "tool", "model", "template", "prior", "deny", "caller",
+    "budget",
 )  # fmt: skip
 """In the order in which they are told."""
 
@@ -63,6 +75,7 @@ def _rows(book: RuleBook) -> dict[Kind, Rows]:
         "prior": _leaves(catalog.priors),
         "deny": _named((f"{', '.join(row.tools)} on {', '.join(row.models)}", row) for row in catalog.deny),
         "caller": {row.name: row for row in book.callers.rows},
+        "budget": {row.name: row for row in book.budgets},
     }
 
 

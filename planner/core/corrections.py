@@ -79,6 +79,7 @@ def correct(  # noqa: PLR0913 - what a correction is made of, named
         team=entry.team,
         project=entry.project,
         tags=entry.tags,
+        spender=entry.spender,
         endpoint=CORRECTION,
         method="",
         model=entry.model,

@@ -17,11 +17,12 @@ Code = Literal[
     "duplicate-key", "duplicate-name", "empty-period", "empty-range", "empty-rollout", "expects-nothing",
     "expired-policy", "gap", "hidden-character", "implausible-discount", "implausible-jump", "implausible-multiplier",
     "implausible-price", "implausible-tier", "merge-key", "missing-component", "missing-field", "missing-file",
-    "money-not-a-string", "needs-cel", "no-hit", "no-keys", "no-miss", "no-rules", "not-ascending", "not-utf-8",
-    "not-yaml", "out-of-range", "overlapping-dates", "overlapping-discounts", "shadowed-action", "tag", "too-deep",
-    "too-large", "too-many-decimals", "too-many-files", "too-many-findings", "unknown-field", "unknown-file",
-    "unknown-member", "unknown-model", "unknown-policy", "unknown-setting", "unknown-template", "unknown-tool",
-    "unknown-value", "unreachable-policy", "unusual-name", "widens-reach", "wrong-family", "wrong-type",
+    "money-not-a-string", "needs-cel", "never-refuses", "no-hit", "no-keys", "no-miss", "no-rules", "not-ascending",
+    "not-utf-8", "not-yaml", "one-spender", "out-of-range", "overlapping-dates", "overlapping-discounts",
+    "shadowed-action", "tag", "too-deep", "too-large", "too-many-decimals", "too-many-files", "too-many-findings",
+    "unknown-field", "unknown-file", "unknown-member", "unknown-model", "unknown-policy", "unknown-principal",
+    "unknown-project", "unknown-setting", "unknown-team", "unknown-template", "unknown-tool", "unknown-value",
+    "unreachable-policy", "unusual-name", "widens-reach", "wrong-family", "wrong-type",
 ]  # fmt: skip
 
 CODES: Final[Mapping[Code, str]] = {
@@ -51,6 +52,9 @@ CODES: Final[Mapping[Code, str]] = {
     "missing-file": "A kind of file without which there is no rule book is not there.",
     "money-not-a-string": "An amount is a number, which is read as a float; amounts are quoted decimals.",
     "needs-cel": "A condition needs a part that is not installed.",
+    "never-refuses": (
+        "A hard budget above another one for the same spenders and period: only the smaller one would refuse."
+    ),
     "no-hit": "No test shows what a policy decides; told by `planner rules test`.",
     "no-keys": "A principal that no key belongs to: nobody would ever be it.",
     "no-miss": "No test shows what a policy leaves alone; told by `planner rules test`.",
@@ -58,6 +62,7 @@ CODES: Final[Mapping[Code, str]] = {
     "not-ascending": "The low, likely and high of an interval are out of order.",
     "not-utf-8": "The file holds bytes that are not UTF-8.",
     "not-yaml": "The file is not YAML 1.2, or uses what is not read here.",
+    "one-spender": "A budget is for none of team, project and principal, or for two of them.",
     "out-of-range": "A value is beyond its limits, or not of its form.",
     "overlapping-dates": "One thing has two rows on one day.",
     "overlapping-discounts": "One thing has two discounts on one day; they do not stack.",
@@ -73,7 +78,10 @@ CODES: Final[Mapping[Code, str]] = {
     "unknown-member": "A member that no request has; it is sent as it stands, and so only a warning.",
     "unknown-model": "A model id or glob that stands for no model of the catalog.",
     "unknown-policy": "A test names a policy that does not exist.",
+    "unknown-principal": "A budget names a principal that nobody goes by, or a key that has a name.",
+    "unknown-project": "A budget names a project that no caller declares, and tags spend no budget.",
     "unknown-setting": "A setting that nothing reads.",
+    "unknown-team": "A budget names a team that no caller declares, and tags spend no budget.",
     "unknown-template": "A template that the catalog does not have.",
     "unknown-tool": "A tool version that the catalog does not have.",
     "unknown-value": "A word that is none of the choices.",

@@ -11,6 +11,7 @@ import msgspec
 from planner.core.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.shape import Shape
+from planner.core.spending import Spender
 from planner.core.usage import TokenClasses
 
 Mode = Literal["plan", "observe", "off"]
@@ -105,6 +106,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     team: str | None = None
     project: str | None = None
     tags: dict[str, str] = {}
+    spender: Spender = Spender()
     endpoint: str
     method: str
     model: str | None = None

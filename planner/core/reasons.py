@@ -14,7 +14,7 @@ import msgspec
 class Action(StrEnum):
     """What is decided, in the order of the `planner-plan` header: the first three for each request.
 
-    The others are there only where a policy speaks of them.
+    The others are there only where a policy speaks of them, `budget` where a hard budget has no room.
     """
 
     VERSION = "version"
@@ -24,10 +24,15 @@ class Action(StrEnum):
     DENY = "deny"
     ON_DISCONNECT = "on_disconnect"
     TAGS = "tags"
+    BUDGET = "budget"
 
 
 EVERY_TIME: Final = (Action.VERSION, Action.BUNDLE, Action.CONTAINER)
 """What is decided for each request."""
+
+
+PLANNED: Final[tuple[Action, ...]] = tuple(action for action in Action if action is not Action.BUDGET)
+"""What a plan decides: what is spent meanwhile is no part of it."""
 
 
 class Outcome(StrEnum):
@@ -73,6 +78,7 @@ class Reason(StrEnum):
     DRAINING = "draining", "The process starts no new edits; those begun go on."
     EDIT_REFUSED = "edit-refused", "The body spells a member twice or in a way that an edit could not touch safely."
     ENCODED_BODY = "encoded-body", "The body carries a content-encoding and is forwarded as it is."
+    EXHAUSTED = "exhausted", "The budget that is named has not enough left for the request."
     EXPIRED = "expired", "The container is past its last seen expiry."
     FORCED_TOOL_CHOICE = "forced-tool-choice", "A forced tool_choice changes its meaning when a tool is added."
     FORK = "fork", "Another request already continued this turn in the container."

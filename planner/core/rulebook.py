@@ -1,4 +1,4 @@
-"""A rule book is one immutable value: prices, catalog, policies, callers and settings, under one digest.
+"""A rule book is one immutable value: prices, catalog, policies, callers, budgets and settings, under one digest.
 
 A request is planned and priced under the book it arrived with, whatever is reloaded meanwhile.
 """
@@ -13,6 +13,7 @@ from planner.core.catalog import Amount, Catalog, Interval, Mark, Text
 from planner.core.policyset import PolicySet
 from planner.core.prices import PriceBook, digest_of
 from planner.core.rules import Billing, Flag, Policy
+from planner.core.spending import Budget
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 ApiKeyId = Annotated[str, msgspec.Meta(pattern=r"^apikey_[0-9A-Za-z]+$")]
@@ -199,6 +200,7 @@ class RuleBook:
     catalog: Catalog
     policies: tuple[Policy, ...] = ()
     callers: Callers = field(default_factory=Callers)
+    budgets: tuple[Budget, ...] = ()
     settings: Settings = field(default_factory=Settings)
     setting_rows: tuple[SettingRow, ...] = ()
     digest: str = field(init=False, compare=False)
@@ -211,6 +213,7 @@ class RuleBook:
             (catalog.tools, catalog.models, catalog.templates, catalog.priors, catalog.deny),
             self.policies,
             self.callers.rows,
+            self.budgets,
             self.settings,
         )
         object.__setattr__(self, "digest", digest_of(content))

@@ -15,13 +15,13 @@ from planner.core.explanation import Judged, judge
 from planner.core.findings import Code, Finding
 from planner.core.given import NotEditedError, Stage, stage
 from planner.core.plan import Plan, plan_whole
-from planner.core.reasons import Action, Decision, Outcome
+from planner.core.reasons import PLANNED, Action, Decision, Outcome
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile.testfile import RuleTest
 from planner.core.rules import EVERYTHING, Match, Policy, named
 from planner.core.version import code_type
 
-KEYS: Final = {action: "tool_version" if action is Action.VERSION else action.value for action in Action}
+KEYS: Final = {action: "tool_version" if action is Action.VERSION else action.value for action in PLANNED}
 """The keys of `then` by the actions whose decisions a plan tells; what `parses` says is in no decision."""
 
 
@@ -163,7 +163,7 @@ def _missable(policy: Policy, earlier: Sequence[Policy]) -> bool:
 
 def _compare(test: RuleTest, scene: Stage, plan: Plan, judged: tuple[Judged, ...]) -> Iterator[Failure]:
     expect = test.shape.expect
-    for action in Action:
+    for action in PLANNED:
         expected = getattr(expect, action.value)
         if expected is not UNSET:
             yield from _compare_decision(test, action, _parts(scene, plan, action), judged)

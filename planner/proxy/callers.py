@@ -8,6 +8,7 @@ import msgspec
 
 from planner.core.ledger import Mode
 from planner.core.rulebook import Callers
+from planner.core.spending import Spender
 from planner.proxy.headers import Field, value
 
 FINGERPRINT_DIGITS: Final = 16
@@ -47,6 +48,14 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         """
         lasting = self.principal != ANONYMOUS and not self.subscription
         return self.named or self.session is not None or lasting
+
+
+def spender_of(caller: Caller) -> Spender:
+    """Whose budgets its requests count in: tags never say so, and a subscription is not billed by the token."""
+    if caller.subscription:
+        return Spender()
+    team, project = (getattr(caller, key) if key in caller.declared else None for key in ("team", "project"))
+    return Spender(principal=caller.principal, team=team, project=project)
 
 
 def tagged(caller: Caller, tags: Mapping[str, str]) -> Caller:

@@ -1,7 +1,7 @@
 """One table maps what can go wrong to what the caller sees, always in Anthropic's own shape.
 
-Four kinds of fault: a refusal (a policy said no), the caller's error, the upstream's error, our bug. The upstream's own
-errors are not here: they pass byte for byte.
+Four kinds of fault: a refusal (a policy said no, a budget has no room), the caller's error, the upstream's error, our
+bug. The upstream's own errors are not here: they pass byte for byte.
 """
 
 from collections.abc import Iterable
@@ -26,6 +26,7 @@ class Fault(msgspec.Struct, frozen=True):
 TOO_LARGE: Final = Fault(413, "request_too_large", retry=False)
 BAD_REQUEST: Final = Fault(400, "invalid_request_error", retry=False)
 FORBIDDEN: Final = Fault(403, "permission_error", retry=False)
+OVER_BUDGET: Final = Fault(429, "rate_limit_error", retry=False)
 NOT_ALLOWED: Final = Fault(405, "invalid_request_error", retry=False)
 NOT_FOUND: Final = Fault(404, "not_found_error", retry=False)
 UNREACHABLE: Final = Fault(502, "api_error", retry=True)

@@ -16,18 +16,18 @@ from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
 from planner.core.endpoints import OTHER
 from planner.core.exchange import Exchange
-from planner.core.gate import Denial
 from planner.core.ledger import Batch, Digests, Entry, Latency, batch_digest
-from planner.core.plan import Plan, leave, stripped
+from planner.core.plan import leave, stripped
 from planner.core.reasons import Reason, plan_header
 from planner.core.rulebook import RuleBook
 from planner.core.settlement import Terms
 from planner.metrics import Metrics
-from planner.proxy import errors
+from planner.proxy import errors, statuses
 from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive
 from planner.proxy.batches import Batches
 from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, announced_length, has_body
-from planner.proxy.callers import tagged
+from planner.proxy.budgets import Admission, Budgets
+from planner.proxy.callers import spender_of, tagged
 from planner.proxy.guard import Guard
 from planner.proxy.headers import upward, value
 from planner.proxy.hours import Hours
@@ -39,6 +39,8 @@ from planner.proxy.relay import Instead, Outgoing, Relay, relay
 from planner.proxy.shapes import shaped
 from planner.tasks import Tasks
 from planner.upstream import Upstream, UpstreamError, UpstreamFault, UpstreamRequest
+
+Fields = tuple[tuple[bytes, bytes], ...]
 
 MEGABYTE: Final = 1024 * 1024
 
@@ -56,6 +58,7 @@ class Forward:
         metrics: Metrics,
         hours: Hours,
         batches: Batches,
+        budgets: Budgets,
         rules: InForce,
         clock: Clock,
         ids: Ids,
@@ -70,6 +73,7 @@ class Forward:
         self._metrics = metrics
         self._hours = hours
         self._batches = batches
+        self._budgets = budgets
         self._rules = rules
         self._clock = clock
         self._ids = ids
@@ -110,23 +114,37 @@ class Forward:
         """Plan a request, send it, and bring its answer back; whatever happens, it is settled once."""
         received = self._clock.monotonic()
         planned: Planned | None = None
+        admission = Admission()
         if arrived.endpoint.batch is not None:
             with self._guard("store", arrived):
                 await self._batches.recall(arrived.endpoint.batch)
         with self._guard("bug", arrived) as prepared:
-            planned = self._begin(arrived, await self._plan(arrived, body))
-            intent = self._intent(arrived, planned)
+            planned = await self._plan(arrived, body)
+            admission = await self._admit(arrived, planned)
+            planned = self._begin(arrived, planned, admission)
+            intent = self._intent(arrived, planned, admission)
             terms = Terms(at=arrived.at, model="", notional=arrived.caller.subscription)
             exchange = Exchange(intent, terms, arrived.book, billing=arrived.endpoint.billing)
         if prepared.failed:  # nothing could be written down of it, and what is not in the ledger is not sent
             self._take_back(arrived, planned)
+            self._budgets.release(arrived.request_id)
             await errors.send_error(send, errors.OUR_BUG, "an error of its own", arrived.request_id)
             return
         if planned is not None and planned.plan.denial is not None:
-            await self._deny(arrived, exchange, planned.plan, planned.plan.denial, send)
+            await self._deny(arrived, exchange, errors.FORBIDDEN, planned.plan.denial.message, (), send)
             return
-        overhead = self._clock.monotonic() - received
-        await self._send(arrived, incoming, planned, exchange, overhead, send)
+        if admission.refused is not None:
+            wait = (b"retry-after", statuses.retry_after(admission.refused, arrived.at))
+            headers = (*_budget_header(admission), wait)
+            words = statuses.refusal(admission.refused)
+            await self._deny(arrived, exchange, errors.OVER_BUDGET, words, headers, send)
+            return
+        progress = Relay(
+            plan=None if planned is None else planned.plan,
+            more=_budget_header(admission),
+            overhead=self._clock.monotonic() - received,
+        )
+        await self._send(arrived, incoming, planned, exchange, progress, send)
 
     async def _send(
         self,
@@ -134,17 +152,16 @@ class Forward:
         incoming: Incoming,
         planned: Planned | None,
         exchange: Exchange,
-        overhead: float,
+        progress: Relay,
         send: Send,
     ) -> None:
         """Write down that a request goes upstream, relay its answer, and settle it."""
         intent, began = exchange.intent, self._clock.monotonic()
         with self._guard("record", arrived):
             self._recorder.intend(intent)
-        progress = Relay(plan=None if planned is None else planned.plan)
-        overhead += self._clock.monotonic() - began
+        progress.overhead += self._clock.monotonic() - began
         try:
-            overhead += await self._share(planned)
+            progress.overhead += await self._share(planned)
             await relay(
                 self._outgoing(arrived, incoming, planned),
                 exchange,
@@ -174,7 +191,7 @@ class Forward:
                 raise
             await errors.send_error(send, errors.OUR_BUG, "an error of its own", intent.request_id)
         finally:
-            self._settle(arrived, planned, exchange, progress, overhead)
+            self._settle(arrived, planned, exchange, progress)
 
     async def _share(self, planned: Planned | None) -> float:
         """Let other processes know of an edit that is new before its answer can bring anybody to them.
@@ -187,21 +204,33 @@ class Forward:
         await self._recorder.delivered()
         return self._clock.monotonic() - began
 
-    async def _deny(self, arrived: Arrived, exchange: Exchange, plan: Plan, denial: Denial, send: Send) -> None:
-        """Refuse a request as a policy says; it is entered like one that was sent, and costs nothing."""
+    async def _deny(
+        self, arrived: Arrived, exchange: Exchange, fault: errors.Fault, words: str, more: Fields, send: Send
+    ) -> None:
+        """Refuse a request as a policy or a budget says; it is entered like one that was sent, and costs nothing."""
         exchange.not_sent()
-        fault = errors.FORBIDDEN
         with self._guard("record", arrived):
             latency = Latency(round(self._clock.monotonic() - arrived.started, 6), None, 0.0)
             entry = exchange.settle("refused", latency)
             self._recorder.settle(msgspec.structs.replace(entry, status=fault.status, attempts=0))
-        headers = [(b"planner-body", b"unchanged"), (b"planner-plan", plan_header(plan.decisions).encode())]
-        await errors.send_error(send, fault, denial.message, arrived.request_id, headers)
+        plan = (b"planner-plan", plan_header(exchange.intent.decisions).encode())
+        headers = [(b"planner-body", b"unchanged"), plan, *more]
+        await errors.send_error(send, fault, words, arrived.request_id, headers)
 
-    def _begin(self, arrived: Arrived, planned: Planned | None) -> Planned | None:
+    async def _admit(self, arrived: Arrived, planned: Planned | None) -> Admission:
+        """What budgets say of a request that no policy refuses."""
+        if planned is None or planned.plan.denial is not None:
+            return Admission()
+        with self._guard("budget", arrived):
+            return await self._budgets.admit(arrived, planned)
+        return Admission()
+
+    def _begin(self, arrived: Arrived, planned: Planned | None, admission: Admission) -> Planned | None:
         """Remember what is being sent; what cannot be remembered could not be repeated, so it goes as it came."""
         if planned is None or planned.plan.denial is not None:
             return planned
+        if admission.refused is not None:
+            return Planned(body=planned.body, plan=leave(Reason.EXHAUSTED), request=planned.request)
         with self._guard("remembering", arrived):
             self._learning.sending(planned, arrived.at)
             return planned
@@ -219,16 +248,14 @@ class Forward:
             return await self._planning.plan(body, arrived.caller, arrived.at, arrived.book)
         return Planned(body=body, plan=leave(Reason.ERROR))
 
-    def _settle(
-        self, arrived: Arrived, planned: Planned | None, exchange: Exchange, progress: Relay, overhead: float
-    ) -> None:
+    def _settle(self, arrived: Arrived, planned: Planned | None, exchange: Exchange, progress: Relay) -> None:
         """Price and write down what became of a request, and learn from it; no step stops the ones after it."""
         entry: Entry | None = None
         sent = planned
         with self._guard("settle", arrived):  # where this fails, the intent stays in the ledger as unknown
             if planned is not None and progress.plan is not None:
                 sent = msgspec.structs.replace(planned, plan=progress.plan)
-            latency = self._latency(arrived, progress, overhead)
+            latency = self._latency(arrived, progress)
             counted = self._batches.counted(arrived.endpoint.batch)
             terms = self._terms(arrived, sent, exchange)
             entry = exchange.settle(progress.ending, latency, terms, counted)
@@ -239,7 +266,10 @@ class Forward:
                 entry = msgspec.structs.replace(entry, shape=shape)
         if entry is None:
             self._take_back(arrived, planned)
+            self._budgets.release(arrived.request_id)
             return
+        with self._guard("budget", arrived):
+            self._budgets.settle(arrived, entry)
         with self._guard("record", arrived):
             self._recorder.settle(entry)
         with self._guard("record", arrived):
@@ -268,15 +298,15 @@ class Forward:
     def _guard(self, cause: str, arrived: Arrived) -> Guard:
         return Guard(cause, arrived.request_id, self._metrics, self._log)
 
-    def _latency(self, arrived: Arrived, progress: Relay, overhead: float) -> Latency:
+    def _latency(self, arrived: Arrived, progress: Relay) -> Latency:
         first = progress.first_byte_at
         return Latency(
             total=round(self._clock.monotonic() - arrived.started, 6),
             first_byte=None if first is None else round(first - arrived.started, 6),
-            overhead=round(overhead, 6),
+            overhead=round(progress.overhead, 6),
         )
 
-    def _intent(self, arrived: Arrived, planned: Planned | None) -> Entry:
+    def _intent(self, arrived: Arrived, planned: Planned | None, admission: Admission) -> Entry:
         caller = arrived.caller if planned is None else tagged(arrived.caller, planned.plan.tags)
         request = None if planned is None else planned.request
         return Entry(
@@ -288,13 +318,14 @@ class Forward:
             team=caller.team,
             project=caller.project,
             tags=caller.tags,
+            spender=spender_of(caller),
             endpoint=arrived.endpoint.name,
             method=arrived.method,
             model=None if request is None else request.model,
             mode=caller.mode,
             expected_nano=None if planned is None else planned.plan.expected,
-            decisions=() if planned is None else planned.plan.decisions,
-            shadows=() if planned is None else planned.plan.shadows,
+            decisions=(*(() if planned is None else planned.plan.decisions), *admission.decisions),
+            shadows=(*(() if planned is None else planned.plan.shadows), *admission.shadows),
             prefix=None if planned is None or planned.sent is None else planned.sent.prefix,
             batch=None if arrived.endpoint.batch is None else Batch(batch_digest(arrived.endpoint.batch)),
             digests=Digests(arrived.book.digest, arrived.book.prices.digest),
@@ -341,6 +372,14 @@ class Forward:
             instead=lambda blamed: _instead(planned, blamed, arrived.book),
             drain=planned.plan.drain,
         )
+
+
+def _budget_header(admission: Admission) -> Fields:
+    """What a caller is told of its budgets, the one that refuses it first."""
+    refused = admission.refused
+    told = [each for each in admission.told if refused is None or each.budget != refused.budget]
+    found = told if refused is None else [refused, *told]
+    return ((b"planner-budget", statuses.header(found)),) if found else ()
 
 
 def _is_read(arrived: Arrived) -> bool:

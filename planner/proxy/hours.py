@@ -1,15 +1,21 @@
 """The free hours of every organization that was met: counted once, and judged under the settings of each rule book."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from planner.clock import Clock
 from planner.core.allowance import KEPT_DAYS, Allowance, Counted, Pool
-from planner.core.rulebook import FreeHoursSettings
+from planner.core.rulebook import FreeHoursSettings, RuleBook
 from planner.stores import Metered
+
+if TYPE_CHECKING:  # commands that count hours load no metrics
+    from planner.metrics import Metrics
+    from planner.proxy.inforce import InForce
 
 SETTINGS_KEPT: Final = 4
 """Settings whose pools are kept, the newest last: those in force, and those of requests that came before a reload."""
+PICO: Final = 10**12
 
 
 def remembered(now: datetime) -> datetime:
@@ -71,6 +77,36 @@ class Hours:
             )
         return found
 
+    def export(self, metrics: "Metrics", rules: "InForce", clock: Clock) -> None:
+        """Export what the allowance is judged by; a scrape judges it when no request does."""
+
+        def gauge(name: str, text: str, read: Callable[[Allowance], float]) -> None:
+            metrics.gauge(name, text, lambda: [((), read(self.everybody(clock.now(), rules.book.settings.free_hours)))])
+
+        gauge(
+            "planner_free_hours_used",
+            "Container hours of this month that count against the allowance, as far as the ledger knows (estimate).",
+            lambda found: found.used,
+        )
+        gauge(
+            "planner_free_hours_forecast",
+            "Those expected by the end of the month under the decisions in force (estimate).",
+            lambda found: found.forecast,
+        )
+        gauge("planner_free_hours_forecast_low", "In one case in ten it is less.", lambda found: found.low)
+        gauge("planner_free_hours_forecast_high", "In one case in ten it is more.", lambda found: found.high)
+        gauge(
+            "planner_free_hours_untouched_forecast",
+            "Those expected had nothing ever been edited (estimate).",
+            lambda found: found.untouched,
+        )
+        gauge("planner_free_hours_limit", "Free container hours of a month.", lambda found: found.limit)
+        gauge(
+            "planner_marginal_hour_usd",
+            "What decisions take one more container hour to cost, for the organization where it is dearest.",
+            lambda found: found.probability * _hour_usd(rules.book, clock.now()),
+        )
+
     def _of(self, organization: str) -> Counted:
         counted = self._counted.get(organization)
         if counted is None:
@@ -79,3 +115,9 @@ class Hours:
 
 
 _SUMMED = ("used", "forecast", "low", "high", "untouched", "untouched_low", "untouched_high")
+
+
+def _hour_usd(book: RuleBook, at: datetime) -> float:
+    """The list price of a container hour; 0 where the price book has none."""
+    row = book.prices.tool("code_execution", at)
+    return 0.0 if row is None or row.pico_per_hour is None else row.pico_per_hour / PICO

@@ -49,7 +49,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 class Relay(msgspec.Struct):
     """How far the answer to one request has come; times are monotonic seconds.
 
-    `plan` is the one that the request was sent under last.
+    `plan` is the one that the request was sent under last; `more` are header fields of ours besides the usual ones.
+    `overhead` is the time that we took before sending, in seconds.
     """
 
     plan: Plan | None = None
@@ -59,6 +60,8 @@ class Relay(msgspec.Struct):
     done: bool = False
     attempts: int = 1
     blamed: Blame | None = None
+    more: tuple[tuple[bytes, bytes], ...] = ()
+    overhead: float = 0.0
 
 
 async def relay(  # noqa: PLR0913 - the parts of one exchange
@@ -141,7 +144,7 @@ async def _pass(
 ) -> None:
     try:
         exchange.begin(response.status, response.headers)
-        headers = downward(response.headers, response.status) + _ours(exchange, progress.plan)
+        headers = downward(response.headers, response.status) + _ours(exchange, progress)
         progress.begun = True
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         async for chunk in _all(kept, response):
@@ -161,10 +164,12 @@ async def _all(kept: list[bytes], response: UpstreamResponse) -> AsyncIterator[b
         yield chunk
 
 
-def _ours(exchange: Exchange, plan: Plan | None) -> list[tuple[bytes, bytes]]:
+def _ours(exchange: Exchange, progress: Relay) -> list[tuple[bytes, bytes]]:
     """The response headers that the planner adds: what became of the request in the end."""
+    plan = progress.plan
     edited = plan is not None and bool(plan.edits)
     headers = [
+        *progress.more,
         (b"planner-request-id", exchange.intent.request_id.encode()),
         (b"planner-body", b"edited" if edited else b"unchanged"),
     ]

@@ -32,14 +32,14 @@ class Connections:
         self.address = address
 
     @classmethod
-    async def open(cls, address: str) -> "Connections":
-        """Connect. Raises StoreError when that cannot be done."""
+    async def open(cls, address: str, most: int = CONNECTIONS) -> "Connections":
+        """Connect, at most so many at a time. Raises StoreError when that cannot be done."""
         shown = without_password(address)
         try:
             pool = await asyncpg.create_pool(
                 address,
                 min_size=1,
-                max_size=CONNECTIONS,
+                max_size=most,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
                 server_settings={"application_name": "planner"},

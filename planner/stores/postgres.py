@@ -17,7 +17,7 @@ from planner.core.rollup import rollup
 from planner.stores import RefusedError
 from planner.stores.connections import Connection, Connections
 from planner.stores.reading import FORGETTING, STATEMENTS, Reading
-from planner.stores.rows import Written, cell_rows, entry_row, written
+from planner.stores.rows import Written, cell_rows, entry_row, spending_rows, written
 from planner.stores.schema import (
     Applied,
     Status,
@@ -66,7 +66,8 @@ class PostgresStore(Reading):
             await self._make_partitions(connection, months)
             async with connection.transaction():
                 new = await _put_entries(connection, batch)
-                rows = {"open_intent": batch.intents, **batch.kept, **cell_rows(rollup(new))}
+                sums = {**cell_rows(rollup(new)), "add_spending": spending_rows(new)}
+                rows = {"open_intent": batch.intents, **batch.kept, **sums}
                 for name, each in rows.items():  # sums come last: their rows are shared, and locked until the end
                     if each:
                         await connection.executemany(_SQL[name], each)

@@ -24,6 +24,7 @@ STATEMENTS: Final = (
     | statements("learnt")
     | statements("closings")
     | statements("reconciliations")
+    | statements("budgets")
 )
 """What both databases understand."""
 FORGETTING: Final = (

@@ -4,6 +4,7 @@ Rows that several processes may write are sorted by their keys, so that two of t
 never in a circle; of rows with one key the newest stands for all, as if they had been written one by one.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Final, get_type_hints
@@ -13,7 +14,9 @@ import msgspec
 from planner.core.ledger import Entry
 from planner.core.records import ConversationRecord, EntryRecord, LearntRecord, Record, ScopeRecord, TurnRecord
 from planner.core.rollup import Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey, add
+from planner.core.spending import FIELDS
 
+DAY: Final = len("2026-11-30")
 Row = tuple[str | int | None, ...]
 Words = tuple[str, ...]
 VIEWS: Final[Mapping[type[Words], str]] = {
@@ -115,6 +118,18 @@ def cell_rows(sums: Rollup) -> dict[str, list[Row]]:
         VIEWS[ShadowKey]: _cells(sums.shadows.items()),
     }
     return {f"add_{view}": rows for view, rows in found.items() if rows}
+
+
+def spending_rows(entries: Iterable[Entry]) -> list[Row]:
+    """What entries cost those in whose budgets they count, by day, sorted by key; an unknown cost adds nothing."""
+    found: Counter[Words] = Counter()
+    for entry in entries:
+        if entry.cost_nano:
+            for field in FIELDS:
+                value = getattr(entry.spender, field)
+                if value is not None:
+                    found[field, plain(value), entry.at[:DAY]] += entry.cost_nano
+    return [(*key, nano) for key, nano in sorted(found.items()) if nano]
 
 
 def plain(text: str) -> str:

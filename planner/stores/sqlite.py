@@ -16,7 +16,7 @@ from planner.core.rollup import rollup
 from planner.stores import InUseError, RefusedError, StoreError
 from planner.stores.locks import hold
 from planner.stores.reading import FORGETTING, PAGE, STATEMENTS, Reading
-from planner.stores.rows import Row, Written, add_amounts, cell_rows, entry_row, written
+from planner.stores.rows import Row, Written, add_amounts, cell_rows, entry_row, spending_rows, written
 from planner.stores.schema import (
     Applied,
     Status,
@@ -171,6 +171,7 @@ class SqliteStore(Reading):
             "close_intent": [(request_id,) for request_id in batch.settled],
             "open_intent": batch.intents,
             **cell_rows(rollup(new)),
+            "add_spending": spending_rows(new),
             **batch.kept,
         }
         for name, each in rows.items():

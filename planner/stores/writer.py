@@ -4,7 +4,7 @@ When the store is down memory stays flat: what waits, waits on disk.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -27,8 +27,9 @@ class Writer:
     """Feeds a store from a journal.
 
     `on_write` hears the seconds each transaction took, `on_trouble` a sentence for whatever went wrong; `on_refused` is
-    called for each record that the store refuses for good. `shared` says that other processes read what this one
-    writes, so that what they may look for at once is not held back to make a larger transaction.
+    called for each record that the store refuses for good, `on_stored` with what the store took, once. `shared` says
+    that other processes read what this one writes, so that what they may look for at once is not held back to make a
+    larger transaction.
     """
 
     def __init__(  # noqa: PLR0913 - the ends of a writer, and who listens
@@ -40,6 +41,7 @@ class Writer:
         on_write: Callable[[float], None],
         on_trouble: Callable[[str], None],
         on_refused: Callable[[], None],
+        on_stored: Callable[[Sequence[Record]], None] = lambda _: None,
         shared: bool = False,
     ) -> None:
         self._journal = journal
@@ -48,6 +50,7 @@ class Writer:
         self._on_write = on_write
         self._on_trouble = on_trouble
         self._on_refused = on_refused
+        self._on_stored = on_stored
         self._failures = 0
         self._shared = shared
         self._wake = asyncio.Event()
@@ -130,7 +133,7 @@ class Writer:
     async def _move(self, batch: Batch) -> None:
         """Store a batch and let go of it. Raises StoreError, JournalError, and whatever a bug of ours raises."""
         lines = self._records(batch)
-        records = [record for _, record in lines]
+        taken = records = [record for _, record in lines]
         self._oldest = datetime.fromisoformat(written_at(records[0])) if records else None
         started = self._clock.monotonic()
         try:
@@ -140,7 +143,7 @@ class Writer:
             down = isinstance(error, StoreError) and not isinstance(error, RefusedError)
             if down or (not isinstance(error, RefusedError) and self._failures < TRIES):
                 raise
-            await self._move_one_by_one(lines)
+            taken = await self._move_one_by_one(lines)
         self._failures = 0
         self._on_write(self._clock.monotonic() - started)
         self._journal.stored(batch)
@@ -148,19 +151,21 @@ class Writer:
         self._moved += len(batch.lines)
         self._progress.set()
         self._progress = asyncio.Event()
+        self._on_stored(taken)
 
-    async def _move_one_by_one(self, lines: list[tuple[bytes, Record]]) -> None:
-        """Store what the store takes and lay the rest aside. Raises what the store raised where it took nothing.
+    async def _move_one_by_one(self, lines: list[tuple[bytes, Record]]) -> list[Record]:
+        """Store what the store takes, return it, lay the rest aside. Raises what the store raised where it took none.
 
         A record that fails for a reason that the store did not give is laid aside only if another one is taken: else
         it may be the store.
         """
         refused: list[tuple[bytes, Exception]] = []
-        taken, unclear = 0, None
+        taken: list[Record] = []
+        unclear = None
         for line, record in lines:
             try:
                 await self._store.apply([record])
-                taken += 1
+                taken.append(record)
             except RefusedError as error:
                 refused.append((line, error))
             except StoreError:
@@ -174,6 +179,7 @@ class Writer:
             self._journal.lay_aside(line)
             self._on_trouble(f"a record that the store refuses is in {ASIDE} of the journal: {_said(reason)}")
             self._on_refused()
+        return taken
 
     def _records(self, batch: Batch) -> list[tuple[bytes, Record]]:
         """Each record with its line."""

@@ -39,13 +39,14 @@ from planner.core.settlement import Sessions, Terms, added_tokens
 from planner.core.shape import Shape
 from planner.core.shaping import Beliefs, Known, shape_of
 from planner.core.sizes import combination
+from planner.core.spending import Spender
 from planner.core.splice import SetContainer
 from planner.core.wire import MessagesRequest, ResponseContainer
 from planner.traffic import answers
 from planner.traffic.account import CUT, LOST, UNPRICED
 from planner.traffic.bill import Charged
 from planner.traffic.script import RETRY, Ask
-from planner.traffic.teams import REFUSED
+from planner.traffic.teams import REFUSED, Agent
 from planner.traffic.teams import UNPRICED as UNKNOWN_MODEL
 
 DENIED: Final = 403
@@ -338,6 +339,7 @@ class Clerk:
             team=agent.team,
             project=agent.project,
             tags=tags,
+            spender=_spender(agent),
             endpoint=endpoint.name,
             method="GET" if endpoint is RESULTS else "POST",
             model=ask.model if planned else None,
@@ -367,6 +369,13 @@ class Clerk:
         if pool is None:
             pool = self._pools[organization] = Pool(self._book.settings.free_hours, ask.at)
         return pool
+
+
+def _spender(agent: Agent) -> Spender:
+    """Whose budgets its requests count in: all of its callers are declared."""
+    if agent.billing == "subscription":
+        return Spender()
+    return Spender(principal=agent.name, team=agent.team, project=agent.project)
 
 
 def _container(told: ResponseContainer | None, plan: Plan, request: MessagesRequest) -> str | None:

@@ -84,7 +84,7 @@ def test_it_says_which_kinds_came_from_the_shipped_copy(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[1:] == [
         f"from {tmp_path}: callers",
-        "from the copy that ships with the planner: prices, catalog, policies, settings, tests",
+        "from the copy that ships with the planner: prices, catalog, policies, budgets, settings, tests",
     ]
 
 

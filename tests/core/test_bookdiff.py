@@ -12,6 +12,7 @@ from planner.core.discounts import Discount
 from planner.core.prices import PriceBook
 from planner.core.rulebook import CallerRow, Callers
 from planner.core.rules import BundleRule, Policy, Then
+from planner.core.spending import Budget, For
 from tests.doubles.deciding import BOOK, book, settings
 
 A, B, C = (Policy(name=name, why="w", mode="enforce", then=Then(container="never")) for name in "abc")
@@ -72,6 +73,14 @@ def test_callers_by_name() -> None:
     """Their keys are fingerprints."""
     callers = Callers((CallerRow(name="search-bot", team="search"),))
     assert told(BOOK, book(callers=callers)) == [("caller", "search-bot", "added")]
+
+
+def test_budgets_by_name() -> None:
+    """A new limit is a change of one member."""
+    old, new = (Budget(name="b", why="w", mode="enforce", spenders=For(team=("t",)), per="day", nano=n) for n in (1, 2))
+    (found,) = compare_books(book(budgets=(old,)), book(budgets=(new,)))
+    assert (found.kind, found.name, found.change) == ("budget", "b", "changed")
+    assert found.members == (Member("nano", "1", "2"),)
 
 
 @given(st.permutations("abcdef"), st.permutations("abcdef"), st.integers(0, 6), st.integers(0, 6))

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.rulebook import Callers
-from planner.proxy.callers import ANONYMOUS, LONGEST_TAG, TAG_KEYS, fingerprint, identify
+from planner.core.rulebook import CallerRow, Callers
+from planner.core.spending import Spender
+from planner.proxy.callers import ANONYMOUS, LONGEST_TAG, TAG_KEYS, fingerprint, identify, spender_of, tagged
 from planner.proxy.headers import Field
 from tests.doubles.proxy import shipped_rules
 
@@ -64,3 +65,15 @@ def test_long_names_stay_apart() -> None:
     sessions = {identify([(b"planner-session", b"s" * 300 + end)], Callers()).session for end in (b"1", b"2")}
     accounts = {identify([(b"anthropic-workspace-id", b"w" * 300 + end)], Callers()).account for end in (b"1", b"2")}
     assert (len(sessions), len(accounts)) == (2, 2)
+
+
+def test_whose_budgets_count() -> None:
+    """What is declared; tags say nothing of it, and a subscription spends no money."""
+    callers = Callers((CallerRow(name="agent", keys=(fingerprint(b"sk-1"),), team="finance"),))
+    tags = (b"planner-tags", b"team=search,project=alpha")
+    known = tagged(identify([(b"x-api-key", b"sk-1"), tags], callers), {"team": "other", "project": "other"})
+    assert spender_of(known) == Spender(principal="agent", team="finance")
+    stranger = identify([(b"x-api-key", b"sk-2"), tags], callers)
+    assert spender_of(stranger) == Spender(principal=fingerprint(b"sk-2"))
+    login = identify([(b"authorization", b"Bearer sk-ant-oat01-x"), tags], callers)
+    assert spender_of(login) == Spender()

@@ -8,7 +8,8 @@ from planner.core.conversations import Scope
 from planner.core.ledger import Entry
 from planner.core.records import EntryRecord, Record, ScopeRecord, TurnRecord
 from planner.core.rollup import Amounts, Key, TagKey, add, rollup
-from planner.stores.rows import add_amounts, amounts, cell_rows, entry_row, first, plain, written
+from planner.core.spending import Spender
+from planner.stores.rows import add_amounts, amounts, cell_rows, entry_row, first, plain, spending_rows, written
 from tests.doubles.deciding import turn
 from tests.doubles.entries import entries, ledgers
 from tests.stores.test_reading import entry
@@ -84,3 +85,18 @@ def test_zero_bytes_become_a_mark() -> None:
     assert plain("a\0b") == "a\ufffdb"
     assert plain("ab") == "ab"
     assert len(entry_row(entry(1, "ok"))) == 16
+
+
+def test_spending_is_added_up_by_day() -> None:
+    """One row for each kind of spender, name and day, in the order of keys; what is unknown or comes to 0 has none."""
+    both, team = Spender(principal="p\0", team="t"), Spender(team="t")
+    made = [(both, 5), (team, 7), (team, None), (Spender(project="x"), 0), (Spender(), 9)]
+    later = msgspec.structs.replace(entry(9, "ok", 3), spender=team, at="2026-12-01T00:00:00.000000+00:00")
+    found = [msgspec.structs.replace(entry(n, "ok", cost), spender=who) for n, (who, cost) in enumerate(made)]
+    day = found[0].at[:10]
+    assert spending_rows([later, *found]) == [
+        ("principal", "p\ufffd", day, 5),
+        ("team", "t", day, 12),
+        ("team", "t", "2026-12-01", 3),
+    ]
+    assert spending_rows([found[0], msgspec.structs.replace(found[0], cost_nano=-5)]) == []

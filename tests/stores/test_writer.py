@@ -130,6 +130,7 @@ class Bench:
         self.seconds: list[float] = []
         self.troubles: list[str] = []
         self.refused: list[int] = []
+        self.told: list[Record] = []
         self.writer = Writer(
             self.journal,
             self.shelf,
@@ -138,6 +139,7 @@ class Bench:
             on_trouble=self.troubles.append,
             on_refused=lambda: self.refused.append(1),
             shared=shared,
+            on_stored=self.told.extend,
         )
 
 
@@ -159,6 +161,7 @@ def test_all_records_arrive(bench: Bench) -> None:
 
     run(scenario())
     assert [encode(each) for each in bench.shelf.applied] == lines
+    assert bench.told == bench.shelf.applied
     assert bench.writer.pending == 0
     assert len(bench.seconds) > 1
     assert not bench.troubles
@@ -263,6 +266,7 @@ def test_a_record_that_is_refused(bench: Bench, tmp_path: Path, error: Exception
     assert sorted(emptied(bench)) == sorted(lines[:120] + lines[121:])
     assert (tmp_path / "refused.jsonl").read_bytes() == lines[120] + b"\n"
     assert (bench.writer.pending, bench.refused) == (0, [1])
+    assert sorted(map(encode, bench.told)) == sorted(lines[:120] + lines[121:])
     assert "somebody" not in "".join(bench.troubles)
 
 
@@ -272,7 +276,7 @@ def test_a_bug_in_every_record_is_no_poison(bench: Bench, tmp_path: Path) -> Non
         bench.journal.append(record(number))
         bench.shelf.poison[f"{number:024x}"] = TypeError()
     assert emptied(bench) == []
-    assert (bench.writer.pending, bench.refused) == (3, [])
+    assert (bench.writer.pending, bench.refused, bench.told) == (3, [], [])
     run(bench.writer.drain())
     bench.shelf.poison.clear()
     assert len(emptied(bench)) == 3

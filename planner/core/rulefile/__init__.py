@@ -11,6 +11,7 @@ import msgspec
 
 from planner.core.findings import Finding, RulesError, errors, nearest
 from planner.core.rulebook import RuleBook
+from planner.core.rulefile.budgetfile import BudgetFile, read_budgets
 from planner.core.rulefile.callersfile import CallersFile, read_callers
 from planner.core.rulefile.catalogfile import CatalogFile, read_catalog
 from planner.core.rulefile.policyfile import PolicyFile, read_policies
@@ -21,12 +22,13 @@ from planner.core.rulefile.testshape import RuleTestFile
 from planner.core.rulefile.tree import Node, parse
 from planner.core.rules import Policy
 
-KINDS = ("prices", "catalog", "policies", "callers", "settings")
+KINDS = ("prices", "catalog", "policies", "callers", "budgets", "settings")
 SHAPES: dict[str, type[msgspec.Struct]] = {
     "prices": PriceFile,
     "catalog": CatalogFile,
     "policies": PolicyFile,
     "callers": CallersFile,
+    "budgets": BudgetFile,
     "settings": SettingsFile,
     "tests": RuleTestFile,
 }  # what each kind of file may hold, for the editor schemas
@@ -36,8 +38,8 @@ MAX_FILES: Final = 100
 
 _IGNORED = ("tests/", "schema/")
 _FOLDERS = ("prices", "policies")
-_ALONE = ("catalog", "callers", "settings")
-_KNOWN = ("catalog.yaml", "callers.yaml", "settings.yaml", "prices/anthropic.yaml", "policies/shipped.yaml")
+_ALONE = ("catalog", "callers", "budgets", "settings")
+_KNOWN = (*(f"{kind}.yaml" for kind in _ALONE), "prices/anthropic.yaml", "policies/shipped.yaml")
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -110,7 +112,9 @@ def read(
     prices = read_prices(trees["prices"], sound)
     reader, root = _only(trees["callers"], "callers.yaml")
     callers = read_callers(reader, root)
-    known = None if errors(reader.findings) else callers
+    unsound = any(each.path == reader.path for each in errors((*findings, *reader.findings)))
+    known = None if unsound else callers
+    budgets = read_budgets(*_only(trees["budgets"], "budgets.yaml"), known)
     policies = read_policies(trees["policies"], sound, known, shipped=shipped, today=today)
     settings, rows, ours = read_settings(*_only(trees["settings"], "settings.yaml"), overrides or {}, sound)
 
@@ -123,7 +127,13 @@ def read(
     if catalog is None or errors(found):
         return Reading(None, found)
     book = RuleBook(
-        prices=prices, catalog=catalog, policies=policies, callers=callers, settings=settings, setting_rows=rows
+        prices=prices,
+        catalog=catalog,
+        policies=policies,
+        callers=callers,
+        budgets=budgets,
+        settings=settings,
+        setting_rows=rows,
     )
     return Reading(book, found)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from planner.core.catalog import OTHER_TOOLS
 from planner.core.findings import Finding, did_you_mean
-from planner.core.reasons import Action, Reason
+from planner.core.reasons import PLANNED, Reason
 from planner.core.rulebook import RuleBook
 from planner.core.rulefile.read import Reader, place, word
 from planner.core.rulefile.testshape import Expect, FactsGiven, Given, RuleTestShape
@@ -192,7 +192,7 @@ def _check_policies(reader: Reader, test: RuleTest, subject: str, known: list[st
 
 def _named_policies(test: RuleTest) -> Iterator[tuple[Node, str]]:
     expect, facts = test.shape.expect, test.shape.given.facts
-    for action in (each.value for each in Action):
+    for action in (each.value for each in PLANNED):
         expected = getattr(expect, action)
         name = getattr(expected, "policy", None)
         if isinstance(name, str):

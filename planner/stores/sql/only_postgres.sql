@@ -41,6 +41,10 @@ SELECT number, checksum FROM migrations ORDER BY number;
 -- Let one process at a time change the schema; the lock goes with the transaction.
 SELECT pg_advisory_xact_lock(hashtext('planner schema'));
 
+-- name: lock_account
+-- Let one process at a time have an account of a budget; the lock goes with the transaction.
+SELECT pg_advisory_xact_lock(hashtext('planner budgets'), hashtext($1));
+
 -- name: make_partition
 -- Make the partition of a month (2026-11) of the ledger, if it is not there.
 SELECT make_partition($1);

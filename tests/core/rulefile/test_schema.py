@@ -30,6 +30,7 @@ COOKBOOK: Final = [
 ]
 SHAPELESS: Final = frozenset({
     "bad-day",  # the calendar is no pattern
+    "budgets.zero",  # a decimal string has no limits
     "no-model",  # what a request holds is the API's business
     "tool-a-number",  # likewise
     "catalog.template-without-type",  # what a tool holds is the API's business
