@@ -26,8 +26,8 @@ ENOUGH: Final = 2
 """Days that must show the same factor, and cells that must show a reading."""
 
 LEAST_CHANGE: Final = Fraction(1, 400)
-"""A factor nearer to 1 is no other price: whoever slips when writing one is off by more, and estimated tokens of answers
-that were cut come as near by chance. What it would have explained is left unexplained. Ours."""
+"""A factor nearer to 1 is no other price: whoever slips when writing one is off by more, and estimated tokens of
+answers that were cut come as near by chance. What it would have explained is left unexplained. Ours."""
 
 Range = tuple[Fraction, Fraction]
 
