@@ -135,9 +135,10 @@ class SqliteStore(Reading):
     async def amending(cls, path: Path) -> "SqliteStore":
         """Open a ledger for what no proxy writes: alone, or beside a proxy that has the same schema. Raises StoreError.
 
-        The schema of a file that another process has is not changed under its feet.
+        The schema of a file that another process has is not changed under its feet, and a file that is not there is
+        not made.
         """
-        _to_write(path)
+        _to_read(path)
         try:
             return await cls.open(path)
         except InUseError:
