@@ -69,7 +69,10 @@ def test_a_prediction_is_a_number_with_two_errors(pairs: list[tuple[float, int]]
 
 @given(st.floats(0.5, 2.0), st.lists(estimates, min_size=3, max_size=30))
 def test_exact_estimates_are_found_out_at_once(factor: float, seen: list[float]) -> None:
-    """Where tokens are a multiple of the estimate, a handful tells the multiple to half a percent."""
+    """Where tokens are a multiple of the estimate, a handful tells the multiple to half a percent.
+
+    Tokens are whole, so that of short prompts each is off by up to half a token, and a longer one is told by them.
+    """
     scale = learnt(*[(each, round(factor * each)) for each in seen])
     longest = max(seen)
-    assert scale.predict(longest).tokens == pytest.approx(factor * longest, rel=0.005, abs=2)
+    assert scale.predict(longest).tokens == pytest.approx(factor * longest, rel=0.005 + 1.5 / min(seen), abs=2)
