@@ -30,7 +30,6 @@ def codes(fields: str, callers: bytes = b"principals: {}") -> list[str]:
 )
 def test_a_refusal_by_what_a_client_says_of_itself(who: str) -> None:
     """It is a warning, unless callers.yaml knows such a team, or the key has a say as well."""
-    pytest.importorskip("cel_expr_python")
     assert codes(f"then: {{deny: no}}, {who}") == ["claimable-team"]
     known = [] if "tags" not in who else ["claimable-team"]
     assert codes(f"then: {{deny: no}}, {who}", CALLERS) == known
@@ -39,7 +38,6 @@ def test_a_refusal_by_what_a_client_says_of_itself(who: str) -> None:
 
 def test_a_refusal_that_rests_on_the_key() -> None:
     """In match or in when, whatever else is asked for; and one that is for everybody."""
-    pytest.importorskip("cel_expr_python")
     for who in (
         "match: {team: [x], principal: [y]}",
         "match: {team: [x]}, when: principal == 'y'",
@@ -68,5 +66,4 @@ def test_only_what_is_enforced_refuses() -> None:
 )
 def test_what_is_wrong_with_one(fields: str, expected: list[str]) -> None:
     """Each by its code."""
-    pytest.importorskip("cel_expr_python")
     assert codes(fields) == expected

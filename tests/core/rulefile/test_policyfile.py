@@ -5,8 +5,6 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from planner.core.rulefile import kind_of, policies_of, read
 from planner.rulesource import read_files
 
@@ -38,7 +36,6 @@ def found(text: str, today: date | None = None) -> list[tuple[int, str]]:
 
 def test_every_problem_of_a_row_is_told_at_once() -> None:
     """Also where the row does not read: expressions, names, domains, dates, double names, and who is never reached."""
-    pytest.importorskip("cel_expr_python")
     assert found(BROKEN) == [
         (3, "out-of-range"),
         (4, "unknown-value"),
