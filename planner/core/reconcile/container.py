@@ -20,9 +20,7 @@ from planner.core.reconcile.ours import Ours, Use
 from planner.core.reconcile.residual import Claim, Residual
 from planner.core.reconcile.theirs import Bill
 from planner.core.rulebook import FreeHoursSettings, Settings
-
-IDLE_SECONDS: Final = 300.0
-"""A session ends when its container was idle for longer [A]."""
+from planner.core.settlement import IDLE
 
 MS_PER_HOUR: Final = 3_600_000
 COUNTING: Final = "code.free_use_counts"
@@ -233,7 +231,7 @@ class Container:
                 continue
             minimum = self._rate(use.day)[1]
             used, last = sessions.get(use.container, (-1, 0.0))
-            alive = used >= 0 and use.at - last <= IDLE_SECONDS
+            alive = used >= 0 and use.at - last <= IDLE.total_seconds()
             waited = round((use.at - last) * 1000) if alive and idle_bills else 0
             length = (round((use.until - use.at) * 1000) if idle_bills else ran(use)) + max(waited, 0)
             before = used if alive else 0

@@ -20,7 +20,8 @@ from planner.core.reconcile.cells import CODE, NOTHING, SEARCH, TOKENS, Cell, Co
 from planner.core.usage import Metered, meter
 
 NEWER_WEB: Final = "20260209"
-"""The date from which on a web tool frees code [A]."""
+"""The version from which on a web tool frees code [A]:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool, checked 2026-11-22."""
 
 
 K = TypeVar("K")
