@@ -58,6 +58,9 @@ def decide(facts: Facts, rulings: Rulings) -> Gate:
     if not decisions and not shadows:
         return OPEN
     denied = holds.get("deny")
+    if denied is not None:  # nothing is sent, so no hang-up ends anything
+        holds.pop("on_disconnect", None)
+        decisions = [each for each in decisions if each.action is not Action.ON_DISCONNECT]
     return Gate(
         decisions=tuple(decisions),
         shadows=tuple(shadows),

@@ -31,11 +31,17 @@ def test_the_names_are_actions_of_policies_and_of_decisions() -> None:
 
 def test_what_is_enforced_holds() -> None:
     """Each with its decision, which names the policy."""
+    found = gate(then=Then(on_disconnect="drain", tags={"feature": "reports"}))
+    assert (found.denial, found.drain, found.tags) == (None, True, {"feature": "reports"})
+    assert found.decisions == tuple(Decision(Action(name), Outcome.APPLIED, Reason.POLICY, "p") for name in NAMES[1:])
+
+
+def test_what_is_refused_has_no_hang_up_to_end() -> None:
+    """Nothing is sent of it; it is recorded under its tags all the same."""
     found = gate()
     assert found.denial == Denial("p", "Ask the platform team.")
-    assert found.drain
-    assert found.tags == {"feature": "reports"}
-    assert found.decisions == tuple(Decision(Action(name), Outcome.APPLIED, Reason.POLICY, "p") for name in NAMES)
+    assert (found.drain, found.tags) == (False, {"feature": "reports"})
+    assert [each.action for each in found.decisions] == [Action.DENY, Action.TAGS]
 
 
 def test_silence_is_open() -> None:
