@@ -17,10 +17,10 @@ from structlog.typing import FilteringBoundLogger
 
 from planner import log as logs
 from planner.clock import Clock, Ids, RandomIds, SystemClock
-from planner.core.experience import Experience
+from planner.core.learning.experience import Experience
+from planner.core.learning.sizes import Sizes
 from planner.core.reasons import Reason
-from planner.core.rulebook import RuleBook
-from planner.core.sizes import Sizes
+from planner.core.rulebook.book import RuleBook
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import Rules, Source
 
 LONGEST_SECONDS: Final = 30.0

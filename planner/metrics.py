@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.reasons import Outcome
 
 LABEL_VALUES = 100

@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from planner.core.findings import Finding, RulesError
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Policy
 from planner.core.rulefile import MAX_FILES, kind_of, looks_like_rules, policies_of, read
 from planner.core.rulefile.tree import MAX_BYTES
-from planner.core.rules import Policy
 
 MOST_ENTRIES: Final = 10_000
 """Files and folders below a directory of rules: one that holds more is another directory than was meant."""

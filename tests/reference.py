@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.conditions import VARIABLES
 from planner.core.findings import CODES
+from planner.core.rulebook.conditions import VARIABLES
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.fields import structs_of, summary
 from planner.core.rulefile.read import DECIMAL

@@ -18,11 +18,11 @@ import pytest
 from planner import log as logs
 from planner.app import App, Server
 from planner.clock import VirtualClock
-from planner.core.ledger import Code, Seconds
+from planner.core.learning.scale import Scale
+from planner.core.learning.sizes import LearntScale
+from planner.core.ledger.entry import Code, Seconds
 from planner.core.records import ConversationRecord, EntryRecord, LearntRecord, TurnRecord
 from planner.core.rulefile import load
-from planner.core.scale import Scale
-from planner.core.sizes import LearntScale
 from planner.listening import AddressError
 from planner.proxy.lessons import Lessons
 from planner.rulesource import read_files

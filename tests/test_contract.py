@@ -14,11 +14,13 @@ from planner.app import App
 from planner.cli import main, options, rulesexplain, rulestest
 from planner.cli.billestimate import BillEstimate
 from planner.cli.diffpage import Report
-from planner.core.entrytable import COLUMNS as ENTRIES
+from planner.core.exports.entrytable import COLUMNS as ENTRIES
+from planner.core.exports.focuscolumns import COLUMNS as FOCUS
+from planner.core.exports.tabular import Column
 from planner.core.findings import Finding
-from planner.core.focuscolumns import COLUMNS as FOCUS
-from planner.core.ledger import Ending, Entry, Mode
-from planner.core.prices import Basis
+from planner.core.ledger.entry import Ending, Entry, Mode
+from planner.core.preview.ruletest import run
+from planner.core.pricing.prices import Basis
 from planner.core.reconcile.statement import Statement
 from planner.core.replay.calls import Work
 from planner.core.replay.nature import world_keys
@@ -27,8 +29,6 @@ from planner.core.replay.tally import decided
 from planner.core.replay.trace import TraceLine
 from planner.core.rulefile.testfile import read_tests
 from planner.core.rulefile.testshape import RuleTestShape
-from planner.core.ruletest import run
-from planner.core.tabular import Column
 from planner.metrics import Gauge, Histogram
 from planner.proxy import errors, headers
 from planner.proxy.callers import TAG_KEYS

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from planner.cli import estimate, reportclose, reportpage
-from planner.core.closing import Verified
-from planner.core.dimensions import COMMON, OF_DECISIONS, OF_REQUESTS
-from planner.core.figures import Figures, Money
+from planner.core.reports.closing import Verified
+from planner.core.reports.dimensions import COMMON, OF_DECISIONS, OF_REQUESTS
+from planner.core.reports.figures import Figures, Money
 from tests.test_contract import fields, section, table, words
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from planner.core.ledger import Digests, Ending, Entry, Latency
-from planner.core.prices import Line
+from planner.core.ledger.entry import Digests, Ending, Entry, Latency
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
-from planner.core.usage import TokenClasses
 from planner.metrics import LABEL_VALUES, LONGEST_LABEL, OTHER, Bounded, Metrics
 
 LINES = st.lists(

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from planner.cli import main
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import load_rules
 
 ROOT: Final = Path(__file__).parent.parent

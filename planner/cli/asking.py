@@ -12,13 +12,13 @@ import rich_click as click
 from planner.cli.beliefs import Known, learnt_in
 from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.clock import SystemClock
+from planner.core.agents import profile_key
 from planner.core.allowance import Pool
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
-from planner.core.profile import profile_key
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Billing, Flag
 from planner.core.rulefile.testfile import moment
-from planner.core.rules import Billing, Flag
 from planner.core.wire import MessagesRequest, WireError
 from planner.proxy.callers import read_tags
 from planner.proxy.hours import remembered

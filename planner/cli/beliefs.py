@@ -9,15 +9,15 @@ import msgspec
 import rich_click as click
 
 from planner.cli.options import USAGE, fail
-from planner.core.catalog import TAIL, Prior
 from planner.core.conversations import ToolEdit
 from planner.core.facts import Facts
-from planner.core.learnt import Estimate
-from planner.core.learnt import Learnt as Habits
-from planner.core.profile import Profiles
+from planner.core.learning.learnt import Estimate
+from planner.core.learning.learnt import Learnt as Habits
+from planner.core.learning.profile import Profiles
+from planner.core.learning.sizes import Combination, LearntScale, LearntSize, Size, Sizes, combination
 from planner.core.records import Learnt
-from planner.core.rulebook import RuleBook
-from planner.core.sizes import Combination, LearntScale, LearntSize, Size, Sizes, combination
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.catalog import TAIL, Prior
 from planner.core.wire import MessagesRequest
 from planner.opening import is_shared, read_store
 from planner.settings import DEFAULT_STORE, SettingsError, sqlite_path

@@ -15,7 +15,7 @@ from planner.clock import Clock
 from planner.core.money import format_nano
 from planner.core.reconcile.paid import Elsewhere, Paid, elsewhere, paid, verdict
 from planner.core.reconcile.theirs import ReportError
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.rulefile.rewrite import RewriteError, with_setting
 from planner.opening import amend_store, is_there
 from planner.settings import Settings, SettingsError

@@ -14,8 +14,8 @@ import msgspec
 
 from planner.cli.options import USAGE, fail
 from planner.cli.tables import Sink, Table, Target, sink_of
-from planner.core.ledger import Entry
-from planner.core.tabular import decimal_text
+from planner.core.exports.tabular import decimal_text
+from planner.core.ledger.entry import Entry
 
 MANIFEST: Final = "manifest.json"
 SUFFIXES: Final = {"focus": "csv", "csv": "csv", "parquet": "parquet"}

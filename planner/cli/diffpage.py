@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from planner.core.bookdiff import Difference
 from planner.core.money import format_nano
+from planner.core.preview.bookdiff import Difference
 from planner.core.replay.comparison import Change, Decisions, Moves, Ruled, Share, Traffic
 
 MOST_ROWS: Final = 20

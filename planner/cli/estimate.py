@@ -11,8 +11,8 @@ import rich_click as click
 from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.cli.sums import midnight, opened, stamp
 from planner.clock import SystemClock
-from planner.core.rulebook import FreeHoursSettings
-from planner.core.worthwhile import Spent, spent, verdict
+from planner.core.reports.worthwhile import Spent, spent, verdict
+from planner.core.rulebook.book import FreeHoursSettings
 from planner.settings import DEFAULT_UPSTREAM, SettingsError, admin_key_from_environment
 
 MONTHS: Final = 2

@@ -22,8 +22,8 @@ from planner.cli.options import (
 )
 from planner.cli.reading import each_entry
 from planner.clock import SystemClock
-from planner.core.charges import UnbalancedError
-from planner.core.ledger import Entry
+from planner.core.ledger.charges import UnbalancedError
+from planner.core.ledger.entry import Entry
 
 if TYPE_CHECKING:
     from planner.cli.tables import Table
@@ -140,12 +140,12 @@ def _maker(form: str, rules: Path | None, *, notional: bool) -> tuple[Callable[[
     """What makes a table, and what its bytes depend on besides the ledger."""
     made_with = {"planner": __version__, "notional": str(notional).lower()}
     if form == "csv":
-        from planner.core.entrytable import EntryTable  # noqa: PLC0415 - one of two
+        from planner.core.exports.entrytable import EntryTable  # noqa: PLC0415 - one of two
 
         if notional:
             fail("--notional is for --format focus and parquet: csv has every entry.", USAGE)
         return EntryTable, made_with
-    from planner.core.focus import Focus  # noqa: PLC0415 - the other
+    from planner.core.exports.focus import Focus  # noqa: PLC0415 - the other
 
     prices = read_rules(rules, ()).prices
     made_with |= {"FocusVersion": "1.2", "prices": prices.digest}

@@ -10,7 +10,7 @@ from typing import Final, NoReturn, TypeVar
 import rich_click as click
 
 from planner.core.findings import Finding, errors, render_text
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.rulefile.settingsfile import OVERRIDES
 from planner.rulesource import Rules, load_rules
 from planner.settings import DEFAULT_STORE

@@ -12,12 +12,12 @@ from planner.cli.asking import Asked, asking
 from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, settings_shown
 from planner.cli.options import USAGE, fail
 from planner.core import splice
-from planner.core.explanation import judge
 from planner.core.facts import Facts
-from planner.core.ledger import Expected
+from planner.core.ledger.entry import Expected
 from planner.core.plan import Plan, plan_whole
+from planner.core.preview.explanation import judge
 from planner.core.reasons import Decision
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.wire import MessagesRequest
 
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from planner.cli.options import UNAVAILABLE, USAGE, fail
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.settings import SettingsError
 
 

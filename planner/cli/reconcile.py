@@ -16,13 +16,13 @@ from planner.bills import BillError, Reports
 from planner.cli.options import FINDINGS, UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
 from planner.cli.statementpage import text
 from planner.clock import Clock, SystemClock
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.reconcile.amends import amend, moves
 from planner.core.reconcile.ours import Ours
 from planner.core.reconcile.statement import DEFAULT_THRESHOLD, Found, Statement, reconcile, threshold_nano
 from planner.core.reconcile.theirs import Bill, ReportError
 from planner.core.records import EntryRecord
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.settings import DEFAULT_UPSTREAM, Settings, SettingsError, admin_key_from_environment
 from planner.stores import StoreError
 

@@ -16,7 +16,7 @@ from planner.core.replay.player import Played, Player, called, subscribed
 from planner.core.replay.staging import nature_of, stage
 from planner.core.replay.tally import KINDS, Bill, Tally, decided
 from planner.core.replay.trace import TraceLine
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 
 MINE, OTHERS = "rules", "against"
 CALLED: Final = {"untouched": "untouched", MINE: "rules", OTHERS: "other rules"}
@@ -208,7 +208,7 @@ def _decisions(side: Side) -> Iterator[str]:
         yield f"  {_holdout(each)}"
 
 
-def _holdout(each: Any) -> str:  # noqa: ANN401 - planner.core.holdout.Measured
+def _holdout(each: Any) -> str:  # noqa: ANN401 - planner.core.reports.holdout.Measured
     arms = f"{each.treated} prefix-days against {each.held_out} held out"
     if each.saved_nano is None:
         return f"hold-out of {each.policy}: not yet measurable, {arms}; 30 each are needed"

@@ -15,16 +15,16 @@ from planner.cli.reportpage import Closed, Line, Period, Report, Since, as_csv, 
 from planner.cli.sums import Ledger, after, midnight, month_of, opened, stamp
 from planner.clock import SystemClock
 from planner.core.allowance import KEPT_DAYS
-from planner.core.closing import Closing, held_out, since_closing
-from planner.core.dimensions import OF_REQUESTS, Table, UncrossableError, between, common, holds, tabulate
-from planner.core.figures import figures, kinds, money, notional, total, unpriced
-from planner.core.forecast import Forecast, forecast
-from planner.core.holdout import HoldOut, Measured
-from planner.core.ledger import CORRECTION
+from planner.core.ledger.entry import CORRECTION
+from planner.core.ledger.rollup import Rollup, cost_nano
 from planner.core.reasons import Reason
-from planner.core.rollup import Rollup, cost_nano
-from planner.core.rulebook import FreeHoursSettings
-from planner.core.showback import Share, showback
+from planner.core.reports.closing import Closing, held_out, since_closing
+from planner.core.reports.dimensions import OF_REQUESTS, Table, UncrossableError, between, common, holds, tabulate
+from planner.core.reports.figures import figures, kinds, money, notional, total, unpriced
+from planner.core.reports.forecast import Forecast, forecast
+from planner.core.reports.holdout import HoldOut, Measured
+from planner.core.reports.showback import Share, showback
+from planner.core.rulebook.book import FreeHoursSettings
 
 FORMS: Final = ("text", "csv", "json")
 SHARED_BY: Final = frozenset({"organization", "team"})

@@ -11,9 +11,9 @@ from planner.cli.options import FINDINGS, USAGE, fail, store_option
 from planner.cli.reportpage import several
 from planner.cli.sums import after, midnight, month_of, opened, stamp
 from planner.clock import Clock, SystemClock
-from planner.core.closing import Closing, Seal, Verified, close, verify
-from planner.core.figures import Money
-from planner.core.rollup import rollup
+from planner.core.ledger.rollup import rollup
+from planner.core.reports.closing import Closing, Seal, Verified, close, verify
+from planner.core.reports.figures import Money
 
 MOST_NAMED: Final = 5
 """Open requests that are named."""

@@ -10,11 +10,11 @@ import msgspec
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from planner.core.figures import Figures, Kind, Money, divided
-from planner.core.forecast import TOO_LITTLE, Forecast
-from planner.core.holdout import FEWEST, Measured
 from planner.core.money import NANO_PER_USD, format_nano
-from planner.core.showback import RULE, Share
+from planner.core.reports.figures import Figures, Kind, Money, divided
+from planner.core.reports.forecast import TOO_LITTLE, Forecast
+from planner.core.reports.holdout import FEWEST, Measured
+from planner.core.reports.showback import RULE, Share
 
 NARROWEST, WIDEST = 80, 160
 MOST_ROWS: Final = 50

@@ -14,13 +14,13 @@ from planner.cli.options import USAGE, code_of, fail, moment, pairs, set_option,
 from planner.cli.reading import each_entry
 from planner.cli.traces import opened_trace, usable
 from planner.clock import SystemClock
-from planner.core.bookdiff import compare_books
 from planner.core.findings import errors, render_json, render_text
-from planner.core.ledger import Entry
-from planner.core.pricediff import Lack, PriceDiff, Repricing
+from planner.core.ledger.entry import Entry
+from planner.core.preview.bookdiff import compare_books
+from planner.core.preview.pricediff import Lack, PriceDiff, Repricing
 from planner.core.replay.comparison import Comparison
 from planner.core.replay.recorded import Transcript
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import Rules, load_rules
 from planner.settings import SettingsError, sqlite_path
 

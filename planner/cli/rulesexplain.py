@@ -8,12 +8,12 @@ import rich_click as click
 
 from planner.cli.asking import Asked, asking
 from planner.cli.plan import Decided, assumed, assumptions, decided, decisions, rounded
-from planner.core.explanation import Standing, Unmet, judge
 from planner.core.facts import Facts
-from planner.core.ledger import Expected
+from planner.core.ledger.entry import Expected
 from planner.core.plan import Plan, plan_whole
+from planner.core.preview.explanation import Standing, Unmet, judge
 from planner.core.reasons import Outcome
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.wire import MessagesRequest
 
 

@@ -12,10 +12,10 @@ import rich_click as click
 
 from planner.cli.options import FINDINGS, USAGE, fail, read_whole_rules, rules_directory, rules_options, show
 from planner.core.findings import Finding, errors
-from planner.core.rulebook import RuleBook
+from planner.core.preview.ruletest import Covered, Failure, Ran, coverage, run, uncovered
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Policy
 from planner.core.rulefile.testfile import RuleTest, TestsReading, places, read_tests
-from planner.core.rules import Policy
-from planner.core.ruletest import Covered, Failure, Ran, coverage, run, uncovered
 from planner.rulesource import Rules, opened, read_test_files, shipped_directory, shipped_policies
 
 NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -17,7 +17,7 @@ from planner.cli.options import (
     show,
     store_option,
 )
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.lastgood import LastGood, LastGoodError
 from planner.rulesource import Looked, Rules, Source, Watched
 from planner.settings import (

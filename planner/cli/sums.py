@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from planner.cli.options import UNAVAILABLE, USAGE, fail
-from planner.core.closing import Closing
-from planner.core.ledger import Entry
-from planner.core.rollup import DecisionKey, Key, Rollup, ShadowKey, TagKey
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import DecisionKey, Key, Rollup, ShadowKey, TagKey
+from planner.core.reports.closing import Closing
 from planner.settings import SettingsError
 
 if TYPE_CHECKING:

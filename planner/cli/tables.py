@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, cast
 
 from planner.cli.options import USAGE, fail
-from planner.core.charges import LeftOut
-from planner.core.ledger import Entry
-from planner.core.tabular import DIGITS, Cell, Column, Row, csv_cell
+from planner.core.exports.tabular import DIGITS, Cell, Column, Row, csv_cell
+from planner.core.ledger.charges import LeftOut
+from planner.core.ledger.entry import Entry
 
 if TYPE_CHECKING:
     import pyarrow as pa

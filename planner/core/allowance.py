@@ -20,8 +20,8 @@ from typing import Final
 
 import msgspec
 
-from planner.core.catalog import TAIL
-from planner.core.rulebook import FreeHoursSettings
+from planner.core.rulebook.book import FreeHoursSettings
+from planner.core.rulebook.catalog import TAIL
 from planner.core.season import HOURS, Day, Season, learn, watched
 
 ENOUGH: Final = timedelta(days=3)

@@ -20,15 +20,15 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from planner.core.counts import UsageError
-from planner.core.ledger import Batch, Code, Ending, Entry, Seconds
+from planner.core.ledger.entry import Batch, Code, Ending, Entry, Seconds
+from planner.core.metering.counts import UsageError
+from planner.core.metering.readers import Told
+from planner.core.metering.stopwatch import Stopwatch
+from planner.core.metering.usage import Metered, TokenClasses, meter
 from planner.core.money import checked, format_nano
-from planner.core.prices import CODE, CREDIT, NANO_PER_MS, Basis, Line, PriceBook
-from planner.core.readers import Told
-from planner.core.rulebook import RuleBook
+from planner.core.pricing.prices import CODE, CREDIT, NANO_PER_MS, Basis, Line, PriceBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Sessions, Settlement, Terms, settle
-from planner.core.stopwatch import Stopwatch
-from planner.core.usage import Metered, TokenClasses, meter
 from planner.core.wire import Block, Message, WireError
 
 LARGEST_RESULT: Final = 8 * 1024 * 1024

@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from planner.core.bundle import frees_code
 from planner.core.conversations import ToolEdit
+from planner.core.decisions.bundle import frees_code
 from planner.core.plan import Plan
 from planner.core.reasons import Action, Decision, Outcome, Reason
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.splice import SetContainer
 from planner.core.wire import MessagesRequest
 

@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from planner.core.conversations import Turn
-from planner.core.ledger import Code, Seconds
+from planner.core.ledger.entry import Code, Seconds
 from planner.core.money import format_nano
-from planner.core.prices import CODE, CREDIT, NANO_PER_MS, Line, PriceBook, Unpriced
-from planner.core.rulebook import CodeSettings
+from planner.core.pricing.prices import CODE, CREDIT, NANO_PER_MS, Line, PriceBook, Unpriced
+from planner.core.rulebook.book import CodeSettings
 from planner.core.wire import MessagesRequest
 
 LIFE: Final = timedelta(days=30)

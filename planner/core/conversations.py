@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.profile import ProfileKey
+from planner.core.agents import ProfileKey
 from planner.core.reasons import OF_THE_MOMENT, Decision, Reason
 from planner.core.splice import AppendTool, Edit, ReplaceToolType, SetToolMember
 from planner.core.wire import MessagesRequest, Tool, spelled

@@ -14,15 +14,15 @@ import msgspec
 
 from planner.core.batches import BatchReader, Tally
 from planner.core.conversations import Scope
-from planner.core.counts import UsageError
-from planner.core.decoding import Decoder
 from planner.core.endpoints import Billing
-from planner.core.ledger import Ending, Entry, Latency
-from planner.core.readers import Reader, StreamReader, Told, WholeReader
+from planner.core.ledger.entry import Ending, Entry, Latency
+from planner.core.metering.counts import UsageError
+from planner.core.metering.decoding import Decoder
+from planner.core.metering.readers import Reader, StreamReader, Told, WholeReader
+from planner.core.metering.usage import Metered
 from planner.core.reasons import Decision
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Settlement, Terms, settle
-from planner.core.usage import Metered
 from planner.core.wire import WireError
 
 OK: Final = 200

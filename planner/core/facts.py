@@ -5,37 +5,17 @@ from datetime import datetime
 
 import msgspec
 
+from planner.core.agents import ProfileKey
 from planner.core.allowance import Allowance
 from planner.core.containers import Lease
 from planner.core.conversations import Conversation, Scope
 from planner.core.conversations import begins as request_begins
-from planner.core.epochs import Epoch
-from planner.core.learnt import UNLEARNT, Learnt
-from planner.core.profile import ProfileKey
+from planner.core.learning.epochs import Epoch
+from planner.core.learning.learnt import UNLEARNT, Learnt
+from planner.core.learning.scale import Prompt
+from planner.core.learning.sizes import Sizes
 from planner.core.reasons import Reason
-from planner.core.sizes import Sizes
 from planner.core.wire import MessagesRequest
-
-
-class Prompt(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a request's first prompt is, as far as can be told before it is counted, in tokens.
-
-    Attributes:
-        tokens: likely.
-        fewest, most: bounds, by which a request is kept from an edge.
-        marked: whether a cache breakpoint lies behind `tools`, so that a tool put last is cached as well.
-        long: whether the cache is of the kind that lives an hour.
-        cached: tokens in front of the last breakpoint; None where nobody counted them.
-        files: whether files are loaded into its container.
-    """
-
-    tokens: float
-    fewest: float
-    most: float
-    marked: bool = False
-    long: bool = False
-    cached: float | None = None
-    files: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 
-from planner.core import bundle, gate, threading, version, weblimits
 from planner.core.conversations import (
     Conversation,
     ToolEdit,
@@ -19,14 +18,15 @@ from planner.core.conversations import (
     tools_under,
 )
 from planner.core.conversations import begins as request_begins
+from planner.core.decisions import bundle, gate, threading, version, weblimits
+from planner.core.decisions.gate import OPEN, Denial, Gate
+from planner.core.decisions.subject import subject, values
 from planner.core.facts import Facts, begins
-from planner.core.gate import OPEN, Denial, Gate
-from planner.core.ledger import Expected, Shadow
+from planner.core.ledger.entry import Expected, Shadow
 from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
-from planner.core.rulebook import RuleBook
-from planner.core.rules import Rulings
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Rulings
 from planner.core.splice import Edit
-from planner.core.subject import subject, values
 from planner.core.wire import MessagesRequest
 
 

@@ -3,9 +3,9 @@
 import msgspec
 
 from planner.core.conversations import Conversation, Scope, Turn
-from planner.core.ledger import Entry
-from planner.core.profile import LearntParent, LearntProfile
-from planner.core.sizes import LearntScale, LearntSize
+from planner.core.learning.profile import LearntParent, LearntProfile
+from planner.core.learning.sizes import LearntScale, LearntSize
+from planner.core.ledger.entry import Entry
 
 
 class EntryRecord(msgspec.Struct, frozen=True, tag_field="record", tag="entry"):

@@ -11,12 +11,12 @@ import msgspec
 
 from planner.core.containers import Charge, Work, charge
 from planner.core.conversations import ToolEdit
-from planner.core.ledger import Code
+from planner.core.ledger.entry import Code
+from planner.core.metering.usage import Metered, TokenClasses
 from planner.core.money import checked
-from planner.core.prices import Basis, Line, PriceBook, Unpriced
-from planner.core.pricing import lightened, usage_lines
-from planner.core.rulebook import RuleBook
-from planner.core.usage import Metered, TokenClasses
+from planner.core.pricing.lines import lightened, usage_lines
+from planner.core.pricing.prices import Basis, Line, PriceBook, Unpriced
+from planner.core.rulebook.book import RuleBook
 
 NOTIONAL: Final[Basis] = "notional"
 

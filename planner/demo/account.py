@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from planner.core.ledger import Entry, Expected
-from planner.core.prices import Line
+from planner.core.ledger.entry import Entry, Expected
+from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome
 from planner.demo.agents import Agent
 from planner.simulator import Charge

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from planner.clock import VirtualClock
 from planner.core.money import format_nano
 from planner.core.records import EntryRecord
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.demo import world
 from planner.rulesource import load_rules, read_files
 from planner.settings import SettingsError, environment

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from planner.clock import Clock, SystemClock
 from planner.core.findings import RulesError
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.demo import world
 from planner.demo.account import Account, Run, account
 from planner.demo.agents import AGENTS, Agent

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from planner.core.ledger import Expected
+from planner.core.ledger.entry import Expected
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.demo.account import Row
 

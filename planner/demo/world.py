@@ -11,7 +11,7 @@ import msgspec
 from planner import log as logs
 from planner.app import App, Server
 from planner.clock import Clock, CountedIds, SystemClock
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.demo.agents import Agent
 from planner.proxy.callers import fingerprint
 from planner.rulesource import load_rules

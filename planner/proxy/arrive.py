@@ -7,7 +7,7 @@ import msgspec
 from litestar.types import Scope
 
 from planner.core.endpoints import Endpoint, endpoint
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.proxy.callers import Caller, identify
 from planner.proxy.headers import Field
 from planner.proxy.protocol import fields_of, target_of

@@ -15,12 +15,12 @@ from structlog.typing import FilteringBoundLogger
 
 from planner.clock import Clock
 from planner.core.budget import LEASE_LASTS, Account, Ask
-from planner.core.dated import utc_day
-from planner.core.holds import Habits, worst_nano
-from planner.core.ledger import Entry, Shadow
+from planner.core.decisions.holds import Habits, worst_nano
+from planner.core.ledger.entry import Entry, Shadow
+from planner.core.pricing.dated import utc_day
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import EntryRecord, Record
-from planner.core.spending import Claim, Key, Spender, claim, claims
+from planner.core.rulebook.spending import Claim, Key, Spender, claim, claims
 from planner.metrics import NANO, Bounded, Metrics
 from planner.proxy.arrive import Arrived
 from planner.proxy.callers import spender_of

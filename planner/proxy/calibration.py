@@ -13,7 +13,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from planner.clock import Clock
-from planner.core.sizes import Combination
+from planner.core.learning.sizes import Combination
 from planner.metrics import Metrics
 from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Recent

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from planner.core.ledger import Mode
-from planner.core.rulebook import Callers
-from planner.core.spending import Spender
+from planner.core.ledger.entry import Mode
+from planner.core.rulebook.book import Callers
+from planner.core.rulebook.spending import Spender
 from planner.proxy.headers import Field, value
 
 FINGERPRINT_DIGITS: Final = 16

@@ -11,15 +11,15 @@ from planner.clock import Clock, Ids
 from planner.core import splice
 from planner.core.allowance import MS_PER_HOUR
 from planner.core.breaker import Blame, retreat
-from planner.core.bundle import frees_code
 from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
+from planner.core.decisions.bundle import frees_code
 from planner.core.endpoints import OTHER
 from planner.core.exchange import Exchange
-from planner.core.ledger import Batch, Digests, Entry, Latency, batch_digest
+from planner.core.ledger.entry import Batch, Digests, Entry, Latency, batch_digest
 from planner.core.plan import leave, stripped
 from planner.core.reasons import Reason, plan_header
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Terms
 from planner.metrics import Metrics
 from planner.proxy import errors, statuses

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from planner.clock import Clock
 from planner.core.allowance import KEPT_DAYS, Allowance, Counted, Pool
-from planner.core.rulebook import FreeHoursSettings, RuleBook
+from planner.core.rulebook.book import FreeHoursSettings, RuleBook
 from planner.stores import Metered
 
 if TYPE_CHECKING:  # commands that count hours load no metrics

@@ -4,7 +4,7 @@ A request takes the book once, when it arrives, and keeps it to its end. What ou
 """
 
 from planner.clock import Clock
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.metrics import Metrics
 
 

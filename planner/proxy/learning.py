@@ -9,9 +9,9 @@ from planner.core.breaker import Blame
 from planner.core.containers import State
 from planner.core.conversations import Conversation, Scope, Turn, begins, keeps
 from planner.core.exchange import Exchange
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Sessions
 from planner.core.wire import ResponseContainer
 from planner.proxy.hours import Hours

@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from planner.core.exchange import Exchange
-from planner.core.experience import Answer, Experience
-from planner.core.learnt import UNKNOWN
-from planner.core.ledger import Entry
+from planner.core.learning.experience import Answer, Experience
+from planner.core.learning.learnt import UNKNOWN
+from planner.core.learning.sizes import Combination, LearntScale, LearntSize, estimated_prompt
+from planner.core.ledger.entry import Entry
 from planner.core.records import Learnt, LearntRecord
-from planner.core.rulebook import RuleBook
-from planner.core.sizes import Combination, LearntScale, LearntSize, estimated_prompt
+from planner.core.rulebook.book import RuleBook
 from planner.core.wire import MessagesRequest
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder

@@ -9,7 +9,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from planner.core import splice
-from planner.core.bundle import frees_code
+from planner.core.agents import ProfileKey, profile_key
 from planner.core.containers import Lease, preloads
 from planner.core.conversations import (
     Conversation,
@@ -23,16 +23,17 @@ from planner.core.conversations import (
     root_key,
     session_key,
 )
-from planner.core.epochs import warm
-from planner.core.experience import Experience, Sent
-from planner.core.facts import Facts, Prompt
+from planner.core.decisions.bundle import frees_code
+from planner.core.decisions.worth import see
+from planner.core.facts import Facts
+from planner.core.learning.epochs import warm
+from planner.core.learning.experience import Experience, Sent
+from planner.core.learning.scale import Prompt
+from planner.core.learning.sizes import combination, estimated_prompt
 from planner.core.plan import Plan, concerns, fail_open, gated, gates, leave, make_plan, unconcerned, unedited
-from planner.core.profile import ProfileKey, profile_key
 from planner.core.reasons import Action, Outcome, Reason
-from planner.core.rulebook import RuleBook
-from planner.core.sizes import combination, estimated_prompt
+from planner.core.rulebook.book import RuleBook
 from planner.core.wire import MessagesRequest, WireError
-from planner.core.worth import see
 from planner.metrics import Metrics
 from planner.proxy.callers import Caller
 from planner.proxy.hours import Hours

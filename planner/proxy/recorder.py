@@ -5,7 +5,7 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.records import ConversationRecord, EntryRecord, Record, TurnRecord, encode
 from planner.metrics import Metrics
 from planner.proxy.unpriced import UnpricedAlarm

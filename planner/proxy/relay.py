@@ -14,9 +14,9 @@ from litestar.types import Send
 
 from planner.clock import Clock
 from planner.core.breaker import Blame, blame, may_be_ours
-from planner.core.decoding import Decoder
 from planner.core.exchange import Exchange
-from planner.core.ledger import Ending
+from planner.core.ledger.entry import Ending
+from planner.core.metering.decoding import Decoder
 from planner.core.plan import Plan
 from planner.core.reasons import plan_header
 from planner.proxy.bodies import Incoming

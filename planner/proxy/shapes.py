@@ -3,10 +3,10 @@
 from typing import Final
 
 from planner.core.exchange import Exchange, container_digest
-from planner.core.rulebook import RuleBook
+from planner.core.ledger.shape import Claims, Shape
+from planner.core.ledger.shaping import Beliefs, Known, shape_of
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Terms, added_tokens
-from planner.core.shape import Claims, Shape
-from planner.core.shaping import Beliefs, Known, shape_of
 from planner.proxy.callers import Caller
 from planner.proxy.planning import Planned
 

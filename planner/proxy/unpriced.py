@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 
 EVERY: Final = timedelta(minutes=1)
 CAUSES: Final = 100

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from planner.core.conversations import Conversation, Scope, Turn
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import Amounts, K
 from planner.core.records import Learnt, Record
-from planner.core.rollup import Amounts, K
 
 LAST: Final = "\x7f"
 """Later than every moment, in text order."""

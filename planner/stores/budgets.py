@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from planner.core.budget import Ask, Granted, Lease, exchange
-from planner.core.catalog import is_exact
-from planner.core.spending import Claim
+from planner.core.rulebook.catalog import is_exact
+from planner.core.rulebook.spending import Claim
 from planner.stores.statements import statements
 
 Fetch = Callable[..., Awaitable[Sequence[Sequence[Any]]]]

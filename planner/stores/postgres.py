@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import rollup
 from planner.core.records import Record
-from planner.core.rollup import rollup
 from planner.stores import RefusedError
 from planner.stores.connections import Connection, Connections
 from planner.stores.reading import FORGETTING, STATEMENTS, Reading

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from planner.core.budget import Ask, Granted
-from planner.core.spending import Claim
+from planner.core.rulebook.spending import Claim
 from planner.stores.budgets import STATEMENTS, exchange_in, text
 from planner.stores.connections import Connection, Connections
 from planner.stores.statements import statements

@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from planner.core.conversations import Conversation, Scope, Turn
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import Amounts, K
 from planner.core.records import Learnt
-from planner.core.rollup import Amounts, K
 from planner.stores import LAST, Kept, Metered
 from planner.stores.rows import VIEWS, amounts, first
 from planner.stores.statements import statements

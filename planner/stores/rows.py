@@ -11,10 +11,10 @@ from typing import Final, get_type_hints
 
 import msgspec
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey, add
 from planner.core.records import ConversationRecord, EntryRecord, LearntRecord, Record, ScopeRecord, TurnRecord
-from planner.core.rollup import Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey, add
-from planner.core.spending import FIELDS
+from planner.core.rulebook.spending import FIELDS
 
 DAY: Final = len("2026-11-30")
 Row = tuple[str | int | None, ...]

@@ -10,9 +10,9 @@ from typing import Any
 import aiosqlite
 import msgspec
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import rollup
 from planner.core.records import Record
-from planner.core.rollup import rollup
 from planner.stores import InUseError, RefusedError, StoreError
 from planner.stores.locks import hold
 from planner.stores.reading import FORGETTING, PAGE, STATEMENTS, Reading

@@ -10,7 +10,7 @@ from typing import Any
 import aiosqlite
 
 from planner.core.budget import Ask, Granted
-from planner.core.spending import Claim
+from planner.core.rulebook.spending import Claim
 from planner.stores import StoreError
 from planner.stores.budgets import STATEMENTS, exchange_in, text
 from planner.stores.statements import question_marks

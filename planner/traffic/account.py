@@ -9,8 +9,8 @@ stand under `UNEXPLAINED`, which is empty.
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
-from planner.core.ledger import Entry
-from planner.core.prices import CODE, CREDIT
+from planner.core.ledger.entry import Entry
+from planner.core.pricing.prices import CODE, CREDIT
 
 LOST: Final = "end-not-seen"
 CUT: Final = "cut-stream"

@@ -15,18 +15,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from planner.core.agents import profile_key
 from planner.core.allowance import MS_PER_HOUR, Pool
 from planner.core.batches import tally
-from planner.core.bundle import frees_code
 from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
-from planner.core.corrections import Billed, correct
+from planner.core.decisions.bundle import frees_code
 from planner.core.endpoints import MESSAGES, Endpoint
 from planner.core.exchange import OK, Exchange, container_digest
-from planner.core.learnt import UNKNOWN
-from planner.core.ledger import Batch, Digests, Ending, Entry, Latency, batch_digest
+from planner.core.learning.learnt import UNKNOWN
+from planner.core.learning.sizes import combination
+from planner.core.ledger.corrections import Billed, correct
+from planner.core.ledger.entry import Batch, Digests, Ending, Entry, Latency, batch_digest
+from planner.core.ledger.shape import Shape
+from planner.core.ledger.shaping import Beliefs, Known, shape_of
 from planner.core.plan import Plan, concerns, leave
-from planner.core.profile import profile_key
 from planner.core.reasons import Reason
 from planner.core.replay.bill import Price, Till
 from planner.core.replay.calls import Call, Response, Work
@@ -34,12 +37,9 @@ from planner.core.replay.nature import Nature
 from planner.core.replay.player import Player, called
 from planner.core.replay.trace import TraceLine
 from planner.core.replay.world import World
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.spending import Spender
 from planner.core.settlement import Sessions, Terms, added_tokens
-from planner.core.shape import Shape
-from planner.core.shaping import Beliefs, Known, shape_of
-from planner.core.sizes import combination
-from planner.core.spending import Spender
 from planner.core.splice import SetContainer
 from planner.core.wire import MessagesRequest, ResponseContainer
 from planner.traffic import answers

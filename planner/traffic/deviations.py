@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.traffic.account import amounts
 from planner.traffic.bill import Item, ItemLine, total
 from planner.traffic.month import Month

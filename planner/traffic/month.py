@@ -6,12 +6,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.replay.bill import Price
 from planner.core.replay.nature import Nature, altered
 from planner.core.replay.staging import nature_of, prices_of, stage
 from planner.core.replay.trace import TraceLine, read_trace
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.traffic.account import Account
 from planner.traffic.bill import Bill
 from planner.traffic.clerk import Clerk

@@ -7,7 +7,7 @@ from typing import Any
 import anthropic
 import pytest
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from tests.agreement.mix import BASIC_SEARCH, CODE, HAIKU, HEADERS, OLD_HAIKU, OPUS, SONNET
 from tests.doubles.client import connected, request
 from tests.doubles.proxy import run

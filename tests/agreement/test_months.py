@@ -13,7 +13,7 @@ import pytest
 
 from planner.bills import Reports
 from planner.clock import VirtualClock
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.reconcile.cells import Cause
 from planner.core.reconcile.ours import Ours
 from planner.core.reconcile.statement import Statement, reconcile

@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 
 from planner.clock import VirtualClock
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from tests.agreement.mix import HEADERS, NEW_CODE, SONNET
 from tests.doubles.proxy import run
 from tests.doubles.simulated import START, planning, rules, simulating

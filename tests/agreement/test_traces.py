@@ -10,13 +10,13 @@ import msgspec
 from click.testing import CliRunner
 
 from planner.cli import main
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.metering.usage import TokenClasses
 from planner.core.reasons import Decision
 from planner.core.replay.player import Played, Player
 from planner.core.replay.recorded import Transcript
 from planner.core.replay.staging import stage
-from planner.core.rulebook import RuleBook
-from planner.core.usage import TokenClasses
+from planner.core.rulebook.book import RuleBook
 from tests.doubles.proxy import read_ledger, run
 from tests.identity.agent import CODE, CODE_WEATHER, NO_FREE_HOURS, OLD_CODE, Agent, World, deciding, results, within
 

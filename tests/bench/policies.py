@@ -12,8 +12,8 @@ import time
 from typing import Final
 
 from planner.core.plan import make_plan
-from planner.core.rulebook import RuleBook
-from planner.core.rules import Match, Policy, Portion, Range, Then
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Match, Policy, Portion, Range, Then
 from tests.doubles.deciding import CLIENT_TOOL, CODE, ask, book, cached, facts
 
 POLICIES, EVERY, ASKED = 200, 20, 3

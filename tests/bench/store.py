@@ -18,12 +18,12 @@ from typing import Final
 
 import msgspec
 
-from planner.core.ledger import Code, Digests, Entry, Expected, Latency, Seconds
-from planner.core.prices import Line
+from planner.core.ledger.entry import Code, Digests, Entry, Expected, Latency, Seconds
+from planner.core.ledger.rollup import Amounts, DecisionKey, K, Key, TagKey, add
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import EntryRecord
-from planner.core.rollup import Amounts, DecisionKey, K, Key, TagKey, add
-from planner.core.usage import TokenClasses
 from planner.opening import open_store, status
 from planner.stores import Store
 from planner.stores.writer import BATCH

@@ -8,9 +8,9 @@ import pytest
 from planner.cli.asking import Caller, assume, read_request
 from planner.cli.beliefs import Known
 from planner.core.conversations import Scope
-from planner.core.profile import Profiles
-from planner.core.rulebook import CallerRow, Callers
-from planner.core.sizes import Sizes
+from planner.core.learning.profile import Profiles
+from planner.core.learning.sizes import Sizes
+from planner.core.rulebook.book import CallerRow, Callers
 from tests.doubles.deciding import ask, book
 
 ROW = CallerRow(name="reports", keys=("0123456789abcdef",), team="finance", billing="subscription", flags=("zdr",))

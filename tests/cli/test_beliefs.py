@@ -13,8 +13,8 @@ import pytest
 from planner.cli.beliefs import Believed, beliefs, dated, learnt_in
 from planner.clock import SystemClock
 from planner.core.conversations import Retype, ToolEdit
+from planner.core.learning.sizes import Combination, Declared, Sizes, combination
 from planner.core.records import LearntRecord
-from planner.core.sizes import Combination, Declared, Sizes, combination
 from planner.stores.sqlite import SqliteStore
 from tests.cli.test_plan import BEYOND, REQUEST, plan, told
 from tests.doubles.deciding import ask, book, facts

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from planner.cli.days import MANIFEST, Days
-from planner.core.entrytable import EntryTable
-from planner.core.focus import Focus
-from planner.core.ledger import Entry
+from planner.core.exports.entrytable import EntryTable
+from planner.core.exports.focus import Focus
+from planner.core.ledger.entry import Entry
 from planner.core.money import format_nano
 from tests.doubles.charged import PRICES
 from tests.doubles.recorded import entry

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from planner.cli.diffpage import MOST_ROWS, Book, PriceEffect, PricePart, Report, markdown, text, verdict
-from planner.core.bookdiff import Difference, Member
+from planner.core.preview.bookdiff import Difference, Member
 from planner.core.replay.comparison import Change, Decisions, Moves, Ruled, Share, Traffic
 
 GOLDEN = Path(__file__).parent / "golden"

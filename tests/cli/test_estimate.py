@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from planner.cli import main
 from planner.cli.estimate import Estimate, first_month, from_ledger, text
 from planner.clock import SystemClock
-from planner.core.ledger import Code, Seconds
-from planner.core.rulebook import FreeHoursSettings
-from planner.core.worthwhile import verdict
+from planner.core.ledger.entry import Code, Seconds
+from planner.core.reports.worthwhile import verdict
+from planner.core.rulebook.book import FreeHoursSettings
 from tests.cli.test_reading import fill
 from tests.doubles.reported import BEGIN, container, request
 

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from planner.cli import main
-from planner.core.charges import is_notional
-from planner.core.corrections import Billed, correct
-from planner.core.ledger import Digests, Entry
+from planner.core.ledger.charges import is_notional
+from planner.core.ledger.corrections import Billed, correct
+from planner.core.ledger.entry import Digests, Entry
 from planner.core.records import EntryRecord
 from planner.core.replay.trace import TraceLine, read_trace
 from planner.stores.sqlite import SqliteStore

@@ -1,8 +1,9 @@
 """The FinOps Foundation's own validator judges an export, by its own rules for FOCUS 1.2.
 
 Version 2.2.1 carries the requirements model 1.2.0.1; it would fetch that of 1.3, so that the two columns of 1.3 are
-judged by nobody but tests/core/test_focuscolumns.py. Its rules that leave corrections out compare `ChargeClass` with a
-word, and so look at no row where that is empty: price times quantity is judged by tests/core/test_focus.py.
+judged by nobody but tests/core/exports/test_focuscolumns.py. Its rules that leave corrections out compare
+`ChargeClass` with a word, and so look at no row where that is empty: price times quantity is judged by
+tests/core/exports/test_focus.py.
 """
 
 import subprocess

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from planner.cli.reading import each_entry
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.records import EntryRecord
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.recorded import entry

@@ -14,8 +14,8 @@ from planner.cli import main
 from planner.cli.report import Asked, make
 from planner.cli.sums import opened
 from planner.clock import SystemClock
-from planner.core.ledger import Entry
-from planner.core.rollup import is_notional
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import is_notional
 from tests.cli.test_reading import fill
 from tests.doubles.reported import (
     BEGIN,

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from planner.cli import main
 from planner.clock import SystemClock
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.rulesource import shipped_directory
 from tests.cli.test_reading import fill
 from tests.doubles.recorded import entry

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from planner.cli.sums import after, midnight, month_of, opened, stamp
-from planner.core.rollup import rollup
+from planner.core.ledger.rollup import rollup
 from tests.cli.test_reading import fill
 from tests.doubles.reported import BEGIN, END, closing_of, month, request
 

@@ -13,9 +13,9 @@ from pyarrow import ArrowInvalid, parquet
 
 from planner.cli import tables
 from planner.cli.tables import GROUP, CsvSink, ParquetSink, Target, need_pyarrow, opened, sink_of
-from planner.core.focus import Focus
-from planner.core.focuscolumns import COLUMNS
-from planner.core.tabular import GUARD, Column, Row, csv_cell
+from planner.core.exports.focus import Focus
+from planner.core.exports.focuscolumns import COLUMNS
+from planner.core.exports.tabular import GUARD, Column, Row, csv_cell
 from tests.doubles.charged import PRICES, ledger
 
 NUMBER = (Column(name="n", kind="decimal", scale=9),)

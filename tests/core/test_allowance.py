@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.allowance import KEPT_DAYS, MS_PER_HOUR, Allowance, Pool
-from planner.core.rulebook import FreeHoursSettings
+from planner.core.rulebook.book import FreeHoursSettings
 
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 MIDDLE = datetime(2026, 11, 16, tzinfo=UTC)

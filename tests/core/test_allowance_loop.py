@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from planner.core.allowance import MS_PER_HOUR, Allowance, Pool
-from planner.core.catalog import TAIL
-from planner.core.rulebook import FreeHoursSettings
+from planner.core.rulebook.book import FreeHoursSettings
+from planner.core.rulebook.catalog import TAIL
 
 LIMIT: Final = 1_550.0
 HOUR_PRICE: Final = 0.05

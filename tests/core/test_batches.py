@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.batches import LARGEST_RESULT, BatchReader, Settled, tally
-from planner.core.discounts import Discount
 from planner.core.exchange import Exchange
-from planner.core.ledger import Batch, Digests, Entry, Latency
-from planner.core.prices import PriceBook
-from planner.core.rulebook import RuleBook
+from planner.core.ledger.entry import Batch, Digests, Entry, Latency
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.discounts import Discount
+from planner.core.pricing.prices import PriceBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Terms
-from planner.core.usage import TokenClasses
 from tests.doubles.deciding import BOOK, book
 from tests.doubles.messages import usage
 

@@ -15,16 +15,16 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from planner.core.bundle import frees_code
-from planner.core.catalog import Interval
 from planner.core.conversations import ToolEdit
-from planner.core.discounts import FULL
-from planner.core.expectation import Beliefs, expect
-from planner.core.expectation import Terms as Circumstances
-from planner.core.rulebook import RuleBook
+from planner.core.decisions.bundle import frees_code
+from planner.core.learning.expectation import Beliefs, expect
+from planner.core.learning.expectation import Terms as Circumstances
+from planner.core.metering.usage import Metered, StreamUsage, meter
+from planner.core.pricing.discounts import FULL
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.catalog import Interval
 from planner.core.rulefile import load
 from planner.core.settlement import Sessions, Settlement, Terms, settle
-from planner.core.usage import Metered, StreamUsage, meter
 from planner.core.wire import MessagesRequest, parse_event
 from planner.rulesource import read_files
 

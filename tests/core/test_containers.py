@@ -8,8 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from planner.core.containers import LIFE, TABLE, Charge, Lease, State, Work, charge, preloads
-from planner.core.prices import PriceBook
-from planner.core.rulebook import CodeSettings
+from planner.core.pricing.prices import PriceBook
+from planner.core.rulebook.book import CodeSettings
 from tests.doubles.deciding import ANSWER, BOOK, NOW, USER, ask, turn
 
 EVENTS = ("offer", "claim", "answered", "failed", "lost")

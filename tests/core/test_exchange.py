@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.conversations import Scope
-from planner.core.discounts import Discount
 from planner.core.endpoints import Billing
 from planner.core.exchange import Exchange, Phase, container_digest
-from planner.core.ledger import Digests, Ending, Entry, Latency
-from planner.core.prices import PriceBook
-from planner.core.readers import LARGEST_RESPONSE, MOST_IDS
-from planner.core.rulebook import RuleBook
+from planner.core.ledger.entry import Digests, Ending, Entry, Latency
+from planner.core.metering.readers import LARGEST_RESPONSE, MOST_IDS
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.discounts import Discount
+from planner.core.pricing.prices import PriceBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Terms
-from planner.core.usage import TokenClasses
 from planner.core.wire import MessagesRequest
 from tests.doubles.messages import COST_NANO, INPUT_TOKENS, MODEL, OUTPUT_TOKENS, event, events, message, usage
 from tests.doubles.proxy import shipped_rules

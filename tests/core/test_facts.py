@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from planner.core.epochs import Epoch
 from planner.core.facts import Facts
+from planner.core.learning.epochs import Epoch
 from planner.core.plan import make_plan
 from tests.doubles.deciding import BOOK, EXHAUSTED, NOW, RAN, ask, conversation, facts, lease
 

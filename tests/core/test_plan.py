@@ -14,7 +14,7 @@ from planner.core.conversations import Conversation, Retype, ToolEdit
 from planner.core.facts import Facts
 from planner.core.plan import STEPS, Plan, make_plan, plan_container, plan_gate, plan_tools, plan_whole
 from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
-from planner.core.rules import BundleRule, Policy, Then
+from planner.core.rulebook.policies import BundleRule, Policy, Then
 from planner.core.splice import AppendTool, ReplaceToolType, SetContainer, apply
 from planner.core.wire import MessagesRequest, canonical_raw
 from tests.doubles.deciding import (

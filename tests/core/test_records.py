@@ -4,8 +4,10 @@ import msgspec
 import pytest
 
 from planner.core.conversations import Retype, ToolEdit
-from planner.core.excess import Sample
-from planner.core.ledger import Digests, Entry
+from planner.core.learning.excess import Sample
+from planner.core.learning.scale import Scale
+from planner.core.learning.sizes import Combination, Counted, Declared, LearntScale, LearntSize
+from planner.core.ledger.entry import Digests, Entry
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import (
     ConversationRecord,
@@ -18,8 +20,6 @@ from planner.core.records import (
     encode,
     written_at,
 )
-from planner.core.scale import Scale
-from planner.core.sizes import Combination, Counted, Declared, LearntScale, LearntSize
 from tests.doubles.deciding import HERE, NOW, conversation, turn
 
 AT = "2026-11-22T12:00:00.000000+00:00"

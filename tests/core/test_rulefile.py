@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from planner.core.catalog import Interval
 from planner.core.findings import CODES, RulesError, errors, render_text
+from planner.core.rulebook.catalog import Interval
 from planner.core.rulefile import KINDS, kind_of, load, read
 from planner.rulesource import load_rules
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from planner.core.conversations import ToolEdit
-from planner.core.prices import PriceBook
+from planner.core.metering.usage import Extra, Metered, Modifiers, TokenClasses
+from planner.core.pricing.prices import PriceBook
 from planner.core.settlement import IDLE, Session, Sessions
-from planner.core.usage import Extra, Metered, Modifiers, TokenClasses
 from tests.doubles.deciding import BOOK, book
 from tests.doubles.settling import (
     ADDED,

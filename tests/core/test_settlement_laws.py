@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.conversations import ToolEdit
+from planner.core.metering.usage import Metered, TokenClasses
 from planner.core.settlement import Session, Sessions
-from planner.core.usage import Metered, TokenClasses
 from tests.doubles.deciding import book
 from tests.doubles.settling import (
     ADDED,

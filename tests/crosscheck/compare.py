@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.prices import Multipliers, PriceBook, Rates
+from planner.core.pricing.prices import Multipliers, PriceBook, Rates
 
 Prices = Mapping[str, Decimal]
 """Dollars by component: a token class per million, `web_search` per thousand; behind `batch`, `fast` and a tier."""

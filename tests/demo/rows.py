@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
-from planner.core.ledger import Digests, Entry
-from planner.core.prices import Line
+from planner.core.ledger.entry import Digests, Entry
+from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.demo.account import Check, Counted, Row
 from planner.demo.agents import AGENTS, Agent

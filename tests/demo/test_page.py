@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from planner.core.ledger import Expected
+from planner.core.ledger.entry import Expected
 from planner.demo.account import Account
 from planner.demo.page import Places, write
 from tests.demo.rows import BUNDLED, FRESH, KEPT, NOT_WORTH, THREADED, checked, row

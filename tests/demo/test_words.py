@@ -2,7 +2,7 @@
 
 import pytest
 
-from planner.core.ledger import Expected
+from planner.core.ledger.entry import Expected
 from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.demo.account import Counted
 from planner.demo.words import anyway, dollars, exactly, left_alone, percent, said, sentence_of

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.ledger import Digests, Entry, Latency
+from planner.core.ledger.entry import Digests, Entry, Latency
+from planner.core.metering.usage import meter
 from planner.core.reconcile.cells import CODE, NOTHING, SEARCH, TOKENS, Cell, plus
 from planner.core.reconcile.ours import Ours
 from planner.core.reconcile.statement import Found, reconcile
 from planner.core.reconcile.theirs import Bill, CodeCost, Variant
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Sessions, Terms, settle
-from planner.core.usage import meter
 from planner.simulator.bill import Bill as Till
 from planner.simulator.bill import Charge, Sample, Work
 from planner.simulator.config import Switches, shipped_prices

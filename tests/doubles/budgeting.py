@@ -10,9 +10,9 @@ from typing import Any
 
 from planner import log as logs
 from planner.clock import VirtualClock
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.records import EntryRecord
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.metrics import Metrics
 from planner.opening import open_budgets, open_store
 from planner.proxy.arrive import Arrived

@@ -8,11 +8,11 @@ import msgspec
 
 from planner.core.conversations import Scope
 from planner.core.endpoints import MESSAGES
-from planner.core.ledger import Digests, Ending, Entry
+from planner.core.ledger.entry import Digests, Ending, Entry
 from planner.core.money import NANO_PER_USD
 from planner.core.plan import Plan
-from planner.core.rulebook import CallerRow, Callers, RuleBook
-from planner.core.spending import Budget, For, Spender
+from planner.core.rulebook.book import CallerRow, Callers, RuleBook
+from planner.core.rulebook.spending import Budget, For, Spender
 from planner.core.wire import MessagesRequest
 from planner.proxy.arrive import Arrived
 from planner.proxy.callers import Caller, fingerprint, identify, spender_of

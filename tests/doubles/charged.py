@@ -10,15 +10,15 @@ from typing import Any, Final
 import msgspec
 
 from planner.core.conversations import ToolEdit
-from planner.core.corrections import Billed, billed, correct
-from planner.core.discounts import Discount
-from planner.core.ledger import Digests, Entry
-from planner.core.prices import PriceBook
+from planner.core.exports.tabular import Cell
+from planner.core.ledger.corrections import Billed, billed, correct
+from planner.core.ledger.entry import Digests, Entry
+from planner.core.metering.usage import meter
+from planner.core.pricing.discounts import Discount
+from planner.core.pricing.prices import PriceBook
 from planner.core.reasons import Action, Decision, Outcome, Reason
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Terms, settle
-from planner.core.tabular import Cell
-from planner.core.usage import meter
 from tests.doubles.deciding import BOOK
 from tests.doubles.simulated import START
 

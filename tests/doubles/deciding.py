@@ -10,7 +10,7 @@ from planner.core.allowance import Allowance
 from planner.core.containers import Lease, State
 from planner.core.conversations import Conversation, Scope, Turn, prefix_key, root_key
 from planner.core.facts import Facts
-from planner.core.rulebook import RuleBook, Settings
+from planner.core.rulebook.book import RuleBook, Settings
 from planner.core.wire import MessagesRequest
 from planner.rulesource import load_rules
 

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from planner.core.ledger import Code, Digests, Entry, Expected, Latency, Seconds, Shadow
-from planner.core.prices import Line
+from planner.core.ledger.entry import Code, Digests, Entry, Expected, Latency, Seconds, Shadow
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
-from planner.core.usage import TokenClasses
 
 NANO = st.integers(-(10**12), 10**15)
 COUNT = st.integers(0, 10**6)

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from planner.core.ledger import Entry
-from planner.core.rulebook import RuleBook
+from planner.core.ledger.entry import Entry
+from planner.core.rulebook.book import RuleBook
 from planner.core.rulefile import load
 from planner.rulesource import read_files
 from planner.traffic import Happening, Month, overrides, rule_files

@@ -14,8 +14,8 @@ import uvloop
 
 from planner import log as logs
 from planner.app import App, Server
-from planner.core.ledger import Entry
-from planner.core.rulebook import RuleBook
+from planner.core.ledger.entry import Entry
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import Watched, load_rules
 from planner.settings import Settings
 from planner.stores.sqlite import SqliteStore

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.ledger import Code, Digests, Entry, Seconds
-from planner.core.prices import Line
-from planner.core.shape import Shape, ToolShape
-from planner.core.usage import TokenClasses
+from planner.core.ledger.entry import Code, Digests, Entry, Seconds
+from planner.core.ledger.shape import Shape, ToolShape
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.prices import Line
 from tests.doubles.simulated import START
 
 CODE: Final = ToolShape(type="code_execution_20250825", name="code_execution")

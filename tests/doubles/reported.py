@@ -14,12 +14,12 @@ from msgspec import structs
 from planner.cli.report import Asked, make
 from planner.cli.reportpage import Report, as_csv, as_json, as_text
 from planner.cli.sums import opened
-from planner.core.closing import Closing, Seal, close
-from planner.core.ledger import CORRECTION, Code, Entry, Seconds
-from planner.core.prices import Basis, Line
+from planner.core.ledger.entry import CORRECTION, Code, Entry, Seconds
+from planner.core.ledger.rollup import rollup
+from planner.core.pricing.prices import Basis, Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
-from planner.core.rollup import rollup
-from planner.core.rulebook import FreeHoursSettings
+from planner.core.reports.closing import Closing, Seal, close
+from planner.core.rulebook.book import FreeHoursSettings
 from tests.cli.test_reading import fill
 from tests.doubles.entries import ledgers
 from tests.doubles.recorded import entry as recorded

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from planner.core.catalog import Interval
 from planner.core.conversations import Retype, ToolEdit
-from planner.core.discounts import Discount
-from planner.core.prices import PriceBook
+from planner.core.metering.usage import Metered, TokenClasses
+from planner.core.pricing.discounts import Discount
+from planner.core.pricing.prices import PriceBook
+from planner.core.rulebook.catalog import Interval
 from planner.core.settlement import Settlement, Terms, settle
-from planner.core.usage import Metered, TokenClasses
 from tests.doubles.deciding import BOOK, book
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -14,8 +14,8 @@ import msgspec
 from planner import log as logs
 from planner.app import App, Server
 from planner.clock import Clock, VirtualClock
-from planner.core.ledger import Entry
-from planner.core.rulebook import RuleBook
+from planner.core.ledger.entry import Entry
+from planner.core.rulebook.book import RuleBook
 from planner.core.rulefile import load
 from planner.rulesource import read_files
 from planner.settings import Settings

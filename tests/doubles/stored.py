@@ -9,8 +9,10 @@ from pathlib import Path
 from planner import log as logs
 from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
-from planner.core.experience import Experience
-from planner.core.ledger import Entry
+from planner.core.learning.experience import Experience
+from planner.core.learning.sizes import Sizes
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import Amounts, K, rollup
 from planner.core.reasons import Reason
 from planner.core.records import (
     ConversationRecord,
@@ -21,9 +23,7 @@ from planner.core.records import (
     ScopeRecord,
     TurnRecord,
 )
-from planner.core.rollup import Amounts, K, rollup
-from planner.core.rulebook import RuleBook
-from planner.core.sizes import Sizes
+from planner.core.rulebook.book import RuleBook
 from planner.metrics import Metrics
 from planner.proxy.hours import Hours
 from planner.proxy.learning import Learning

@@ -9,7 +9,7 @@ from planner.core.replay.player import Played, Player
 from planner.core.replay.staging import nature_of, stage
 from planner.core.replay.tally import decided
 from planner.core.replay.trace import TraceLine, read_trace
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import load_rules
 from tests.bench.regret.workloads import WORKLOADS, trace
 from tests.doubles.deciding import CLIENT_TOOL, CODE

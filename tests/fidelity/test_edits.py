@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import load_rules
 from tests.doubles.client import RawClient, request
 from tests.doubles.messages import ASKED, message

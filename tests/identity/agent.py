@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from tests.doubles.proxy import run
 from tests.doubles.simulated import Heard, Simulated, rules, simulated
 

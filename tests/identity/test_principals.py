@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from planner.core.epochs import SHORT_CACHE
+from planner.core.learning.epochs import SHORT_CACHE
 from planner.proxy.callers import fingerprint
 from planner.simulator import Key
 from tests.doubles.proxy import run

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from planner.core.rollup import Key, cost_nano
+from planner.core.ledger.rollup import Key, cost_nano
 from planner.opening import open_store
 from planner.stores import StoreError
 from tests.doubles.databases import raw

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from planner.core.batches import tally
-from planner.core.ledger import Batch, Entry, batch_digest
+from planner.core.ledger.entry import Batch, Entry, batch_digest
 from planner.core.records import EntryRecord
 from planner.proxy.batches import Batches
 from planner.stores import StoreError

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from planner.core.budget import HOLD_LASTS, LEASE_LASTS, SHARES
-from planner.core.spending import For
+from planner.core.rulebook.spending import For
 from planner.proxy import budgets as module
 from planner.stores.sqlitebudgets import SqliteBudgets
 from tests.doubles.budgeting import One, running

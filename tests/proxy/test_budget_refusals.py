@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from planner.core.budget import LEASE_LASTS
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from tests.doubles.budgets import KEYS, MAX_TOKENS, WORST, budget, rules, sized
 from tests.doubles.client import Answer, connected, request
 from tests.doubles.messages import COST_NANO, MODEL, SSE_HEAD, events, message

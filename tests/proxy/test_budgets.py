@@ -8,8 +8,8 @@ import pytest
 
 from planner.clock import VirtualClock
 from planner.core.budget import Ask, Granted
-from planner.core.holds import ENOUGH
-from planner.core.spending import Claim, For
+from planner.core.decisions.holds import ENOUGH
+from planner.core.rulebook.spending import Claim, For
 from planner.proxy import budgets as module
 from planner.proxy.budgets import Admission
 from planner.stores import StoreError

@@ -14,7 +14,7 @@ import pytest
 from planner import log as logs
 from planner.clock import VirtualClock
 from planner.core.conversations import Retype, ToolEdit
-from planner.core.sizes import Combination, Declared, LearntScale, LearntSize, Sizes
+from planner.core.learning.sizes import Combination, Declared, LearntScale, LearntSize, Sizes
 from planner.proxy.calibration import FIRST_REST, LONGEST_ANSWER, LONGEST_REST, WORD, Calibration, question
 from planner.stores.sqlite import SqliteStore
 from planner.upstream import Headers, UpstreamError, UpstreamFault, UpstreamRequest

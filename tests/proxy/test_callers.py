@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.rulebook import CallerRow, Callers
-from planner.core.spending import Spender
+from planner.core.rulebook.book import CallerRow, Callers
+from planner.core.rulebook.spending import Spender
 from planner.proxy.callers import ANONYMOUS, LONGEST_TAG, TAG_KEYS, fingerprint, identify, spender_of, tagged
 from planner.proxy.headers import Field
 from tests.doubles.proxy import shipped_rules

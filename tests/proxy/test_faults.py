@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from tests.doubles.client import Answer, request
 from tests.doubles.messages import ASKED, SSE_HEAD, events, message
 from tests.doubles.proxy import Proxied, proxied, read_ledger, run

@@ -16,7 +16,7 @@ import pytest
 from planner import log as logs
 from planner.app import App, Server
 from planner.clock import VirtualClock
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.settings import Settings
 from tests.doubles.client import Answer, RawClient, connected, request
 from tests.doubles.deciding import NEWER_CODE, PENDING, USER, body

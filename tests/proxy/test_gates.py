@@ -9,10 +9,10 @@ import anthropic
 import msgspec
 import pytest
 
+from planner.core.ledger.shape import Claims
 from planner.core.reasons import Outcome
-from planner.core.rulebook import CallerRow, Callers, RuleBook
-from planner.core.rules import BundleRule, Match, Policy, Then, WebRule
-from planner.core.shape import Claims
+from planner.core.rulebook.book import CallerRow, Callers, RuleBook
+from planner.core.rulebook.policies import BundleRule, Match, Policy, Then, WebRule
 from planner.proxy.callers import fingerprint
 from tests.doubles.client import request
 from tests.doubles.deciding import BASIC_SEARCH, CODE, book, settings

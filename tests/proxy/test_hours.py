@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from planner.core.allowance import MS_PER_HOUR
-from planner.core.rulebook import FreeHoursSettings
+from planner.core.rulebook.book import FreeHoursSettings
 from planner.proxy.hours import SETTINGS_KEPT, Hours, remembered
 from planner.stores import Metered
 

@@ -10,9 +10,9 @@ from planner.core.breaker import Blame, retreat
 from planner.core.containers import State
 from planner.core.conversations import Scope, ToolEdit, turn_key
 from planner.core.exchange import Exchange
-from planner.core.ledger import Digests, Ending, Entry, Latency, Mode
+from planner.core.ledger.entry import Digests, Ending, Entry, Latency, Mode
 from planner.core.reasons import Outcome, Reason
-from planner.core.rulebook import FreeHoursSettings
+from planner.core.rulebook.book import FreeHoursSettings
 from planner.core.settlement import Session, Terms
 from planner.proxy.callers import Caller
 from planner.proxy.learning import Answered

@@ -7,7 +7,7 @@ import pytest
 
 from planner.core.containers import State
 from planner.core.conversations import turn_key
-from planner.core.ledger import Ending
+from planner.core.ledger.entry import Ending
 from planner.core.reasons import Outcome, Reason
 from tests.doubles.deciding import NEWER_CODE, PENDING, RAN, USER, body
 from tests.doubles.proxy import run

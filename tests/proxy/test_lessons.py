@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from planner.core.agents import profile_key
 from planner.core.conversations import ToolEdit
-from planner.core.profile import profile_key
-from planner.core.sizes import Combination, LearntScale, LearntSize, Sizes
+from planner.core.learning.sizes import Combination, LearntScale, LearntSize, Sizes
 from planner.proxy.lessons import KEEP_EVERY, group_of
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.deciding import CLIENT_TOOL, NEWER_CODE, USER, ask, body

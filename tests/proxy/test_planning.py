@@ -9,7 +9,7 @@ import pytest
 
 from planner.core.conversations import Scope, session_key
 from planner.core.reasons import Reason, plan_header
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.rulefile import load
 from planner.proxy.callers import ANONYMOUS, Caller
 from planner.proxy.planning import BUDGET_SECONDS, LARGE, Planned

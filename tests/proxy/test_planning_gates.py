@@ -9,10 +9,10 @@ import pytest
 
 from planner.core import splice
 from planner.core.conversations import Scope
-from planner.core.gate import Denial
+from planner.core.decisions.gate import Denial
 from planner.core.reasons import plan_header
-from planner.core.rulebook import RuleBook
-from planner.core.rules import Policy, Then, WebRule
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Policy, Then, WebRule
 from planner.proxy import planning
 from planner.proxy.callers import Caller
 from planner.proxy.planning import LARGE, Planned

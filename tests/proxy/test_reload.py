@@ -12,7 +12,7 @@ import pytest
 from planner import log as logs
 from planner.clock import VirtualClock
 from planner.compiling import CompileError
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.lastgood import LastGood
 from planner.metrics import Metrics
 from planner.proxy.inforce import InForce

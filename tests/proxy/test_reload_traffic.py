@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.core.reasons import Action
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import Source, Watched
 from tests.doubles.client import RawClient, request
 from tests.doubles.deciding import NEWER_CODE, body

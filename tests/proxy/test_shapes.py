@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from tests.doubles.client import request
 from tests.doubles.deciding import CODE, body
 from tests.doubles.messages import chunked, events, message

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from planner import log as logs
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.proxy.unpriced import CAUSES, UnpricedAlarm
 from tests.stores.test_sqlite import entry
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 
 from planner.core.budget import LEASE_LASTS, Ask
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.records import EntryRecord
-from planner.core.spending import Budget, Claim, For, Spender, claim
+from planner.core.rulebook.spending import Budget, Claim, For, Spender, claim
 from planner.opening import open_budgets, open_store
 from planner.stores import StoreError
 from planner.stores.budgets import BudgetStore, text

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from planner.clock import SystemClock
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import rollup
 from planner.core.records import EntryRecord, Record, TurnRecord, encode
-from planner.core.rollup import rollup
 from planner.stores import RefusedError, StoreError
 from planner.stores.connections import Connections
 from planner.stores.journal import Journal

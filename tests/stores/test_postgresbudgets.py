@@ -6,9 +6,9 @@ import random
 import asyncpg
 import pytest
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.records import EntryRecord
-from planner.core.spending import For, Spender
+from planner.core.rulebook.spending import For, Spender
 from planner.stores import StoreError
 from planner.stores.postgres import PostgresStore
 from planner.stores.postgresbudgets import FORGETTING, PostgresBudgets

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from planner.core.corrections import Billed, correct
-from planner.core.ledger import Batch, Code, Digests, Ending, Entry, Seconds
+from planner.core.ledger.corrections import Billed, correct
+from planner.core.ledger.entry import Batch, Code, Digests, Ending, Entry, Seconds
+from planner.core.ledger.rollup import Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey, rollup
 from planner.core.records import EntryRecord
-from planner.core.rollup import Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey, rollup
 from planner.opening import is_shared, open_store, read_store
 from planner.stores import RefusedError, Store, StoreError
 from planner.stores.reading import STATEMENTS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.core.ledger import Digests, Entry
+from planner.core.ledger.entry import Digests, Entry
 from planner.core.records import EntryRecord
 from planner.stores import InUseError
 from planner.stores.sqlite import SqliteStore

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from planner.core.conversations import Conversation, Scope
+from planner.core.learning.scale import Scale
+from planner.core.learning.sizes import Combination, Counted, LearntScale, LearntSize
 from planner.core.records import ConversationRecord, LearntRecord, ScopeRecord, TurnRecord
-from planner.core.scale import Scale
-from planner.core.sizes import Combination, Counted, LearntScale, LearntSize
 from planner.opening import beside_store
 from planner.stores import Store
 from planner.stores.reading import PROFILES, SIZES

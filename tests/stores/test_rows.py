@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.conversations import Scope
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import Amounts, Key, TagKey, add, rollup
 from planner.core.records import EntryRecord, Record, ScopeRecord, TurnRecord
-from planner.core.rollup import Amounts, Key, TagKey, add, rollup
-from planner.core.spending import Spender
+from planner.core.rulebook.spending import Spender
 from planner.stores.rows import add_amounts, amounts, cell_rows, entry_row, first, plain, spending_rows, written
 from tests.doubles.deciding import turn
 from tests.doubles.entries import entries, ledgers

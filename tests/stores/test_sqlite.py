@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from planner.core.ledger import Digests, Ending, Entry
+from planner.core.ledger.entry import Digests, Ending, Entry
+from planner.core.ledger.rollup import Key, rollup
 from planner.core.records import EntryRecord
-from planner.core.rollup import Key, rollup
 from planner.stores import StoreError
 from planner.stores.rows import entry_row
 from planner.stores.schema import migrations

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from planner.core.records import EntryRecord
-from planner.core.spending import Spender
+from planner.core.rulebook.spending import Spender
 from planner.stores import StoreError
 from planner.stores.sqlite import SqliteStore
 from planner.stores.sqlitebudgets import SqliteBudgets

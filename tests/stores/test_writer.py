@@ -9,9 +9,9 @@ import pytest
 
 from planner.clock import VirtualClock
 from planner.core.conversations import Conversation, Scope, Turn
-from planner.core.ledger import Digests, Entry
+from planner.core.ledger.entry import Digests, Entry
+from planner.core.ledger.rollup import Amounts, K, rollup
 from planner.core.records import EntryRecord, Record, encode
-from planner.core.rollup import Amounts, K, rollup
 from planner.stores import LAST, Kept, Metered, RefusedError, StoreError
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer

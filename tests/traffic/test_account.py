@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from planner.core.ledger import Code, Digests, Entry, Seconds
-from planner.core.prices import Line
+from planner.core.ledger.entry import Code, Digests, Entry, Seconds
+from planner.core.pricing.prices import Line
 from planner.traffic.account import ESTIMATED, FREE_HOURS, LOST, ROUNDED, UNEXPLAINED, Account, amounts
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from planner.core.readers import StreamReader, WholeReader
+from planner.core.metering.readers import StreamReader, WholeReader
+from planner.core.metering.usage import TokenClasses
 from planner.core.replay.calls import Counts, Response, Work
-from planner.core.usage import TokenClasses
 from planner.traffic.answers import Told, answer, batch_results, headers, refused
 from planner.traffic.script import Ask
 from planner.traffic.teams import AGENTS

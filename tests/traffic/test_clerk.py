@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 import pytest
 
-from planner.core.ledger import Entry
-from planner.core.prices import CODE
+from planner.core.ledger.entry import Entry
+from planner.core.pricing.prices import CODE
 from planner.core.replay.nature import Nature
 from planner.core.replay.staging import nature_of, prices_of, stage
 from planner.traffic.account import CUT, ESTIMATED, LOST, UNPRICED, amounts

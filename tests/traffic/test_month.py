@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from planner.core.prices import CODE
+from planner.core.pricing.prices import CODE
 from planner.core.replay.player import Player
 from planner.core.replay.recorded import UNUSABLE, Transcript
 from planner.core.replay.staging import stage

@@ -9,10 +9,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from planner.core.corrections import Billed, billed, correct
-from planner.core.ledger import Entry
-from planner.core.prices import CODE as CODE_LINE
-from planner.core.prices import Line, PriceBook
+from planner.core.ledger.corrections import Billed, billed, correct
+from planner.core.ledger.entry import Entry
+from planner.core.pricing.prices import CODE as CODE_LINE
+from planner.core.pricing.prices import Line, PriceBook
 from planner.core.reconcile.cells import Cause, Share
 from planner.core.reconcile.money import noon
 from planner.core.reconcile.ours import Ours, Use

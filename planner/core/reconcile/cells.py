@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from planner.core.usage import TokenClasses
+from planner.core.metering.usage import TokenClasses
 
 NANO_PER_CENT: Final = 10_000_000
 TOKENS: Final = tuple(TokenClasses.__struct_fields__)

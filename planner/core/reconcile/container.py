@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.prices import Line, PriceBook
+from planner.core.pricing.prices import Line, PriceBook
 from planner.core.reconcile.cells import CODE, Cause, Cell
 from planner.core.reconcile.money import noon
 from planner.core.reconcile.ours import Ours, Use
 from planner.core.reconcile.residual import Claim, Residual
 from planner.core.reconcile.theirs import Bill
-from planner.core.rulebook import FreeHoursSettings, Settings
+from planner.core.rulebook.book import FreeHoursSettings, Settings
 from planner.core.settlement import IDLE
 
 MS_PER_HOUR: Final = 3_600_000

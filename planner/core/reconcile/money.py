@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from planner.core.prices import PriceBook
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.prices import PriceBook
 from planner.core.reconcile.cells import SEARCH, TOKENS, Cause, Cell
 from planner.core.reconcile.ours import Ours
 from planner.core.reconcile.residual import Claim, Residual
 from planner.core.reconcile.surplus import Place, Surplus, Used
 from planner.core.reconcile.theirs import Bill, Variant
-from planner.core.usage import TokenClasses
 
 ONE: Final = Fraction(1)
 PICO_PER_NANO: Final = 1_000

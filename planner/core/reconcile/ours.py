@@ -10,14 +10,14 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from planner.core.counts import UsageError
-from planner.core.ledger import Entry
-from planner.core.prices import CODE as CODE_LINE
-from planner.core.prices import CREDIT, Line, PriceBook, Unpriced
-from planner.core.pricing import HAIKU_55, usage_lines
+from planner.core.ledger.entry import Entry
+from planner.core.metering.counts import UsageError
+from planner.core.metering.usage import Metered, meter
+from planner.core.pricing.lines import HAIKU_55, usage_lines
+from planner.core.pricing.prices import CODE as CODE_LINE
+from planner.core.pricing.prices import CREDIT, Line, PriceBook, Unpriced
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.reconcile.cells import CODE, NOTHING, SEARCH, TOKENS, Cell, Counts, counts_of, plus, searched
-from planner.core.usage import Metered, meter
 
 NEWER_WEB: Final = "20260209"
 """The version from which on a web tool frees code [A]:

@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 
 from planner.core.money import format_nano
-from planner.core.prices import CODE as CODE_LINE
-from planner.core.prices import Line, PriceBook
+from planner.core.pricing.prices import CODE as CODE_LINE
+from planner.core.pricing.prices import Line, PriceBook
 from planner.core.reconcile.cells import parse_cents
 from planner.core.reconcile.theirs import CodeRow
 

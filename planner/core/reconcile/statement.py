@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from planner.core.money import parse_nano
-from planner.core.prices import PriceBook
+from planner.core.pricing.prices import PriceBook
 from planner.core.reconcile.cells import CODE, SESSION, Cause, Cell, Share
 from planner.core.reconcile.container import Container, Reading
 from planner.core.reconcile.money import Pricing, WrongPrice
@@ -23,7 +23,7 @@ from planner.core.reconcile.ours import Ours
 from planner.core.reconcile.residual import Residual
 from planner.core.reconcile.surplus import Surplus
 from planner.core.reconcile.theirs import Bill, name_default
-from planner.core.rulebook import Settings
+from planner.core.rulebook.book import Settings
 
 DEFAULT_THRESHOLD: Final = "0.5%"
 _THRESHOLD: Final = re.compile(r"(?:\$([0-9]{1,9}(?:\.[0-9]{1,9})?)|([0-9]{1,3}(?:\.[0-9]{1,6})?)%)", re.ASCII)

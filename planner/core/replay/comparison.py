@@ -16,7 +16,7 @@ from planner.core.replay.player import Played, Player
 from planner.core.replay.staging import nature_of, stage
 from planner.core.replay.tally import KINDS
 from planner.core.replay.trace import TraceLine
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 
 FOLLOWED: Final = "(no decision of its own)"
 """Under this name stands money of requests that were decided alike: caches, containers, free hours differ."""

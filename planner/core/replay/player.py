@@ -13,26 +13,27 @@ from typing import Final
 
 import msgspec
 
+from planner.core.agents import ProfileKey, profile_key
 from planner.core.allowance import Pool
-from planner.core.bundle import frees_code
 from planner.core.containers import Lease, State, preloads
 from planner.core.conversations import Conversation, Limit, Scope, ToolEdit, Turn, prefix_key, tools_under
-from planner.core.epochs import warm
-from planner.core.experience import Answer, Experience, Sent
-from planner.core.facts import Facts, Prompt
-from planner.core.learnt import UNLEARNT
+from planner.core.decisions.bundle import frees_code
+from planner.core.decisions.worth import FEWEST_BYTES, MOST_BYTES, USUAL_BYTES
+from planner.core.facts import Facts
+from planner.core.learning.epochs import warm
+from planner.core.learning.experience import Answer, Experience, Sent
+from planner.core.learning.learnt import UNLEARNT
+from planner.core.learning.scale import Prompt
+from planner.core.learning.sizes import FAMILIES, Sizes, combination
+from planner.core.metering.usage import TokenClasses
 from planner.core.plan import Plan, make_plan
-from planner.core.profile import ProfileKey, profile_key
 from planner.core.reasons import Outcome, Reason
 from planner.core.replay.calls import Call, Counts, Declared, Response
 from planner.core.replay.trace import TraceLine
 from planner.core.replay.world import World
-from planner.core.rulebook import CallerRow, RuleBook
-from planner.core.sizes import FAMILIES, Sizes, combination
+from planner.core.rulebook.book import CallerRow, RuleBook
 from planner.core.splice import SetContainer
-from planner.core.usage import TokenClasses
 from planner.core.wire import Tool
-from planner.core.worth import FEWEST_BYTES, MOST_BYTES, USUAL_BYTES
 
 Key = tuple[str, str]
 """A principal and the name of a conversation of its."""

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.shape import CUSTOM, OTHER, Shape, ToolShape
 from planner.core.reasons import Action, Outcome
 from planner.core.replay.trace import TraceLine, read_trace
-from planner.core.shape import CUSTOM, OTHER, Shape, ToolShape
 
 BOUND: Final = 500_000
 """Answers, and beginnings of conversations, that are remembered: what goes on later from an older one is a stranger."""

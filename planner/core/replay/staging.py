@@ -2,13 +2,13 @@
 
 from fractions import Fraction
 
-from planner.core.discounts import Discount
-from planner.core.prices import PriceRow, Rates
+from planner.core.pricing.discounts import Discount
+from planner.core.pricing.prices import PriceRow, Rates
 from planner.core.replay.bill import Price, Rebate
 from planner.core.replay.bill import Rates as Plain
 from planner.core.replay.nature import Nature
 from planner.core.replay.world import World
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 
 
 def nature_of(book: RuleBook) -> Nature:

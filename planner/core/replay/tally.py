@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from planner.core.bundle import web_type
-from planner.core.holdout import HoldOut, Measured
+from planner.core.decisions.bundle import web_type
+from planner.core.decisions.version import code_type
 from planner.core.reasons import EVERY_TIME, Action, Decision
 from planner.core.replay.calls import Response
 from planner.core.replay.player import Played
-from planner.core.version import code_type
+from planner.core.reports.holdout import HoldOut, Measured
 
 KINDS = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "output", "web_search", "code_execution")
 

@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from planner.core.findings import Finding, RulesError, errors, nearest
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Policy
 from planner.core.rulefile.budgetfile import BudgetFile, read_budgets
 from planner.core.rulefile.callersfile import CallersFile, read_callers
 from planner.core.rulefile.catalogfile import CatalogFile, read_catalog
@@ -20,7 +21,6 @@ from planner.core.rulefile.read import Reader
 from planner.core.rulefile.settingsfile import SettingsFile, read_settings
 from planner.core.rulefile.testshape import RuleTestFile
 from planner.core.rulefile.tree import Node, parse
-from planner.core.rules import Policy
 
 KINDS = ("prices", "catalog", "policies", "callers", "budgets", "settings")
 SHAPES: dict[str, type[msgspec.Struct]] = {

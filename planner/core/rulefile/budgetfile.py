@@ -12,14 +12,14 @@ from typing import Annotated, Final
 
 import msgspec
 
-from planner.core.catalog import Text, is_exact
 from planner.core.findings import Code, did_you_mean
 from planner.core.money import parse_millionths
-from planner.core.rulebook import Callers
+from planner.core.rulebook.book import Callers
+from planner.core.rulebook.catalog import Text, is_exact
+from planner.core.rulebook.policies import PolicyMode
+from planner.core.rulebook.spending import FIELDS, Budget, Field, For, Per, Percent
 from planner.core.rulefile.read import Reader, Usd, place, word
 from planner.core.rulefile.tree import Items, Node, Pairs
-from planner.core.rules import PolicyMode
-from planner.core.spending import FIELDS, Budget, Field, For, Per, Percent
 
 _NANO_PER_MILLIONTH: Final = 1_000
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from planner.core.rulebook import ApiKeyId, CallerRow, Callers, Fingerprint
+from planner.core.rulebook.book import ApiKeyId, CallerRow, Callers, Fingerprint
 from planner.core.rulefile.read import Reader, place
 from planner.core.rulefile.tree import Items, Node, Pairs
 

@@ -2,8 +2,18 @@
 
 import msgspec
 
-from planner.core.catalog import Catalog, Deny, Interval, ModelRow, Prior, Priors, Template, ToolVersion, is_exact
 from planner.core.findings import did_you_mean
+from planner.core.rulebook.catalog import (
+    Catalog,
+    Deny,
+    Interval,
+    ModelRow,
+    Prior,
+    Priors,
+    Template,
+    ToolVersion,
+    is_exact,
+)
 from planner.core.rulefile.read import Reader, place, word
 from planner.core.rulefile.tree import Items, Node, Pairs
 

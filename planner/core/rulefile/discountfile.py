@@ -8,9 +8,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from planner.core.catalog import Text, Texts
-from planner.core.discounts import TOKENS, Discount, Discounted
 from planner.core.money import fraction
+from planner.core.pricing.discounts import TOKENS, Discount, Discounted
+from planner.core.rulebook.catalog import Text, Texts
 from planner.core.rulefile.plausible import REMEDY
 from planner.core.rulefile.read import Reader, Usd, place, word
 from planner.core.rulefile.timeline import DatedShape, Placed, check_models, check_names, check_period, examples

@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 from msgspec import inspect
 
-from planner.core.dated import Dated
-from planner.core.discounts import Discount
-from planner.core.rulebook import CallerRow
+from planner.core.pricing.dated import Dated
+from planner.core.pricing.discounts import Discount
+from planner.core.rulebook.book import CallerRow
 from planner.core.rulefile.callersfile import CallerShape
 from planner.core.rulefile.discountfile import DiscountShape
 from planner.core.rulefile.timeline import DatedShape

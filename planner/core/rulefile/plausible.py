@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final, TypeVar
 
 from planner.core.findings import Code
-from planner.core.prices import PriceRow, Rates, ToolRow
+from planner.core.pricing.prices import PriceRow, Rates, ToolRow
 from planner.core.rulefile.read import place
 from planner.core.rulefile.timeline import Placed
 from planner.core.rulefile.tree import Scalar

@@ -7,17 +7,17 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from planner.core.catalog import OTHER_TOOLS, Catalog
-from planner.core.conditions import TYPES, BadExpressionError, Fault, NoCelError, compile_condition
 from planner.core.findings import did_you_mean, excerpt_of
-from planner.core.policyset import RANGES
-from planner.core.rulebook import CallerRow
+from planner.core.rulebook.book import CallerRow
+from planner.core.rulebook.catalog import OTHER_TOOLS, Catalog
+from planner.core.rulebook.conditions import TYPES, BadExpressionError, Fault, NoCelError, compile_condition
+from planner.core.rulebook.policies import VERSION_WORDS, BundleRule, Policy, TagKey, Then, WebRule, named
+from planner.core.rulebook.policyset import RANGES
 from planner.core.rulefile.domains import wrong_with
 from planner.core.rulefile.expression import names, tag_keys, words
 from planner.core.rulefile.partial import Row
 from planner.core.rulefile.read import Reader, place
 from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, position_in
-from planner.core.rules import VERSION_WORDS, BundleRule, Policy, TagKey, Then, WebRule, named
 
 SNAPSHOT: Final = "-20990101"
 CLAIMED: Final = ("team", "project")

@@ -6,15 +6,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from planner.core.catalog import Catalog, Text
 from planner.core.findings import Level
-from planner.core.policyset import never_decides
-from planner.core.rulebook import Callers
-from planner.core.rulefile.partial import Row
-from planner.core.rulefile.policycheck import check, check_claims
-from planner.core.rulefile.read import Reader, place, word
-from planner.core.rulefile.tree import Node, Pairs
-from planner.core.rules import (
+from planner.core.rulebook.book import Callers
+from planner.core.rulebook.catalog import Catalog, Text
+from planner.core.rulebook.policies import (
     BundleRule,
     ContainerRule,
     DisconnectRule,
@@ -28,6 +23,11 @@ from planner.core.rules import (
     WebRule,
     named,
 )
+from planner.core.rulebook.policyset import never_decides
+from planner.core.rulefile.partial import Row
+from planner.core.rulefile.policycheck import check, check_claims
+from planner.core.rulefile.read import Reader, place, word
+from planner.core.rulefile.tree import Node, Pairs
 
 
 class ThenShape(msgspec.Struct, frozen=True, kw_only=True):

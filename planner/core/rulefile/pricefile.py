@@ -9,11 +9,11 @@ from typing import Annotated
 
 import msgspec
 
-from planner.core.catalog import Catalog, Text, Texts
-from planner.core.discounts import Discount
 from planner.core.findings import Finding
 from planner.core.money import fraction, parse_millionths, pico_per_hour, pico_per_token, pico_per_use
-from planner.core.prices import Component, Multipliers, PriceBook, PriceRow, Rates, Tier, ToolRow
+from planner.core.pricing.discounts import Discount
+from planner.core.pricing.prices import Component, Multipliers, PriceBook, PriceRow, Rates, Tier, ToolRow
+from planner.core.rulebook.catalog import Catalog, Text, Texts
 from planner.core.rulefile.discountfile import DiscountShape, check_discounts, read_discounts
 from planner.core.rulefile.plausible import check_jump, check_multipliers, check_rates
 from planner.core.rulefile.read import Reader, Usd, place, word

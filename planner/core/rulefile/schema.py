@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from planner.core.rulebook import Settings
+from planner.core.rulebook.book import Settings
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.fields import Struct, meaning, structs_of, summary
 from planner.core.rulefile.settingsfile import TOOL_TOKENS, RowShape, setting_types

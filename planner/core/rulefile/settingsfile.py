@@ -7,9 +7,9 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect
 
-from planner.core.catalog import Amount, Catalog, Interval, Mark, Text
 from planner.core.findings import did_you_mean
-from planner.core.rulebook import SettingRow, Settings
+from planner.core.rulebook.book import SettingRow, Settings
+from planner.core.rulebook.catalog import Amount, Catalog, Interval, Mark, Text
 from planner.core.rulefile.catalogfile import check_interval
 from planner.core.rulefile.partial import BAD
 from planner.core.rulefile.read import Reader, place, plain, shown, type_info

@@ -10,10 +10,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from planner.core.catalog import OTHER_TOOLS
 from planner.core.findings import Finding, did_you_mean
 from planner.core.reasons import PLANNED, Reason
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.catalog import OTHER_TOOLS
 from planner.core.rulefile.read import Reader, place, word
 from planner.core.rulefile.testshape import Expect, FactsGiven, Given, RuleTestShape
 from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, parse

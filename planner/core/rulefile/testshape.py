@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from planner.core.catalog import Text, Texts
 from planner.core.reasons import Outcome, Reason
-from planner.core.rulebook import Share
-from planner.core.rules import Billing, Flag, TagKey
+from planner.core.rulebook.book import Share
+from planner.core.rulebook.catalog import Text, Texts
+from planner.core.rulebook.policies import Billing, Flag, TagKey
 
 MOMENT = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2}))?$"
 Moment = Annotated[str, msgspec.Meta(pattern=MOMENT)]

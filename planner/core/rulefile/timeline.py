@@ -8,11 +8,11 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from planner.core.catalog import Text, is_exact
-from planner.core.dated import Dated, Mark
-from planner.core.discounts import Discount
 from planner.core.findings import did_you_mean
-from planner.core.prices import PriceRow, ToolRow
+from planner.core.pricing.dated import Dated, Mark
+from planner.core.pricing.discounts import Discount
+from planner.core.pricing.prices import PriceRow, ToolRow
+from planner.core.rulebook.catalog import Text, is_exact
 from planner.core.rulefile.read import Reader, place
 from planner.core.rulefile.tree import Pairs
 

@@ -1,4 +1,4 @@
-"""What comes back: a message, an error body, or the events of a stream; usage stays raw for `planner.core.usage`."""
+"""What comes back: a message, an error body, or the events of a stream; usage stays raw for `metering.usage`."""
 
 from datetime import UTC, datetime
 from typing import Final, Self, TypeAlias, TypeVar

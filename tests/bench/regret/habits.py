@@ -17,8 +17,8 @@ from planner.core.replay.nature import Nature
 from planner.core.replay.player import Played, Player
 from planner.core.replay.staging import stage
 from planner.core.replay.trace import TraceLine
-from planner.core.rulebook import RuleBook
-from planner.core.rules import BundleRule, Then
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import BundleRule, Then
 
 EXHAUSTIVE: Final = 10
 """Prefixes up to which every assignment is tried; beyond, each is changed in turn until no change helps."""

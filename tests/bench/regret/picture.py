@@ -13,7 +13,7 @@ import msgspec
 
 from planner.core.replay.staging import nature_of
 from planner.core.replay.trace import TraceLine, read_trace
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import load_rules
 from tests.bench.regret.habits import acting, play
 from tests.bench.regret.workloads import Agent, Workload, trace

@@ -8,7 +8,7 @@ import pytest
 
 from planner.core.replay.staging import nature_of
 from planner.core.replay.trace import TraceLine, read_trace
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.rulesource import load_rules
 from tests.bench.regret.__main__ import BEGIN, END, VARIANTS, Result, examine, rows, summed, write
 from tests.bench.regret.habits import Cost, Hindsight, Run, acting, assigned, bill, play

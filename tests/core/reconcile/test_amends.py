@@ -1,6 +1,6 @@
 """Corrections bring the ledger to the bill, once, and touch nothing but container time."""
 
-from planner.core.ledger import Entry
+from planner.core.ledger.entry import Entry
 from planner.core.reconcile.amends import amend, moves
 from planner.core.reconcile.cells import Cause
 from planner.core.reconcile.theirs import Bill

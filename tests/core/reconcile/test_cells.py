@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.core.metering.usage import TokenClasses
 from planner.core.reconcile.cells import (
     NOTHING,
     TOKENS,
@@ -22,7 +23,6 @@ from planner.core.reconcile.cells import (
     shared,
     total,
 )
-from planner.core.usage import TokenClasses
 
 COUNTS = st.tuples(*[st.integers(-(10**6), 10**6)] * 6)
 

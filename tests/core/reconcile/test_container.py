@@ -9,7 +9,7 @@ import pytest
 from planner.core.reconcile.cells import CODE, Cause, Cell
 from planner.core.reconcile.container import Container, setting
 from planner.core.reconcile.theirs import CodeCost
-from planner.core.rulebook import Settings
+from planner.core.rulebook.book import Settings
 from tests.doubles.billed import KEYS, OWNERS, STRANGER, asks, bill, book, charges, compared, explained, ledger, read
 
 

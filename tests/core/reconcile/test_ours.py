@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from planner.core.ledger import Entry
-from planner.core.prices import Line
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.shape import Shape, ToolShape
+from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.reconcile.cells import CODE, Cell
 from planner.core.reconcile.ours import Ours, cell_of, is_notional
-from planner.core.shape import Shape, ToolShape
 from tests.doubles.billed import KNOWN, MONTH, ORGANIZATION, START, asks, bill, book, ledger, read
 
 FIRST = ledger(asks()[:6])

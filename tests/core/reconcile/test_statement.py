@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.core.corrections import Billed, correct
-from planner.core.ledger import Entry
+from planner.core.ledger.corrections import Billed, correct
+from planner.core.ledger.entry import Entry
 from planner.core.reconcile.cells import SESSION, Cause, Cell
 from planner.core.reconcile.statement import Found
 from planner.core.reconcile.theirs import Bill

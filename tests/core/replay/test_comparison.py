@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from planner.core.replay import comparison
 from planner.core.replay.comparison import FOLLOWED, NO_TEAM, SILENT, Compared, Comparison, Ruled
-from planner.core.rulebook import RuleBook
-from planner.core.rules import BundleRule, Policy, Then, WebRule
+from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import BundleRule, Policy, Then, WebRule
 from planner.rulesource import load_rules
 from tests.doubles.traces import BEYOND, encoded, lines_of, play, row, workload
 

@@ -13,8 +13,8 @@ from planner.core.containers import State
 from planner.core.reasons import Outcome, Reason
 from planner.core.replay.player import Played, Player, called
 from planner.core.replay.staging import stage
-from planner.core.rulebook import CallerRow, Callers, RuleBook
-from planner.core.rules import BundleRule, Match, Policy, Then
+from planner.core.rulebook.book import CallerRow, Callers, RuleBook
+from planner.core.rulebook.policies import BundleRule, Match, Policy, Then
 from planner.core.splice import apply
 from planner.rulesource import load_rules
 from tests.bench.regret.workloads import WORKLOADS

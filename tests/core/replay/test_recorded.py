@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.core.agents import profile_key
 from planner.core.conversations import Scope, prefix_key, root_key
-from planner.core.ledger import Code, Entry, Seconds
-from planner.core.prices import Line
-from planner.core.profile import profile_key
+from planner.core.ledger.entry import Code, Entry, Seconds
+from planner.core.ledger.shape import Claims, Shape, ToolShape
+from planner.core.ledger.shaping import Beliefs, Known, shape_of
+from planner.core.metering.usage import Metered, TokenClasses
+from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.replay import recorded
 from planner.core.replay.recorded import CAUSES, Transcript, body
 from planner.core.replay.trace import TraceLine
-from planner.core.shape import Claims, Shape, ToolShape
-from planner.core.shaping import Beliefs, Known, shape_of
-from planner.core.usage import Metered, TokenClasses
 from planner.core.wire import MessagesRequest
 from tests.doubles import deciding
 from tests.doubles.deciding import BASIC_SEARCH, BOOK, CLIENT_TOOL, PENDING, USER, ask, cached

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.prices import Unpriced
+from planner.core.metering.usage import Modifiers, TokenClasses
+from planner.core.pricing.prices import Unpriced
 from planner.core.replay.bill import Price
 from planner.core.replay.calls import Call, Counts, Declared, Work
 from planner.core.replay.staging import nature_of, prices_of, stage
-from planner.core.usage import Modifiers, TokenClasses
 from planner.rulesource import load_rules
 from tests.doubles.deciding import BOOK, NOW, book
 

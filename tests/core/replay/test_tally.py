@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from planner.core.replay.calls import Counts, Response
 from planner.core.replay.player import Played
 from planner.core.replay.tally import KINDS, Bill, Tally, decided
-from planner.core.rules import BundleRule, Then
+from planner.core.rulebook.policies import BundleRule, Then
 from tests.doubles.deciding import BASIC_SEARCH, CODE, NEWER_CODE, book
 from tests.doubles.traces import BEYOND, encoded, play, row, workload
 

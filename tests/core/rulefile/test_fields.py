@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 
-from planner.core.rulebook import SettingRow, Settings
+from planner.core.rulebook.book import SettingRow, Settings
+from planner.core.rulebook.policies import BundleRule, Match, Portion, Range, UrlSources, WebRule
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.callersfile import CallerShape
 from planner.core.rulefile.fields import TWINS, Struct, meaning, meanings, structs_of, summary
 from planner.core.rulefile.policyfile import PolicyShape, ThenShape
 from planner.core.rulefile.pricefile import PriceShape
-from planner.core.rules import BundleRule, Match, Portion, Range, UrlSources, WebRule
 
 OUTERMOST: tuple[Struct, ...] = (*SHAPES.values(), Settings)
 ALL = sorted({each for shape in OUTERMOST for each in structs_of(shape)}, key=lambda struct: struct.__name__)

@@ -5,7 +5,7 @@ from difflib import ndiff
 
 import pytest
 
-from planner.core.rulebook import Settings
+from planner.core.rulebook.book import Settings
 from planner.core.rulefile import load
 from planner.core.rulefile.rewrite import RewriteError, with_setting
 from planner.rulesource import read_files

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.findings import errors, render_text
-from planner.core.rulebook import RuleBook
+from planner.core.rulebook.book import RuleBook
 from planner.core.rulefile import kind_of, load, read
 from planner.core.rulefile.testfile import moment, places, read_tests
 from planner.rulesource import load_rules, read_files

@@ -48,7 +48,7 @@ CREATE TABLE intents (
 
 CREATE INDEX intents_by_time ON intents (at, request_id);
 
--- Hourly sums; what is unknown is empty, `amounts` is an object of whole numbers (planner/core/rollup.py tells their names). Rows are updated within their
+-- Hourly sums; what is unknown is empty, `amounts` is an object of whole numbers (planner/core/ledger/rollup.py tells their names). Rows are updated within their
 -- hour: the space left on each page keeps the indexes out of it.
 CREATE TABLE cells (
     hour         TEXT COLLATE "C" NOT NULL,

@@ -13,7 +13,7 @@ CREATE INDEX intents_by_time ON intents (at);
 INSERT INTO intents (request_id, at, entry) SELECT request_id, at, entry FROM entries WHERE outcome = 'unknown';
 DELETE FROM entries WHERE outcome = 'unknown';
 
--- Hourly sums; `hour` is RFC 3339 UTC, what is unknown is empty, `amounts` is a JSON object of whole numbers (planner/core/rollup.py tells their names).
+-- Hourly sums; `hour` is RFC 3339 UTC, what is unknown is empty, `amounts` is a JSON object of whole numbers (planner/core/ledger/rollup.py tells their names).
 CREATE TABLE cells (
     hour         TEXT NOT NULL,
     organization TEXT NOT NULL,

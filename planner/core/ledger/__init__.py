@@ -1,0 +1,1 @@
+"""One request and its money, as it is written down: entry, shape, charges, corrections, hourly sums."""

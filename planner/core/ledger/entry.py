@@ -1,0 +1,142 @@
+"""A ledger entry is one request and its money: written as an intent before it is sent, settled exactly once after.
+
+It never holds prompt text, tool output or a key. The names are public: `export --format jsonl` writes them as they are.
+"""
+
+from hashlib import sha256
+from typing import Final, Literal
+
+import msgspec
+
+from planner.core.ledger.shape import Shape
+from planner.core.metering.usage import TokenClasses
+from planner.core.pricing.prices import Line
+from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.core.rulebook.spending import Spender
+
+Mode = Literal["plan", "observe", "off"]
+Ending = Literal["ok", "error", "cancelled", "refused", "unknown"]
+
+
+CORRECTION: Final = "correction"
+"""The `endpoint` of entries that amend others."""
+
+
+class Digests(msgspec.Struct, frozen=True):
+    """Which rule book and which price book decided and priced: first 16 hex digits of their SHA-256."""
+
+    rules: str
+    prices: str
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """A duration that no response tells: what is sure, what is likely, what it can be at most."""
+
+    low: float
+    likely: float
+    high: float
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Code execution of one request: `charge` says how its container time bills.
+
+    `hours_ms` counts toward the organization's free hours, `untouched_hours_ms` would without our edits.
+    """
+
+    runs: int
+    seconds: Seconds
+    charge: Literal["free", "billed", "covered", "unmetered"]
+    hours_ms: int = 0
+    untouched_hours_ms: int = 0
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """What the request was expected to cost when it was decided, in nano-dollars, without and with our edits."""
+
+    untouched: int
+    planned: int
+
+
+class Shadow(msgspec.Struct, frozen=True):
+    """What a policy in shadow would have done, were it enforced, and what that was expected to cost.
+
+    `expected_nano` is there where money was weighed: of bundles.
+    """
+
+    action: Action
+    outcome: Outcome
+    reason: Reason | None
+    policy: str
+    expected_nano: Expected | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The message batch whose results passed: `id` is a digest of its id.
+
+    `results` are those that bill, `settled_before` how many of them an earlier entry of the same batch has settled:
+    what they cost stands there and not here.
+    """
+
+    id: str
+    results: int = 0
+    settled_before: int = 0
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Seconds: from arrival to the end, from arrival to the first byte of the answer, and what the planner added."""
+
+    total: float
+    first_byte: float | None
+    overhead: float
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that went upstream. `outcome` is `unknown` until it is settled; `cost_nano` None means unknown.
+
+    `cost_nano` is at contracted price, `list_nano` the same lines at list price. `shape` is what a trace needs to know
+    of a request; None where none was read, or where nothing is known of what it used.
+    An entry that `corrects` another one is no request: its amounts are differences (`planner.core.ledger.corrections`).
+    """
+
+    request_id: str
+    at: str
+    principal: str
+    organization: str | None = None
+    workspace: str | None = None
+    team: str | None = None
+    project: str | None = None
+    tags: dict[str, str] = {}
+    spender: Spender = Spender()
+    endpoint: str
+    method: str
+    model: str | None = None
+    served_model: str | None = None
+    mode: Mode
+    outcome: Ending = "unknown"
+    status: int | None = None
+    upstream_request_id: str | None = None
+    attempts: int = 1
+    cost_nano: int | None = None
+    list_nano: int | None = None
+    unpriced: str | None = None
+    lines: tuple[Line, ...] = ()
+    untouched_nano: int | None = None
+    expected_nano: Expected | None = None
+    decisions: tuple[Decision, ...] = ()
+    shadows: tuple[Shadow, ...] = ()
+    prefix: str | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+    tokens: TokenClasses | None = None
+    code: Code | None = None
+    container: str | None = None
+    shape: Shape | None = None
+    batch: Batch | None = None
+    corrects: str | None = None
+    corrected_at: str | None = None
+    latency: Latency | None = None
+    digests: Digests
+
+
+def batch_digest(batch_id: str) -> str:
+    """What the ledger keeps of a batch's id: 16 hex digits."""
+    return sha256(b"planner-batch\0" + batch_id.encode()).hexdigest()[:16]

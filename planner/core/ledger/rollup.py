@@ -1,0 +1,330 @@
+"""What one ledger entry adds to the hourly sums, and how sums are added up: days, months and reports are sums of these.
+
+    sums of all entries = sum of the parts, in whatever order and however they are cut
+
+An amount is an exact integer under a name; a name that is missing is 0. New names need no new schema. Money is in
+nano-dollars, durations in milliseconds or microseconds as their names say. The names, each for the requests of a cell:
+
+- `conversations` that began, `conversation_nano` that the requests of conversations cost, whenever these began
+- `requests`, `corrections`, `attempts`, `batch_results`
+- `tokens.<class>`, `web_searches`
+- `code_requests` in which code could run, and their `code_runs`
+- `nano.<kind>`, `list.<kind>`: lines at contracted and at list price; the allowance credit is `nano.allowance_credit`
+- `estimated_nano`: how much of the contracted cost stands in lines that are estimated
+- `untouched_nano`: what the same work would have cost without our edits, of the `untouched_known` requests of which
+  that is known; these cost `compared_nano`, so that what was saved is the one less the other
+- `expected_untouched_nano`, `expected_planned_nano`: as expected when it was decided, of `expected_known` requests
+- `container_ms.low`, `.likely`, `.high`; `charged_ms`, `credited_ms` as in the lines; `hours_ms`, `untouched_hours_ms`
+  that count toward the free hours; `container_starts`, `container_reuses`
+- `unpriced.<reason>`: requests whose cost is unknown
+- `latency_us` over `latencies`, `first_byte_us` over `first_bytes`, `overhead_us` over `latencies`
+
+Subscription traffic is not billed by the token. Whatever it used stands under the same names behind `notional.`, so
+that no sum of money, tokens or hours can take it for billed; `requests`, `attempts` and latencies count everything.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from planner.core.ledger.entry import Entry, Shadow
+from planner.core.pricing.prices import CODE, CREDIT
+from planner.core.reasons import Decision, Outcome, Reason
+
+NOTIONAL: Final = "notional."
+NANO: Final = "nano."
+LIST: Final = "list."
+TOKENS: Final = "tokens."
+UNPRICED: Final = "unpriced."
+"""What a name begins with; what follows is a kind of line, a token class, or a reason."""
+
+_MICROSECONDS: Final = 1_000_000
+_HOUR: Final = len("2026-11-22T12")
+_REST_OF_HOUR: Final = ":00:00.000000+00:00"
+
+Amounts = dict[str, int]
+"""Exact integers by name; none of them is 0 where it was made here."""
+
+
+class Key(NamedTuple):
+    """Where the amounts of a request stand: its hour (RFC 3339 UTC) and what is told of it; unknown is empty."""
+
+    hour: str
+    organization: str
+    workspace: str
+    team: str
+    project: str
+    principal: str
+    model: str
+    endpoint: str
+    outcome: str
+
+
+class TagKey(NamedTuple):
+    """Where they stand by tag; a request has a cell for each of its tags, so cells of different tags do not add up."""
+
+    hour: str
+    organization: str
+    team: str
+    tag: str
+    value: str
+
+
+class DecisionKey(NamedTuple):
+    """Where they stand by decision; a request has one cell for each action, so those of one action add up."""
+
+    hour: str
+    organization: str
+    team: str
+    action: str
+    outcome: str
+    reason: str
+    policy: str
+
+
+class ShadowKey(NamedTuple):
+    """Where stands what policies in shadow would have done: `requests` and what was expected, nothing else."""
+
+    hour: str
+    organization: str
+    team: str
+    action: str
+    outcome: str
+    reason: str
+    policy: str
+
+
+KINDS: Final = (Key, TagKey, DecisionKey, ShadowKey)
+K = TypeVar("K", Key, TagKey, DecisionKey, ShadowKey)
+
+
+class Rollup(msgspec.Struct, frozen=True):
+    """Amounts by key: of everything, by tag, by decision, by shadow."""
+
+    requests: dict[Key, Amounts] = msgspec.field(default_factory=dict)
+    tags: dict[TagKey, Amounts] = msgspec.field(default_factory=dict)
+    decisions: dict[DecisionKey, Amounts] = msgspec.field(default_factory=dict)
+    shadows: dict[ShadowKey, Amounts] = msgspec.field(default_factory=dict)
+
+    def of(self, kind: type[K]) -> dict[K, Amounts]:
+        """The amounts by keys of one kind."""
+        kinds: dict[Any, Any] = dict(zip(KINDS, (self.requests, self.tags, self.decisions, self.shadows), strict=True))
+        found: dict[K, Amounts] = kinds[kind]
+        return found
+
+    def __add__(self, other: "Rollup") -> "Rollup":
+        return Rollup(
+            merged(self.requests, other.requests),
+            merged(self.tags, other.tags),
+            merged(self.decisions, other.decisions),
+            merged(self.shadows, other.shadows),
+        )
+
+
+def rollup(entries: Iterable[Entry]) -> Rollup:
+    """What these entries add together; an open intent adds nothing, for it is not known yet what it will add."""
+    summed = Rollup()
+    for entry in entries:
+        if entry.outcome != "unknown":
+            _enter(summed, entry, dict(_amounts(entry)))
+    return summed
+
+
+def hour_of(at: str) -> str:
+    """The first moment of the hour (RFC 3339 UTC) of a moment, written like the moments of the ledger."""
+    return at[:_HOUR] + _REST_OF_HOUR
+
+
+def merged(one: Mapping[K, Amounts], other: Mapping[K, Amounts]) -> dict[K, Amounts]:
+    """The sums of two mappings."""
+    sums = {key: dict(amounts) for key, amounts in one.items()}
+    for key, amounts in other.items():
+        add(sums.setdefault(key, {}), amounts)
+    return sums
+
+
+def add(into: Amounts, amounts: Mapping[str, int]) -> None:
+    """Add amounts to others in place; what comes to 0 is left out."""
+    for name, amount in amounts.items():
+        total = into.get(name, 0) + amount
+        if total:
+            into[name] = total
+        else:
+            into.pop(name, None)
+
+
+def cost_nano(amounts: Mapping[str, int]) -> int:
+    """The contracted cost of everything billed and priced, the allowance credit taken off."""
+    return sum(amount for name, amount in amounts.items() if name.startswith(NANO))
+
+
+def list_nano(amounts: Mapping[str, int]) -> int:
+    """The same at list price."""
+    return sum(amount for name, amount in amounts.items() if name.startswith(LIST))
+
+
+def saved_nano(amounts: Mapping[str, int]) -> int:
+    """What our edits saved, of those requests of which it is known what they would have cost without."""
+    return amounts.get("untouched_nano", 0) - amounts.get("compared_nano", 0)
+
+
+def is_notional(entry: Entry) -> bool:
+    """Whether an entry is not billed by the token: its lines say so, or what was decided where it has none."""
+    return any(line.basis == "notional" for line in entry.lines) or any(
+        decision.reason is Reason.SUBSCRIPTION for decision in entry.decisions
+    )
+
+
+def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
+    """Add the amounts of an entry wherever they stand."""
+    hour, organization, team = hour_of(entry.at), entry.organization or "", entry.team or ""
+    key = Key(
+        hour,
+        organization,
+        entry.workspace or "",
+        team,
+        entry.project or "",
+        entry.principal,
+        entry.served_model or entry.model or "",
+        entry.endpoint,
+        entry.outcome,
+    )
+    add(into.requests.setdefault(key, {}), amounts)
+    for tag, value in entry.tags.items():
+        add(into.tags.setdefault(TagKey(hour, organization, team, tag, value), {}), amounts)
+    for decision in {each.action: each for each in reversed(entry.decisions)}.values():  # the first of each action
+        decided = DecisionKey(hour, organization, team, *_words(decision))
+        add(into.decisions.setdefault(decided, {}), amounts)
+    front = NOTIONAL if is_notional(entry) else ""
+    for shadow in entry.shadows:
+        found: Amounts = {"requests": 1}
+        if shadow.expected_nano is not None:
+            untouched = shadow.expected_nano.untouched
+            planned = shadow.expected_nano.planned if shadow.outcome is Outcome.APPLIED else untouched
+            found |= _expected(front, untouched, planned)
+        add(into.shadows.setdefault(ShadowKey(hour, organization, team, *_words(shadow)), {}), found)
+
+
+def _words(said: Decision | Shadow) -> tuple[str, str, str, str]:
+    """Action, outcome, reason and policy."""
+    reason = "" if said.reason is None else said.reason.value
+    return said.action.value, said.outcome.value, reason, said.policy or ""
+
+
+def _amounts(entry: Entry) -> Iterator[tuple[str, int]]:
+    """What an entry adds, by name, each name once."""
+    front = NOTIONAL if is_notional(entry) else ""
+    found: Amounts = {}
+    if entry.corrects is None:
+        add(found, {"requests": 1, "attempts": entry.attempts, f"{front}requests": 1})
+        add(found, _latency(entry))
+    else:
+        add(found, {"corrections": 1})
+    used: Amounts = {}
+    for part in (_tokens(entry), _money(entry), _container(entry), _conversation(entry)):
+        add(used, part)
+    if entry.expected_nano is not None and entry.corrects is None:
+        add(used, _expected("", entry.expected_nano.untouched, entry.expected_nano.planned))
+    yield from found.items()
+    yield from ((front + name, amount) for name, amount in used.items())
+
+
+def _conversation(entry: Entry) -> Amounts:
+    """Of requests whose conversation is known by their shape; a correction has none."""
+    if entry.shape is None:
+        return {}
+    return {"conversations": int(entry.shape.begins), "conversation_nano": entry.cost_nano or 0}
+
+
+def _expected(front: str, untouched: int, planned: int) -> Amounts:
+    return {
+        f"{front}expected_untouched_nano": untouched,
+        f"{front}expected_planned_nano": planned,
+        f"{front}expected_known": 1,
+    }
+
+
+def _latency(entry: Entry) -> Amounts:
+    latency = entry.latency
+    if latency is None:
+        return {}
+    found = {"latencies": 1, "latency_us": _round(latency.total), "overhead_us": _round(latency.overhead)}
+    if latency.first_byte is not None:
+        found |= {"first_bytes": 1, "first_byte_us": _round(latency.first_byte)}
+    return found
+
+
+def _round(seconds: float, per: int = _MICROSECONDS) -> int:
+    return round(seconds * per)
+
+
+class _ServerTools(msgspec.Struct, frozen=True):
+    web_search_requests: int | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    server_tool_use: _ServerTools | None = None
+
+
+_usage: Final = msgspec.json.Decoder(_Usage | None)
+
+
+def _searches(entry: Entry) -> int:
+    """Web searches as they are billed; of a request without a price, as its usage tells them."""
+    billed = [line.quantity for line in entry.lines if line.kind == "web_search"]
+    if billed or entry.lines:
+        return sum(int(quantity) for quantity in billed)
+    try:
+        usage = _usage.decode(entry.usage)
+    except msgspec.MsgspecError:  # usage is kept as it came, and what came may be anything
+        return 0
+    return 0 if usage is None or usage.server_tool_use is None else usage.server_tool_use.web_search_requests or 0
+
+
+def _tokens(entry: Entry) -> Amounts:
+    found: Amounts = {"web_searches": _searches(entry)}
+    if entry.tokens is not None:
+        found |= {TOKENS + name: getattr(entry.tokens, name) for name in entry.tokens.__struct_fields__}
+    if entry.batch is not None:
+        found["batch_results"] = entry.batch.results - entry.batch.settled_before
+    return found
+
+
+def _money(entry: Entry) -> Amounts:
+    found: Amounts = {}
+    for line in entry.lines:
+        add(found, {NANO + line.kind: line.nano, LIST + line.kind: line.listed})
+        if line.basis == "estimated":
+            add(found, {"estimated_nano": line.nano})
+        if line.kind in _TIMED:
+            add(found, {_TIMED[line.kind]: line.milliseconds})
+    if entry.unpriced is not None:
+        found[UNPRICED + entry.unpriced] = 1
+    if entry.untouched_nano is not None and entry.cost_nano is not None:
+        found |= {"untouched_nano": entry.untouched_nano, "compared_nano": entry.cost_nano}
+        found["untouched_known"] = 1 if entry.corrects is None else 0
+    return found
+
+
+_TIMED: Final = {CODE: "charged_ms", CREDIT: "credited_ms"}
+"""Lines of container time: their quantities are seconds, kept exact here as milliseconds."""
+
+
+def _container(entry: Entry) -> Amounts:
+    code = entry.code
+    if code is None:
+        return {}
+    found: Amounts = {
+        "container_ms.low": _round(code.seconds.low, 1_000),
+        "container_ms.likely": _round(code.seconds.likely, 1_000),
+        "container_ms.high": _round(code.seconds.high, 1_000),
+        "code_runs": code.runs,
+        "code_requests": 1 if entry.corrects is None else 0,
+        "hours_ms": code.hours_ms,
+        "untouched_hours_ms": code.untouched_hours_ms,
+    }
+    if entry.container is not None and entry.corrects is None:
+        warm = any(each.outcome in {Outcome.THREADED, Outcome.CALLER} for each in entry.decisions)
+        found["container_reuses" if warm else "container_starts"] = 1
+    return found

@@ -1,0 +1,182 @@
+"""What reads a response as it passes: a whole message, or a stream of events. Each is bounded in memory."""
+
+from collections import deque
+from typing import Final, Protocol
+
+import msgspec
+
+from planner.core.metering.rounds import Rounds
+from planner.core.metering.sse import Splitter
+from planner.core.metering.stopwatch import Stopwatch
+from planner.core.metering.usage import Metered, StreamUsage, meter
+from planner.core.wire import (
+    ContentBlockDelta,
+    ContentBlockStart,
+    ContentBlockStop,
+    Message,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    ResponseContainer,
+    StreamError,
+    WireError,
+    delta_seal,
+    delta_size,
+    parse_event,
+)
+
+LARGEST_RESPONSE: Final = 32 * 1024 * 1024
+"""Bytes of a JSON response kept for metering; a larger one is relayed and its cost is unknown."""
+
+MOST_IDS: Final = 64
+"""The ids kept of one response, the newest: a later request is known by its last ones."""
+
+DELTA: Final = b"content_block_delta"
+
+
+class Told(msgspec.Struct):
+    """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking.
+
+    `code_resumed` says that code of an earlier response ran on in it, `code_ms` how long code was seen to run, None
+    where nothing was seen. `rounds` are the sampling iterations that its blocks show.
+    """
+
+    message_id: str | None = None
+    model: str | None = None
+    container: ResponseContainer | None = None
+    stop_reason: str | None = None
+    cache_miss: str | None = None
+    ids: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
+    code_runs: int = 0
+    code_resumed: bool = False
+    code_ms: int | None = None
+    rounds: int = 1
+    failed: str | None = None
+    finished: bool = False
+
+    @property
+    def call_ids(self) -> tuple[str, ...]:
+        """What a later request can be known by, in order."""
+        return tuple(self.ids)
+
+
+class Reader(Protocol):
+    """Reads one kind of body."""
+
+    told: Told
+
+    def feed(self, data: bytes, at: float) -> None:
+        """Take decoded bytes that came at a moment, in monotonic seconds."""
+        ...
+
+    def end(self, at: float) -> None:
+        """Nothing more comes after this moment."""
+        ...
+
+    def metered(self) -> Metered | None:
+        """What was used; None when nothing was said of it. Raises UsageError, WireError."""
+        ...
+
+
+class WholeReader:
+    """Reads a JSON message, kept until its end."""
+
+    def __init__(self) -> None:
+        self.told = Told()
+        self._kept = bytearray()
+
+    def feed(self, data: bytes, at: float) -> None:
+        """Keep the bytes. Raises WireError beyond the bound."""
+        del at
+        if len(self._kept) + len(data) > LARGEST_RESPONSE:
+            raise WireError(f"The response is larger than {LARGEST_RESPONSE} bytes.")
+        self._kept += data
+
+    def end(self, at: float) -> None:
+        """A message is whole at once: it tells of no moment."""
+
+    def metered(self) -> Metered | None:
+        """Read the message."""
+        message = Message.parse(bytes(self._kept))
+        watch, rounds = Stopwatch(), Rounds()
+        for block in message.content:
+            watch.start(None, block, 0.0)
+            rounds.feed(block)
+        self.told = Told(
+            message_id=message.id,
+            model=message.model,
+            container=message.container,
+            stop_reason=message.stop_reason,
+            cache_miss=message.cache_miss,
+            ids=deque((each for block in message.content if (each := block.id or block.seal)), MOST_IDS),
+            code_runs=watch.runs,
+            code_resumed=watch.resumed,
+            rounds=rounds.again + 1,
+            finished=True,
+        )
+        if message.usage is None:
+            return None
+        return meter(message.usage, single=not any(block.server_call for block in message.content))
+
+
+class StreamReader:
+    """Reads server-sent events as they pass."""
+
+    def __init__(self) -> None:
+        self.told = Told()
+        self._splitter = Splitter()
+        self._usage = StreamUsage()
+        self._watch = Stopwatch()
+
+    def feed(self, data: bytes, at: float) -> None:
+        """Split off the events that are whole by now and take in what they tell."""
+        for name, payload in self._splitter.feed(data):
+            if name == DELTA:  # most of a stream, and only its size is ever asked for
+                self._usage.wrote(delta_size(payload))
+                if seal := delta_seal(payload):
+                    self.told.ids.append(seal)
+                continue
+            event = parse_event(payload)
+            self._usage.feed(event)
+            self._tell(event, at)
+
+    def end(self, at: float) -> None:
+        """Code that has not come back by now was seen no longer."""
+        self._watch.end(at)
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        told, watch = self.told, self._watch
+        told.code_runs, told.code_resumed, told.code_ms = watch.runs, watch.resumed, watch.milliseconds
+
+    def _tell(self, event: object, at: float) -> None:
+        told = self.told
+        match event:
+            case MessageStart(message=message):
+                self._watch.begin(at)
+                told.message_id, told.model, told.container = message.id, message.model, message.container
+                told.cache_miss = message.cache_miss
+            case ContentBlockStart(block=block):
+                if each := block.id or block.seal:
+                    told.ids.append(each)
+                self._watch.start(event.index, block, at)
+                self._tell_time()
+                told.rounds = self._usage.rounds
+            case ContentBlockStop(index=index):
+                self._watch.stop(index, at)
+            case ContentBlockDelta(seal=str(seal)):
+                told.ids.append(seal)
+            case MessageDelta():
+                told.container = event.container or told.container
+                told.stop_reason = event.stop_reason or told.stop_reason
+            case MessageStop():
+                told.finished = True
+                self.end(at)
+            case StreamError():
+                told.failed = event.type or "error"
+            case _:
+                pass
+
+    def metered(self) -> Metered | None:
+        """What the stream has said of its usage, or an estimate where it was cut."""
+        return self._usage.metered()

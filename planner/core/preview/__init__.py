@@ -1,0 +1,1 @@
+"""Rules before they ship: explained, tested, compared row by row and in money."""

@@ -1,0 +1,1 @@
+"""What platform teams decide: policies, catalog, settings and budgets as one immutable book under one digest."""
