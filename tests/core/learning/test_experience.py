@@ -8,14 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.agents import ProfileKey
-from planner.core.conversations import ToolEdit
 from planner.core.learning.epochs import LONG_CACHE, Epoch, Warmth
 from planner.core.learning.experience import (
-    MOST_TRIALS,
     SESSION_IDLE_MS,
-    TRIAL_LASTS,
-    TRIALS_COUNT,
     Answer,
     Experience,
     Sent,
@@ -26,50 +21,13 @@ from planner.core.learning.sizes import Combination, Sizes
 from planner.core.metering.usage import TokenClasses
 from planner.core.rulebook.catalog import Interval
 from tests.doubles.deciding import BOOK, NOW, book, settings
+from tests.doubles.experienced import ADDED, KEY, LONG_PROMPT, MODEL, answer, edited, sent
 
-MODEL = "claude-sonnet-5-5"
 TIERED = "claude-haiku-5-5"
-KEY = ProfileKey("own", "parent")
-ADDED = ToolEdit(append='{"type":"web_fetch_20260318","name":"web_fetch"}', name="web_fetch", free=True)
 SIZE = 4_000
 """Tokens that ADDED is believed to have: the catalog's prior."""
 PER_REQUEST = book(settings=settings(code={"minimum_per": "request"}))
 IDLE_BILLS = book(settings=settings(code={"idle_bills": True}))
-LONG_PROMPT = Prompt(tokens=10_000, fewest=7_000, most=16_000, marked=True, cached=9_000)
-
-
-def sent(seconds: float = 0, **changes: Any) -> Sent:
-    """A request that begins a conversation, so many seconds from now."""
-    usual = Sent(
-        at=NOW + timedelta(seconds=seconds),
-        model=MODEL,
-        prefix="p",
-        profile=KEY,
-        prompt=LONG_PROMPT,
-        opens=True,
-        edit=ToolEdit(),
-        combination=Combination(MODEL),
-    )
-    return msgspec.structs.replace(usual, **changes)
-
-
-def edited(seconds: float = 0, **changes: Any) -> Sent:
-    """The same with our tool."""
-    return sent(seconds, edit=ADDED, combination=Combination(MODEL, (), ADDED.append), **changes)
-
-
-def answer(**changes: Any) -> Answer:
-    """Code ran for ten seconds in a container; the answer took twenty."""
-    usual = Answer(
-        first=TokenClasses(input=1_000, cache_read=9_000),
-        whole=TokenClasses(input=2_000, cache_read=18_000, output=500),
-        iterations=2,
-        runs=1,
-        code_ms=10_000,
-        elapsed_ms=20_000,
-        container="container_1",
-    )
-    return msgspec.structs.replace(usual, **changes)
 
 
 NOTHING_RAN = {"runs": 0, "code_ms": 0, "container": None}
@@ -335,52 +293,6 @@ def test_the_length_of_an_epoch_is_learnt_when_the_next_begins() -> None:
         experience.sent(sent(at))
         experience.answered(sent(at), answer(), BOOK)
     assert means(experience.profiles.learnt(KEY))["conversations"] == 3
-
-
-# ---------------------------------------------------------------- trials
-
-
-def test_one_trial_a_model_at_a_time() -> None:
-    """Until its answer is there."""
-    experience = Experience(Sizes())
-    trial = edited(trial=True)
-    assert not experience.trying(MODEL, NOW)
-    experience.sent(trial)
-    assert experience.trying(MODEL, NOW)
-    assert not experience.trying(TIERED, NOW)
-    experience.answered(trial, answer(), BOOK)
-    assert not experience.trying(MODEL, NOW)
-
-
-def test_a_trial_without_an_answer_is_forgotten() -> None:
-    """Longer than the API holds a connection open."""
-    experience = Experience(Sizes())
-    experience.sent(edited(trial=True))
-    assert experience.trying(MODEL, NOW + TRIAL_LASTS - timedelta(seconds=1))
-    assert not experience.trying(MODEL, NOW + TRIAL_LASTS)
-
-
-def test_trials_of_a_model_are_few_a_day() -> None:
-    """What so many did not tell, more do not either."""
-    experience = Experience(Sizes())
-    for number in range(MOST_TRIALS):
-        trial = edited(60 * number, trial=True)
-        assert not experience.trying(MODEL, trial.at)
-        experience.sent(trial)
-        experience.answered(trial, answer(), BOOK)
-    assert experience.trying(MODEL, NOW + TRIALS_COUNT - timedelta(seconds=1))
-    assert not experience.trying(MODEL, NOW + TRIALS_COUNT)
-
-
-def test_a_trial_decides_nothing_for_those_that_follow() -> None:
-    """Its side is warm, and the prefix stays as it was."""
-    experience = Experience(Sizes())
-    experience.sent(edited(trial=True))
-    experience.answered(edited(trial=True), answer(), BOOK)
-    found = experience.epochs.find("p", NOW)
-    assert found is not None
-    assert found.bundled is not None
-    assert (found.edited, found.conversations) == (False, 1)
 
 
 def test_what_is_never_answered_warms_nothing() -> None:
