@@ -15,12 +15,16 @@ from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from planner import __version__
 from planner import log as logs
 from planner.clock import Clock, Ids, RandomIds, SystemClock
 from planner.core.learning.experience import Experience
 from planner.core.learning.sizes import Sizes
 from planner.core.reasons import Reason
 from planner.core.rulebook.book import RuleBook
+from planner.dashboard.asked import Standing
+from planner.dashboard.desk import Desk
+from planner.dashboard.routes import Door, below, pages
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
@@ -78,6 +82,8 @@ class App:
         self.log = log or logs.build()
         self._forward: Forward | None = None
         self.metrics = Metrics()
+        self._desk = Desk(settings.store)
+        self._pages = pages(Door(self._desk, self._standing, settings.admin_token, self.log))
         self.asgi = Litestar(
             route_handlers=[
                 *own.routes(
@@ -99,6 +105,19 @@ class App:
         book = self.rules.book
         return {"rules": book.digest, "prices": book.prices.digest}
 
+    def _standing(self) -> Standing:
+        """What the dashboard is told of this process with each question."""
+        book = self.rules.book
+        return Standing(
+            now=self._clock.now(),
+            version=__version__,
+            mode="observe" if self._settings.observe else "drain" if self._settings.drain else "plan",
+            digest=book.digest,
+            stale=self.rules.stale,
+            free_hours=book.settings.free_hours,
+            budgets=book.budgets,
+        )
+
     def _last_resort(self, _: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """Answer what nobody caught in Anthropic's own shape, and say no more of it than its kind."""
         request_id = self._ids.new()
@@ -117,7 +136,8 @@ class App:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._forward is None:
             raise RuntimeError("a request came before the application was running")
-        await self._forward(scope, receive, send)
+        page = below(scope)  # here, since a mount at the root takes everything that is no plain address
+        await (self._forward(scope, receive, send) if page is None else self._pages(page, receive, send))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -129,6 +149,7 @@ class App:
                 opened.callback(os.close, hold_journal(directory))
             store = await open_store(settings.store)
             opened.push_async_callback(store.close)
+            opened.push_async_callback(self._desk.close)
             await store.prepare(_text(self._clock.now()))
             journal = Journal(directory)
             opened.callback(journal.close)

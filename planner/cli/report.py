@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from planner.cli.options import USAGE, fail, moment, pairs, read_rules, rules_options, store_option
 from planner.cli.reportclose import close_command
-from planner.cli.reportpage import Closed, Line, Period, Report, Since, as_csv, as_json, as_text, several
+from planner.cli.reportpage import Closed, Line, Period, Report, Since, as_csv, as_json, as_text
 from planner.cli.sums import Ledger, after, midnight, month_of, opened, stamp
 from planner.clock import SystemClock
 from planner.core.allowance import KEPT_DAYS
@@ -24,6 +24,7 @@ from planner.core.reports.figures import figures, kinds, money, notional, total,
 from planner.core.reports.forecast import Forecast, forecast
 from planner.core.reports.holdout import HoldOut, Measured
 from planner.core.reports.showback import Share, showback
+from planner.core.reports.wording import several
 from planner.core.rulebook.book import FreeHoursSettings
 
 FORMS: Final = ("text", "csv", "json")

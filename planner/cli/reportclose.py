@@ -8,12 +8,12 @@ import rich_click as click
 
 from planner import __version__
 from planner.cli.options import FINDINGS, USAGE, fail, store_option
-from planner.cli.reportpage import several
 from planner.cli.sums import after, midnight, month_of, opened, stamp
 from planner.clock import Clock, SystemClock
 from planner.core.ledger.rollup import rollup
 from planner.core.reports.closing import Closing, Seal, Verified, close, verify
 from planner.core.reports.figures import Money
+from planner.core.reports.wording import several
 
 MOST_NAMED: Final = 5
 """Open requests that are named."""

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from planner.core.money import NANO_PER_USD, format_nano
-from planner.core.reports.figures import Figures, Kind, Money, divided
+from planner.core.reports.figures import Figures, Kind, Money
 from planner.core.reports.forecast import TOO_LITTLE, Forecast
 from planner.core.reports.holdout import FEWEST, Measured
 from planner.core.reports.showback import RULE, Share
+from planner.core.reports.wording import dollars, for_spreadsheets, several
 
 NARROWEST, WIDEST = 80, 160
 MOST_ROWS: Final = 50
@@ -29,9 +30,6 @@ NONE: Final = "(none)"
 
 SHARED: Final = ("credit_shared_usd", "credit_shared_nano", "cost_shared_usd", "cost_shared_nano")
 """Columns that are filled in where rows are teams of a month."""
-
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a name in a column must not begin with; it gets an apostrophe, which spreadsheets do not show."""
 
 _MS_PER_HOUR = 3_600_000
 
@@ -140,20 +138,6 @@ def as_text(report: Report, width: int) -> str:
         say(f"\nThe free hours, shared {RULE}")
         console.print(_showback_table(report, credited))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-
-
-def dollars(nano: int, decimals: int) -> str:
-    """Dollars for people: rounded, but what is not nothing never looks like nothing."""
-    rounded = divided(nano, NANO_PER_USD // 10**decimals)
-    if nano and not rounded:
-        return f"{'>-' if nano < 0 else '<'}0.{'1'.rjust(decimals, '0')}"
-    whole, rest = divmod(abs(rounded), 10**decimals)
-    return f"{'-' if rounded < 0 else ''}{whole:,}.{rest:0{decimals}d}"
-
-
-def several(number: int, one: str, more: str = "") -> str:
-    """A number of things in words."""
-    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -338,7 +322,7 @@ def _plain(value: str) -> str:
 def _values(report: Report, line: Line) -> list[str]:
     """Names as a spreadsheet may open them: clients choose tags and models, and some would be taken for formulas."""
     values = (line.key[name] for name in report.by)
-    return [f"'{value}" if value.startswith(FORMULAS) else value for value in values]
+    return [for_spreadsheets(value) for value in values]
 
 
 def _shared(report: Report, line: Line, shares: Mapping[tuple[str, str], Share]) -> list[str | int]:

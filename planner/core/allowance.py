@@ -201,6 +201,22 @@ class Pool:
         self._judged = self._judge(now, month)
         return self._judged
 
+    def runs_out(self, now: datetime) -> datetime | None:
+        """When the free hours are expected to be used up under the decisions in force; None for not in this month.
+
+        A moment that is past means that they are.
+        """
+        now = now.astimezone(UTC)
+        month, limit, elsewhere = self.counted.month(now), self._settings.limit, self._settings.used_elsewhere
+        left = limit - month.used_ms / MS_PER_HOUR - elsewhere * month.passed(now)
+        if left <= 0:
+            return now
+        share = self.counted.share
+        if share <= 0:
+            return None
+        evenly = elsewhere * (timedelta(hours=1) / (month.end - month.start))
+        return self.counted.season(now).reached(now, month.end, left / share, evenly / share)
+
     def _judge(self, now: datetime, month: Month) -> Allowance:
         limit, elsewhere = self._settings.limit, self._settings.used_elsewhere
         season = self.counted.season(now)

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 DAY: Final = timedelta(days=1)
+HOUR: Final = timedelta(hours=1)
 HOURS: Final = 24
 WEEK: Final = 7
 WORKING_DAYS: Final = 5
@@ -68,6 +69,22 @@ class Season(msgspec.Struct, frozen=True):
         days = end.astimezone(UTC).toordinal() - now.toordinal()
         rest = self.week[weekday] * (1 - before - (after - before) * part)
         return rest + sum(self.week[(weekday + day) % WEEK] for day in range(1, days))
+
+    def reached(self, now: datetime, end: datetime, amount: float, besides: float = 0.0) -> datetime | None:
+        """When so many hours have come from now on; None where that is not expected before a midnight (UTC).
+
+        `besides` are hours an hour that come evenly on top.
+        """
+        at, left = now.astimezone(UTC), amount
+        while at < end:
+            before, after = self.passed[at.hour], self.passed[at.hour + 1]
+            rate = self.week[at.weekday()] * (after - before) + besides
+            following = (at + HOUR).replace(minute=0, second=0, microsecond=0)
+            part = (following - at) / HOUR
+            if left <= rate * part:
+                return at + (HOUR * (left / rate) if rate else timedelta(0))
+            left, at = left - rate * part, following
+        return None
 
     def variance(self, expected: float) -> float:
         """How far what comes may lie from what is expected: hours squared."""

@@ -7,8 +7,8 @@ from typing import Any
 from litestar import HttpMethod, Request, Response, get, route
 from litestar.handlers import HTTPRouteHandler
 
+from planner.access import may_look
 from planner.metrics import Metrics
-from planner.proxy.access import may_look
 from planner.proxy.errors import FORBIDDEN, UNREAD, error_body
 
 CONTENT_TYPE = "text/plain; version=0.0.4"  # Litestar adds the charset; twice, and Prometheus 3 refuses the scrape

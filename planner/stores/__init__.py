@@ -145,5 +145,16 @@ class Statements(Protocol):
         ...
 
 
-class WholeStore(Store, Statements, Protocol):
+class Spending(Protocol):
+    """What was spent, as it counts in budgets: a part of every store."""
+
+    async def spent(self, field: str, since: str, until: str) -> dict[str, int]:
+        """What each team, project or principal (`field`) spent from a day on and before another: nano-dollars.
+
+        Who spent nothing is left out. Raises StoreError.
+        """
+        ...
+
+
+class WholeStore(Store, Statements, Spending, Protocol):
     """A store with all of its parts, as it is opened."""

@@ -138,6 +138,10 @@ class Reading(ABC):
         ((at,),) = await self._fetch("last_bill_page")
         return None if at is None else str(at)
 
+    async def spent(self, field: str, since: str, until: str) -> dict[str, int]:
+        """What each team, project or principal (`field`) spent from a day on and before another: nano-dollars."""
+        return {str(value): int(nano) for value, nano in await self._fetch("spent_by_value", field, since, until)}
+
     async def count(self) -> dict[str, int]:
         """How many entries the ledger has, by outcome."""
         return {outcome: number for outcome, number in await self._fetch("count_entries")}  # noqa: C416 - rows may be records

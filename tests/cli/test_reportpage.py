@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from planner.cli.reportpage import SHARED, Report, as_csv, as_json, as_text, columns, dollars
+from planner.cli.reportpage import SHARED, Report, as_csv, as_json, as_text, columns
 from planner.core.money import parse_nano
+from planner.core.reports.wording import dollars
 from tests.cli.test_reading import fill
 from tests.doubles.reported import BEGIN, GOLDEN, asked, month, pages, reported, request
 

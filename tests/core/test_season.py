@@ -132,3 +132,38 @@ def test_before_there_is_a_whole_day_today_stands_for_the_rest() -> None:
     assert [day.watched for day in found] == [0.25, 0.75]
     assert watched({}, now + timedelta(days=1), now, 35)[0][0].ordinal == now.toordinal()
     assert of_day(begun) == 0.75
+
+
+def test_when_so_many_hours_have_come() -> None:
+    """Ten a day: five in half a day, none at once, and what does not come this month never."""
+    season = learn(days([10.0] * 14), MONDAY.toordinal() + 14)
+    now = datetime(2026, 11, 16, tzinfo=UTC)
+    reached = season.reached(now, DECEMBER, 5.0)
+    assert reached is not None
+    assert abs(reached - (now + timedelta(hours=12))) < timedelta(minutes=1)
+    assert season.reached(now, DECEMBER, 0.0) == now
+    assert season.reached(now, DECEMBER, 151.0) is None
+    assert season.reached(DECEMBER, DECEMBER, 1.0) is None
+
+
+def test_what_comes_evenly_on_top_is_counted() -> None:
+    """Nothing is expected of the season, and an hour an hour from elsewhere."""
+    season = learn(days([0.0] * 14), MONDAY.toordinal() + 14)
+    now = datetime(2026, 11, 16, 0, 30, tzinfo=UTC)
+    assert season.reached(now, DECEMBER, 6.0) is None
+    assert season.reached(now, DECEMBER, 6.0, 1.0) == now + timedelta(hours=6)
+
+
+@given(st.lists(st.floats(0, 50), min_size=7, max_size=21), st.integers(0, 14 * 24), st.floats(0.1, 400))
+def test_reaching_is_the_inverse_of_expecting(totals: list[float], hour: int, amount: float) -> None:
+    """At the midnight after, at least so much is expected; at the one before, at most."""
+    season = learn(days(totals), MONDAY.toordinal() + len(totals))
+    now = datetime(2026, 11, 16, tzinfo=UTC) + timedelta(hours=hour)
+    reached = season.reached(now, DECEMBER, amount)
+    if reached is None:
+        assert season.between(now, DECEMBER) <= amount + 1e-6
+        return
+    before = reached.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert season.between(now, before + timedelta(days=1)) >= amount - 1e-6
+    if before > now:
+        assert season.between(now, before) <= amount + 1e-6

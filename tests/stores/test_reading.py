@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -14,8 +14,9 @@ from planner.core.ledger.corrections import Billed, correct
 from planner.core.ledger.entry import Batch, Code, Digests, Ending, Entry, Seconds
 from planner.core.ledger.rollup import Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey, rollup
 from planner.core.records import EntryRecord
+from planner.core.rulebook.spending import Spender
 from planner.opening import is_shared, open_store, read_store
-from planner.stores import RefusedError, Store, StoreError
+from planner.stores import RefusedError, Store, StoreError, WholeStore
 from planner.stores.reading import STATEMENTS
 from tests.doubles.databases import raw
 from tests.doubles.deciding import BOOK, NOW
@@ -300,3 +301,19 @@ def test_nothing_is_created_by_reading(address: str) -> None:
 def test_statements_serve_both_databases() -> None:
     """No function that PostgreSQL lacks."""
     assert not [name for name, text in STATEMENTS.items() if "json_" in text.lower()]
+
+
+def test_what_was_spent_is_told_by_whom(address: str) -> None:
+    """As it counts in budgets, of whole days, the last not among them."""
+
+    async def scenario(store: Store) -> None:
+        spender = Spender(team="t", principal="p")
+        one, other = (msgspec.structs.replace(entry(each, "ok", 7), spender=spender) for each in (1, 2))
+        later = msgspec.structs.replace(entry(3, "ok", 5), spender=spender, at="2026-11-23T00:00:00.000000+00:00")
+        await store.apply(records(one, other, later))
+        whole = cast("WholeStore", store)
+        assert await whole.spent("team", "2026-11-22", "2026-11-23") == {"t": 14}
+        assert await whole.spent("principal", "2026-11-22", "2026-11-24") == {"p": 19}
+        assert await whole.spent("project", "2026-11-22", "2026-11-24") == {}
+
+    tried(address, scenario)

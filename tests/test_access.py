@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from planner import access
 from tests.doubles.client import request
 from tests.doubles.proxy import Proxied, proxied, run
 from tests.doubles.upstream import Field, always, answer
@@ -41,17 +42,19 @@ def test_local_callers(tmp_path: Path) -> None:
 
 def test_token(tmp_path: Path) -> None:
     """The operator's token opens metrics from anywhere, as bearer or cookie; a wrong one does not."""
+    cookie = access.cookie_of("s3cret").encode()
     right: list[Field] = [
         (b"Authorization", b"Bearer s3cret"),
         (b"authorization", b"bearer  s3cret "),
-        (b"Cookie", b"a=b; planner-login=s3cret; c=d"),
+        (b"Cookie", b"a=b; planner-login=" + cookie + b"; c=d"),
     ]
     wrong: list[Field] = [
         (b"Authorization", b"Bearer s3cre"),
         (b"Authorization", b"Bearer"),
         (b"Authorization", b"Basic s3cret"),
-        (b"Cookie", b"planner-login=S3CRET"),
-        (b"Cookie", b"planner-logins3cret"),
+        (b"Cookie", b"planner-login=s3cret"),
+        (b"Cookie", b"planner-login" + cookie),
+        (b"Cookie", b"planner-login=" + access.cookie_of("S3cret").encode()),
         (b"X-Api-Key", b"s3cret"),
     ]
 
@@ -86,3 +89,14 @@ def test_health_is_one_word(tmp_path: Path, target: str) -> None:
             assert (got.status, len(got.body.split())) == (200, 1)
 
     run(scenario())
+
+
+def test_a_cookie_is_not_the_token() -> None:
+    """Whoever reads it in a browser's files has a way in, and not what opens everything else."""
+    cookie = access.cookie_of("s3cret")
+    assert len(cookie) == 64
+    assert "s3cret" not in cookie
+    assert cookie != access.cookie_of("another")
+    assert access.is_token("s3cret", "s3cret")
+    assert not access.is_token("s3cret ", "s3cret")
+    assert not access.is_token("", None)

@@ -1,0 +1,153 @@
+"""Makes the answer to one question: a page, its data as JSON, a table as CSV; or says what to do where it cannot."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from typing import Any, Final
+
+import msgspec
+
+from planner.core.reports.dimensions import UncrossableError
+from planner.dashboard import tables
+from planner.dashboard.asked import Answer, Ask
+from planner.dashboard.days import Days
+from planner.dashboard.pages import BY_NAME, PAGES
+from planner.dashboard.rendering import render
+from planner.dashboard.room import Content, Page, Room
+from planner.dashboard.view import AddressError, View, view_of
+from planner.settings import SettingsError
+from planner.stores import StoreError, WholeStore
+
+Opening = Callable[[], Awaitable[WholeStore]]
+LOGIN: Final = "login"
+HTML, JSON, CSV = "text/html", "application/json", "text/csv"
+
+
+class Missing(Exception):  # noqa: N818 - it names what the visitor asked for, not a failure of ours
+    """There is no such page, or no such table on it; the message says so."""
+
+
+class Maker:
+    """Makes pages over one store, which is opened with the first of them and again when it failed."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._store: WholeStore | None = None
+        self._days: Days | None = None
+
+    async def answer(self, ask: Ask) -> Answer:
+        """The answer to a question, whatever becomes of it."""
+        try:
+            if ask.page == LOGIN:
+                return self._login(ask)
+            return await self._made(ask)
+        except Missing as error:
+            return self._trouble(ask, 404, "not_found_error", "This page is not here", str(error))
+        except (AddressError, UncrossableError) as error:
+            return self._trouble(ask, 400, "invalid_request_error", "This cannot be shown", str(error))
+        except (StoreError, SettingsError) as error:
+            await self.close()
+            why = f"{error} Requests go through the planner all the same, and what they cost waits in the journal."
+            return self._trouble(ask, 503, "api_error", "The ledger cannot be read", why)
+        except Exception as error:  # noqa: BLE001 - a page that fails must not end the process that makes the others
+            name = type(error).__name__
+            why = f"This is a bug of the planner ({name}); requests do not depend on it. Please report it."
+            answer = self._trouble(ask, 500, "api_error", "The page failed", why)
+            return msgspec.structs.replace(answer, error=f"{name}: {_place(error)}")
+
+    async def renew(self) -> bool:
+        """Read one day again while nobody waits; whether there is more to do."""
+        try:
+            return self._days is not None and await self._days.renew()
+        except StoreError:
+            await self.close()
+            return False
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        store, self._store, self._days = self._store, None, None
+        if store is not None:
+            await store.close()
+
+    async def _made(self, ask: Ask) -> Answer:
+        page = BY_NAME.get(ask.page)
+        if page is None:
+            raise Missing(f"There is no page {ask.page!r}.")
+        today = ask.standing.now.astimezone(UTC).date()
+        view = view_of(page.name, ask.query, today)
+        store, days = await self._opened()
+        content = await page.make(Room(view=view, standing=ask.standing, days=days, store=store))
+        return self._data(ask, page, content) if ask.form != "page" else self._page(ask, page, view, content)
+
+    async def _opened(self) -> tuple[WholeStore, Days]:
+        if self._store is None or self._days is None:
+            self._store = await self._opening()
+            self._days = Days(self._store)
+        return self._store, self._days
+
+    def _page(self, ask: Ask, page: Page, view: View, content: Content) -> Answer:
+        named = {table.name: table for table in content.tables}
+        figures = {figure.name: figure for figure in content.figures}
+        as_of = content.as_of or ask.standing.now
+        body = render(
+            f"{page.name}.html",
+            **(_frame(ask, page.name) | {"title": page.title, "view": view, "as_of": as_of}),
+            tables=named,
+            figures=figures,
+            **content.said,
+        )
+        return Answer(media_type=HTML, body=body)
+
+    def _data(self, ask: Ask, page: Page, content: Content) -> Answer:
+        """All of a page as JSON, or one of its tables."""
+        found = next((table for table in content.tables if table.name == ask.table), None)
+        if ask.table and found is None:
+            known = ", ".join(table.name for table in content.tables)
+            raise Missing(f"There is no table {ask.table!r} on this page. There are: {known}.")
+        if ask.form == "csv":
+            if found is None:
+                raise Missing("A page is no table: name one, as in /planner/api/cost/rows.csv.")
+            return Answer(media_type=CSV, body=tables.as_csv(found), filename=f"planner-{page.name}-{found.name}.csv")
+        if found is not None:
+            return Answer(media_type=JSON, body=_json(tables.as_builtins(found)))
+        figures = {
+            each.name: {"value": each.exact, "unit": each.unit, "basis": each.basis, "note": each.note or None}
+            for each in content.figures
+        }
+        whole = {
+            "page": page.name,
+            "as_of": (content.as_of or ask.standing.now).isoformat(timespec="seconds"),
+            "figures": figures,
+            "tables": {table.name: tables.as_builtins(table) for table in content.tables},
+        }
+        return Answer(media_type=JSON, body=_json(whole))
+
+    def _login(self, ask: Ask) -> Answer:
+        view = view_of(LOGIN, ask.query, ask.standing.now.date())
+        frame = _frame(ask, LOGIN) | {"title": "Sign in", "pages": ()}
+        return Answer(
+            media_type=HTML, body=render("login.html", **frame, wrong=view.one("wrong"), next=view.one("next"))
+        )
+
+    def _trouble(self, ask: Ask, status: int, kind: str, title: str, why: str) -> Answer:
+        if ask.form != "page":
+            body = _json({"type": "error", "error": {"type": kind, "message": f"planner: {why}"}})
+            return Answer(status=status, media_type=JSON, body=body)
+        body = render("trouble.html", **_frame(ask, ask.page), title=title, why=why, status=status)
+        return Answer(status=status, media_type=HTML, body=body)
+
+
+def _frame(ask: Ask, name: str) -> dict[str, Any]:
+    """What every page has around it."""
+    return {"page": name, "pages": PAGES, "standing": ask.standing, "leaves": ask.leaves}
+
+
+def _json(value: Any) -> bytes:  # noqa: ANN401 - whatever is JSON
+    return msgspec.json.encode(value)
+
+
+def _place(error: BaseException) -> str:
+    """Where an error came from, for the log: nothing of what it says, which may hold what visitors wrote."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "nowhere" if trace is None else f"{trace.tb_frame.f_globals.get('__name__', '')}:{trace.tb_lineno}"

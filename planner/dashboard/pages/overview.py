@@ -1,0 +1,351 @@
+"""The overview: what a month cost and will have cost, what was saved and how that is known, and whether all is well."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from planner.core.allowance import KEPT_DAYS, MS_PER_HOUR
+from planner.core.ledger.rollup import Amounts, Rollup
+from planner.core.money import NANO_PER_USD, format_nano
+from planner.core.reports.dimensions import common, tabulate
+from planner.core.reports.figures import Figures, figures, total
+from planner.core.reports.forecast import TOO_LITTLE, Forecast, forecast
+from planner.core.reports.freehours import FreeHours, free_hours
+from planner.core.reports.wording import several
+from planner.dashboard.drawing import gauge
+from planner.dashboard.pages.budgets import budgets
+from planner.dashboard.pages.knowing import known_by, saved_words
+from planner.dashboard.room import Content, Figure, Page, Room
+from planner.dashboard.tables import Chart, Column, Row, Table, shown
+from planner.dashboard.view import DAY, AddressError, Period, months_before
+
+FAILED: Final = ("error", "cancelled")
+ENDINGS: Final = {
+    "ok": "Answered", "error": "Errors", "cancelled": "Hung up by the client", "refused": "Refused by a policy",
+}  # fmt: skip
+MONTHS_OFFERED: Final = 13
+TEAMS: Final = 6
+"""Teams that are named; the others are one row."""
+
+
+async def make(room: Room) -> Content:
+    """The overview of a month."""
+    view, now, period = room.view, room.now.astimezone(UTC), room.view.period
+    if period.month is None:
+        raise AddressError("the overview is of a month. Take one like 2026-11, or see the cost of any days.")
+    where, running = room.where, period.month == f"{now:%Y-%m}"
+    sums = await room.days.sums(period.since, period.until, now)
+    closing = await room.days.closing(period.month)
+    told = sums if closing is None else closing.sums()
+    table = tabulate(told, ("day", "outcome"), where)
+    days = _by_day({row.values: row.amounts for row in table.rows})
+    whole = figures(table.whole)
+    expected, hours = await _ahead(room, period) if running and common(where) else (None, ())
+    spend = _spend(period, view.today, days, expected)
+    accounts = await budgets(room) if running else None
+    tables = [spend, _requests(days), known_by(whole, closing), _teams(room, told)]
+    if accounts is not None:
+        tables.append(accounts)
+    if hours:
+        tables.append(_free(hours))
+    return Content(
+        said={
+            "period": period,
+            "running": running,
+            "months": months_before(view.today, MONTHS_OFFERED),
+            "empty": not table.whole,
+            "whole": whole,
+            "verdict": saved_words(whole),
+            "expected": _expected_words(expected, running=running),
+            "spend_chart": _spend_chart(spend),
+            "requests_chart": _requests_chart(tables[1]),
+            "hours": [(each, _gauge(each), _hours_words(each, now)) for each in hours],
+            "closed": closing,
+            "where": where,
+        },
+        figures=tuple(_figures(room, whole, table.whole, days, expected)),
+        tables=tuple(tables),
+        as_of=room.days.as_of(period.since, period.until),
+    )
+
+
+PAGE = Page("overview", "Overview", make)
+
+
+async def _ahead(room: Room, period: Period) -> tuple[Forecast, tuple[FreeHours, ...]]:
+    """What is expected of the month that runs, of the organizations asked for. Raises StoreError."""
+    today, free, asked = room.view.today, room.standing.free_hours, room.where.get("organization")
+    every = await room.days.hours(min(period.since, today - KEPT_DAYS * DAY), today + DAY, room.now)
+    mine = {key: amounts for key, amounts in every.items() if asked is None or key.organization in asked}
+    return forecast(mine, room.now, free), free_hours(mine, room.now, free)
+
+
+def _by_day(rows: dict[tuple[str, ...], Amounts]) -> dict[str, dict[str, Amounts]]:
+    """Amounts by outcome, by day."""
+    found: dict[str, dict[str, Amounts]] = {}
+    for (day, outcome), amounts in rows.items():
+        found.setdefault(day, {})[outcome] = amounts
+    return found
+
+
+def _spend(period: Period, today: date, days: dict[str, dict[str, Amounts]], expected: Forecast | None) -> Table:
+    """Day by day what was spent, added up, and what is expected of the end."""
+    columns = (
+        Column("day", "Day"),
+        Column("cost", "Cost", "usd"),
+        Column("cumulative", "Added up", "usd"),
+        Column("untouched", "Untouched, added up", "usd"),
+        Column("expected", "Expected", "usd"),
+        Column("low", "At least", "usd"),
+        Column("high", "At most", "usd"),
+    )
+    rows: list[Row] = []
+    spent = untouched = 0
+    day, last = period.since, period.until - DAY
+    while day <= min(last, today):
+        of_day = figures(total(days.get(day.isoformat(), {}).values()))
+        spent += of_day.cost.nano
+        untouched += of_day.cost.nano + of_day.saved.nano
+        ahead = spent if expected is not None and expected.expected is not None and day == today else None
+        rows.append(Row((day.isoformat(), of_day.cost.nano, spent, untouched, ahead, ahead, ahead)))
+        day += DAY
+    if expected is not None and expected.expected is not None and expected.low and expected.high and day <= last:
+        end = (expected.expected.nano, expected.low.nano, expected.high.nano)
+        rows.append(Row((last.isoformat(), None, None, None, *end)))
+    return Table(
+        name="spend",
+        title="Spend by day",
+        columns=columns,
+        rows=tuple(rows),
+        note="Days are UTC. The last row is the expected end of the month, of which the truth lies between the two "
+        "bounds in 80 % of cases."
+        if expected is not None and expected.expected is not None
+        else "Days are UTC.",
+    )
+
+
+def _spend_chart(table: Table) -> Chart:
+    return Chart(
+        table=table,
+        form="line",
+        along="day",
+        series=("cumulative", "untouched", "expected"),
+        dashed=("expected",),
+        band=("low", "high"),
+        said="Spend of the month added up by day, what it would have been untouched, and what is expected by its end",
+    )
+
+
+def _requests(days: dict[str, dict[str, Amounts]]) -> Table:
+    """Day by day how requests ended."""
+    outcomes = sorted({outcome for each in days.values() for outcome in each} - {"ok", *FAILED})
+    names = ("ok", *FAILED, *outcomes)
+    return Table(
+        name="requests",
+        title="Requests by day and how they ended",
+        columns=(Column("day", "Day"), *(Column(name, ENDINGS.get(name, name), "count") for name in names)),
+        rows=tuple(
+            Row((day, *(each.get(name, {}).get("requests", 0) for name in names))) for day, each in sorted(days.items())
+        ),
+        note="Corrections and requests that are still open are not counted.",
+    )
+
+
+def _requests_chart(table: Table) -> Chart:
+    names = tuple(column.name for column in table.columns[1:] if any(row.cells for row in table.rows))
+    return Chart(
+        table=table, form="bar", along="day", series=names, stacked=True, said="Requests of each day by how they ended"
+    )
+
+
+def _teams(room: Room, sums: Rollup) -> Table:
+    """The dearest teams, each leading to its cost."""
+    table = tabulate(sums, ("team",), room.where)
+    told = [(row.values[0], figures(row.amounts)) for row in table.rows]
+    first, rest = told[:TEAMS], told[TEAMS:]
+    whole = sum(each.cost.nano for _, each in told) or 1
+    rows = [
+        Row(
+            (name, each.cost.nano, each.cost.nano / whole, each.saved.nano, each.requests),
+            link=room.view.link("cost", team=name, by="model"),
+        )
+        for name, each in first
+    ]
+    if rest:
+        cost = sum(each.cost.nano for _, each in rest)
+        saved, requests = sum(each.saved.nano for _, each in rest), sum(each.requests for _, each in rest)
+        name = f"{several(len(rest), 'more team', 'more teams')}"
+        rows.append(Row((name, cost, cost / whole, saved, requests), link=room.view.link("cost", by="team")))
+    return Table(
+        name="teams",
+        title="Where it went",
+        columns=(
+            Column("team", "Team"),
+            Column("cost", "Cost", "usd"),
+            Column("share", "Share", "share"),
+            Column("saved", "Saved, estimated", "usd"),
+            Column("requests", "Requests", "count"),
+        ),
+        rows=tuple(rows),
+    )
+
+
+def _free(hours: tuple[FreeHours, ...]) -> Table:
+    """The free hours of each organization."""
+    return Table(
+        name="free-hours",
+        title="Free container hours",
+        columns=(
+            Column("organization", "Organization"),
+            Column("used", "Used", "hours"),
+            Column("limit", "Free", "hours"),
+            Column("expected", "Expected by month's end", "hours"),
+            Column("low", "At least", "hours"),
+            Column("high", "At most", "hours"),
+            Column("untouched", "Untouched, expected", "hours"),
+            Column("runs_out", "Used up on"),
+        ),
+        rows=tuple(
+            Row(
+                (
+                    each.organization,
+                    _ms(each.allowance.used),
+                    _ms(each.allowance.limit),
+                    _ms(each.allowance.forecast) if each.allowance.known else None,
+                    _ms(each.allowance.low) if each.allowance.known else None,
+                    _ms(each.allowance.high) if each.allowance.known else None,
+                    _ms(each.allowance.untouched) if each.allowance.known else None,
+                    f"{each.runs_out:%Y-%m-%d}"
+                    if each.runs_out
+                    else "not this month"
+                    if each.allowance.known
+                    else None,
+                )
+            )
+            for each in hours
+        ),
+        note="Container time is estimated: no response tells it. Bounds hold in 80 % of cases.",
+    )
+
+
+def _ms(hours: float) -> int:
+    return round(hours * MS_PER_HOUR)
+
+
+def _gauge(each: FreeHours) -> object:
+    found = each.allowance
+    return gauge(found.used, found.limit, found.forecast if found.known else None, found.low, found.high)
+
+
+def _hours_words(each: FreeHours, now: datetime) -> str:
+    """What a gauge says, as a sentence."""
+    found = each.allowance
+    if found.limit == 0:
+        return "No free hours are set: every container hour costs its list price at once."
+    if found.used >= found.limit:
+        return "The free hours are used up: a container hour costs $0.05 now."
+    if not found.known:
+        return "Too little is known to say when they run out: it takes 3 days of traffic."
+    if each.runs_out is None:
+        return f"They last: {found.forecast:,.0f} h are expected by the end of the month."
+    inside = each.runs_out - now
+    soon = f"in {several(inside.days, 'day')}" if inside >= timedelta(days=1) else "within a day"
+    return (
+        f"Expected to be used up on {each.runs_out.day} {each.runs_out:%B}, {soon}; from then on an hour costs $0.05."
+    )
+
+
+def _expected_words(told: Forecast | None, *, running: bool) -> str:
+    if not running:
+        return ""
+    if told is None:
+        return "The forecast is of whole organizations: take the filters away to see it."
+    if told.expected is None or told.low is None or told.high is None:
+        return TOO_LITTLE
+    low, likely, high = (shown(each.nano, "usd") for each in (told.low, told.expected, told.high))
+    return f"By the end of the month {likely} is expected, {low} to {high} in 80 % of cases."
+
+
+def _figures(
+    room: Room,
+    whole: Figures,
+    amounts: Amounts,
+    days: dict[str, dict[str, Amounts]],
+    expected: Forecast | None,
+) -> Iterator[Figure]:
+    """The cards, in their order."""
+    link = room.view.link
+    sums = [total(each.values()) for _, each in sorted(days.items())]
+    daily = [figures(each) for each in sums]
+    yield Figure(
+        name="cost",
+        label="You paid",
+        shown=shown(whole.cost.nano, "usd"),
+        exact=format_nano(whole.cost.nano),
+        unit="usd",
+        basis="measured, but for what is estimated",
+        note=f"{shown(whole.estimated.nano, 'usd')} of it estimated",
+        trend=tuple(each.cost.nano / NANO_PER_USD for each in daily),
+        link=link("cost"),
+    )
+    if expected is not None and expected.expected is not None and expected.low and expected.high:
+        yield Figure(
+            name="expected",
+            label="Expected by month's end",
+            shown=shown(expected.expected.nano, "usd"),
+            exact=format_nano(expected.expected.nano),
+            unit="usd",
+            basis="expected",
+            note=f"{shown(expected.low.nano, 'usd')} to {shown(expected.high.nano, 'usd')} in 80 % of cases",
+        )
+    untouched = whole.cost.nano + whole.saved.nano
+    yield Figure(
+        name="saved",
+        label="Saved" if whole.saved.nano >= 0 else "Spent on edits",
+        shown=shown(abs(whole.saved.nano), "usd"),
+        exact=format_nano(whole.saved.nano),
+        unit="usd",
+        basis="estimated",
+        note=f"untouched {shown(untouched, 'usd')}",
+        trend=tuple(each.saved.nano / NANO_PER_USD for each in daily),
+    )
+    yield from _traffic(amounts, days, sums)
+
+
+def _traffic(amounts: Amounts, days: dict[str, dict[str, Amounts]], sums: list[Amounts]) -> Iterator[Figure]:
+    """Requests, errors, overhead."""
+    requests, timed = amounts.get("requests", 0), amounts.get("latencies", 0)
+    failed = [sum(each.get(name, {}).get("requests", 0) for name in FAILED[:1]) for _, each in sorted(days.items())]
+    yield Figure(
+        name="requests",
+        label="Requests",
+        shown=shown(requests, "count"),
+        exact=requests,
+        unit="count",
+        basis="counted",
+        note=f"{amounts.get('conversations', 0):,} conversations began",
+        trend=tuple(float(each.get("requests", 0)) for each in sums),
+    )
+    yield Figure(
+        name="errors",
+        label="Errors",
+        shown=shown(sum(failed) / requests if requests else 0.0, "share"),
+        exact=sum(failed),
+        unit="count",
+        basis="counted",
+        note=several(sum(failed), "request failed", "requests failed"),
+        trend=tuple(map(float, failed)),
+    )
+    overhead = amounts.get("overhead_us", 0) / timed / 1000 if timed else None
+    yield Figure(
+        name="overhead",
+        label="Added by the planner",
+        shown=shown(overhead, "ms"),
+        exact=overhead,
+        unit="ms",
+        basis="measured",
+        note=f"mean; a request takes {amounts.get('latency_us', 0) / timed / 1_000_000:,.1f} s"
+        if timed
+        else "nothing timed",
+        trend=tuple(each.get("overhead_us", 0) / max(each.get("latencies", 0), 1) / 1000 for each in sums),
+    )

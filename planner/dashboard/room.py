@@ -1,0 +1,74 @@
+"""What a page is made of: the view that is asked for, the sums, the store; and what it is: words, figures, tables."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from planner.core.reports.dimensions import OF_DECISIONS, OF_REQUESTS, ONE_TAG
+from planner.dashboard.asked import Standing
+from planner.dashboard.days import Days
+from planner.dashboard.tables import Table
+from planner.dashboard.view import View
+from planner.stores import WholeStore
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """One number of a page: as people read it, exactly, and how it is known.
+
+    `exact` is a decimal string of dollars where `unit` is usd. `basis` is measured, estimated, expected or counted.
+    """
+
+    name: str
+    label: str
+    shown: str
+    exact: str | int | float | None
+    unit: str
+    basis: str
+    note: str = ""
+    trend: tuple[float, ...] = ()
+    link: str = ""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """A page before it is written: `said` is for its template alone, figures and tables are its data as well.
+
+    `as_of` is when the oldest of what it tells was read, None for this moment.
+    """
+
+    said: dict[str, Any]
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    as_of: datetime | None = None
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page has to work with. Whatever it reads of the store may raise StoreError."""
+
+    view: View
+    standing: Standing
+    days: Days
+    store: WholeStore
+
+    @property
+    def now(self) -> datetime:
+        """The planner's time (UTC)."""
+        return self.standing.now
+
+    @property
+    def where(self) -> dict[str, frozenset[str]]:
+        """The filters of the address: a parameter named like a dimension, as often as it has values."""
+        found: dict[str, frozenset[str]] = {}
+        for name, value in self.view.words:
+            if name in OF_REQUESTS or name in OF_DECISIONS or name.startswith(ONE_TAG):
+                found[name] = found.get(name, frozenset()) | {value}
+        return found
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page: its name in addresses, that of its template too; its title; and what makes its content."""
+
+    name: str
+    title: str
+    make: Callable[[Room], Awaitable[Content]]

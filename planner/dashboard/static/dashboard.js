@@ -1,0 +1,106 @@
+// What a page can do beyond being read: other colours, tables below charts, and staying fresh without flicker.
+(() => {
+  const root = document.documentElement;
+  const NAMES = { system: "Colours: as the system", light: "Colours: light", dark: "Colours: dark" };
+  const SIGNS = { system: "◐", light: "○", dark: "●" };
+  const NEXT = { system: "light", light: "dark", dark: "system" };
+  const charts = () => window.plannerCharts;
+
+  // ---- colours
+  const theme = document.querySelector("[data-theme-button]");
+  const chosen = () => root.dataset.theme || "system";
+  function name() {
+    theme.setAttribute("aria-label", NAMES[chosen()]);
+    theme.title = NAMES[chosen()];
+    theme.textContent = SIGNS[chosen()];
+  }
+  if (theme) {
+    name();
+    theme.addEventListener("click", () => {
+      const next = NEXT[chosen()];
+      if (next === "system") delete root.dataset.theme;
+      else root.dataset.theme = next;
+      try {
+        localStorage.setItem("planner-theme", next);
+      } catch {
+        // it holds for this page, then
+      }
+      name();
+      charts()?.all();
+    });
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts()?.all());
+
+  // ---- tables below charts
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-table-button]");
+    if (!button) return;
+    const data = document.getElementById(button.getAttribute("aria-controls"));
+    const open = data.classList.toggle("open");
+    button.setAttribute("aria-expanded", String(open));
+  });
+
+  // ---- staying fresh
+  const main = document.querySelector("main[data-refresh]");
+  if (!main) return;
+  const every = Number(main.dataset.refresh) * 1000;
+  const banner = document.getElementById("stale");
+  const SELECTABLE = "select, input, textarea";
+
+  function replace(old, fresh) {
+    if (old.innerHTML === fresh.innerHTML) return;
+    const focused = old.contains(document.activeElement) ? document.activeElement : null;
+    if (focused?.matches(SELECTABLE)) return; // somebody is choosing: it comes with the next look
+    const again = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.href && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
+    old.innerHTML = fresh.innerHTML;
+    if (again) old.querySelector(again)?.focus({ preventScroll: true });
+  }
+
+  function take(page) {
+    const ids = (from) => [...from.querySelectorAll("[data-live], [data-chart]")].map((each) => each.id).join();
+    const fresh = page.querySelector("main");
+    if (!fresh || ids(main) !== ids(fresh)) {
+      location.reload(); // another page than this: parts have come or gone
+      return;
+    }
+    for (const part of main.querySelectorAll("[data-live]")) replace(part, page.getElementById(part.id));
+    for (const figure of main.querySelectorAll("[data-chart]")) {
+      const other = page.getElementById(figure.id);
+      const [old, now] = [figure, other].map((each) => each.querySelector("[data-data]"));
+      if (old.innerHTML === now.innerHTML) continue;
+      for (const attribute of ["data-series", "data-dashed", "data-band"]) {
+        if (other.hasAttribute(attribute)) figure.setAttribute(attribute, other.getAttribute(attribute));
+      }
+      replace(old, now);
+      figure.querySelector("[data-legend]").innerHTML = other.querySelector("[data-legend]").innerHTML;
+      charts()?.draw(figure);
+    }
+  }
+
+  async function look() {
+    if (document.hidden) return;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      if (answer.redirected) {
+        location.reload();
+        return;
+      }
+      if (!answer.ok) throw new Error(String(answer.status));
+      take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      banner.hidden = true;
+    } catch {
+      const since = document.querySelector("[data-as-of]")?.textContent ?? "a while ago";
+      banner.textContent = `Not refreshed since ${since}: the planner does not answer. It is tried again.`;
+      banner.hidden = false;
+    }
+  }
+
+  let timer = setInterval(look, every);
+  document.addEventListener("visibilitychange", () => {
+    clearInterval(timer);
+    if (document.hidden) return;
+    look();
+    timer = setInterval(look, every);
+  });
+  window.plannerLook = look;
+})();

@@ -1,0 +1,109 @@
+"""A ledger's sums in memory as pages read them, and what was read counted; and what a running process would tell."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from planner.core.ledger.entry import Entry
+from planner.core.ledger.rollup import Amounts, K, rollup
+from planner.core.rulebook.book import FreeHoursSettings
+from planner.core.rulebook.spending import Budget
+from planner.dashboard.asked import Answer, Ask, Form, Standing
+from planner.dashboard.days import Days
+from planner.dashboard.making import Maker
+from planner.dashboard.room import Content, Page, Room
+from planner.dashboard.view import view_of
+from planner.stores import LAST
+from planner.stores.reading import PAGE
+from tests.doubles.stored import MemoryStore
+
+NOW = datetime(2026, 10, 21, 15, 20, tzinfo=UTC)
+
+
+class SumsStore(MemoryStore):
+    """Sums of some entries; `statements` and `rows` count what is read of them, by pages as a store reads."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        super().__init__()
+        self.sums = rollup(entries)
+        self.accounts: dict[str, int] = {}
+        self.made: list[str] = []
+        self.statements = 0
+        self.rows = 0
+        self.closed = 0
+
+    async def cells(self, kind: type[K], since: str = "", until: str = LAST) -> AsyncIterator[tuple[K, Amounts]]:
+        """The sums of a kind, in order."""
+        await self._read()
+        rows = 0
+        for key, amounts in sorted(self.sums.of(kind).items()):
+            if since <= key.hour < until:
+                rows += 1
+                yield key, dict(amounts)
+        self.rows += rows
+        self.statements += rows // PAGE + 1
+
+    async def spent(self, field: str, since: str, until: str) -> dict[str, int]:
+        """What was spent, whatever is asked for."""
+        await self._read()
+        assert field in {"team", "project", "principal"}
+        assert since < until
+        return dict(self.accounts)
+
+    async def reconciliations(self) -> list[str]:
+        """Statements as they were kept."""
+        await self._read()
+        return list(self.made)
+
+    async def keep_reconciliation(self, month: str, organization: str, made_at: str, statement: str) -> None:
+        """Keep a statement."""
+        assert month
+        assert organization is not None
+        assert made_at
+        self.made.append(statement)
+
+    async def keep_bill_page(self, name: str, at: str, page: str) -> None:
+        """No page of a bill is kept here."""
+        raise NotImplementedError
+
+    async def bill_page(self, name: str) -> tuple[str, str] | None:
+        """No page of a bill is kept here."""
+        raise NotImplementedError
+
+    async def last_bill_page(self) -> str | None:
+        """No page of a bill is kept here."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Count how often it was let go of."""
+        self.closed += 1
+
+
+def standing(now: datetime = NOW, *, limit: float = 25, budgets: tuple[Budget, ...] = (), **fields: Any) -> Standing:
+    """What a process says of itself."""
+    usual: dict[str, Any] = {"version": "1.2.3", "mode": "plan", "digest": "0123456789abcdef", "stale": False}
+    free = FreeHoursSettings(limit=limit)
+    return Standing(now=now, free_hours=free, budgets=budgets, **(usual | fields))
+
+
+def room(store: SumsStore, page: str, query: str = "", told: Standing | None = None) -> Room:
+    """What a page is made in."""
+    told = told or standing()
+    return Room(view=view_of(page, query, told.now.date()), standing=told, days=Days(store), store=store)
+
+
+async def content(store: SumsStore, page: Page, query: str = "", told: Standing | None = None) -> Content:
+    """What a page says, before it is written."""
+    return await page.make(room(store, page.name, query, told))
+
+
+async def answered(
+    store: SumsStore, page: str, query: str = "", *, form: Form = "page", table: str = "", told: Standing | None = None
+) -> Answer:
+    """The answer to one question."""
+
+    async def opening() -> SumsStore:
+        return store
+
+    ask = Ask(page=page, form=form, table=table, query=query, standing=told or standing())
+    return await Maker(opening).answer(ask)
