@@ -13,22 +13,24 @@ import msgspec
 
 Level = Literal["error", "warning"]
 Code = Literal[
-    "bad-domain", "bad-expression", "both-domains", "claimable-team", "contradiction", "decides-nothing",
+    "bad-domain", "bad-expression", "both-domains", "circle", "claimable-team", "contradiction", "decides-nothing",
     "duplicate-key", "duplicate-name", "empty-period", "empty-range", "empty-rollout", "expects-nothing",
     "expired-policy", "gap", "hidden-character", "implausible-discount", "implausible-jump", "implausible-multiplier",
     "implausible-price", "implausible-tier", "merge-key", "missing-component", "missing-field", "missing-file",
-    "money-not-a-string", "needs-cel", "never-refuses", "no-hit", "no-keys", "no-miss", "no-rules", "not-ascending",
-    "not-utf-8", "not-yaml", "one-spender", "out-of-range", "overlapping-dates", "overlapping-discounts",
-    "shadowed-action", "tag", "too-deep", "too-large", "too-many-decimals", "too-many-files", "too-many-findings",
-    "unknown-field", "unknown-file", "unknown-member", "unknown-model", "unknown-policy", "unknown-principal",
-    "unknown-project", "unknown-setting", "unknown-team", "unknown-template", "unknown-tool", "unknown-value",
-    "unreachable-policy", "unusual-name", "widens-reach", "wrong-family", "wrong-type",
+    "money-not-a-string", "needs-cel", "needs-tool", "never-refuses", "no-hit", "no-keys", "no-miss", "no-rules",
+    "not-ascending", "not-utf-8", "not-yaml", "one-spender", "out-of-range", "overlapping-dates",
+    "overlapping-discounts", "shadowed-action", "tag", "too-deep", "too-large", "too-many-decimals", "too-many-files",
+    "too-many-findings", "unknown-context", "unknown-field", "unknown-file", "unknown-member", "unknown-model",
+    "unknown-policy", "unknown-principal", "unknown-project", "unknown-setting", "unknown-step", "unknown-team",
+    "unknown-template", "unknown-tool", "unknown-value", "unreachable-policy", "unusual-name", "widens-reach",
+    "wrong-family", "wrong-type",
 ]  # fmt: skip
 
 CODES: Final[Mapping[Code, str]] = {
     "bad-domain": "A domain that no web tool takes: with a scheme, a port, a space, or a wildcard outside of its path.",
     "bad-expression": "A `when` that is no condition: unknown words, types that do not fit, or too much of it.",
     "both-domains": "Allowed and blocked domains at once, of which a web tool takes one.",
+    "circle": "Steps of a workflow that wait for each other, so that none of them can begin.",
     "claimable-team": "A refusal that rests on what clients say of themselves, and so is escaped by a word: a warning.",
     "contradiction": "Facts of a test that cannot all be true.",
     "decides-nothing": "A policy names no action, so nothing would come of it.",
@@ -52,6 +54,7 @@ CODES: Final[Mapping[Code, str]] = {
     "missing-file": "A kind of file without which there is no rule book is not there.",
     "money-not-a-string": "An amount is a number, which is read as a float; amounts are quoted decimals.",
     "needs-cel": "A condition needs a part that is not installed.",
+    "needs-tool": "A step of a workflow does what none of its tools can.",
     "never-refuses": (
         "A hard budget above another one for the same spenders and period: only the smaller one would refuse."
     ),
@@ -73,6 +76,7 @@ CODES: Final[Mapping[Code, str]] = {
     "too-many-decimals": "An amount is finer than a millionth.",
     "too-many-files": "More files than any team's rules need; none of them is read.",
     "too-many-findings": "So much is wrong in one file that the rest is left out.",
+    "unknown-context": "A step of a workflow stands behind a context that the workflow does not have.",
     "unknown-field": "A field that nobody reads: it would change nothing, silently.",
     "unknown-file": "A file that looks like rules and has a name or a folder that no kind of rule file has.",
     "unknown-member": "A member that no request has; it is sent as it stands, and so only a warning.",
@@ -81,6 +85,7 @@ CODES: Final[Mapping[Code, str]] = {
     "unknown-principal": "A budget names a principal that nobody goes by, or a key that has a name.",
     "unknown-project": "A budget names a project that no caller declares, and tags spend no budget.",
     "unknown-setting": "A setting that nothing reads.",
+    "unknown-step": "A step of a workflow follows one that is not there, or itself.",
     "unknown-team": "A budget names a team that no caller declares, and tags spend no budget.",
     "unknown-template": "A template that the catalog does not have.",
     "unknown-tool": "A tool version that the catalog does not have.",

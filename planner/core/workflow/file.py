@@ -1,0 +1,157 @@
+"""A workflow file becomes a workflow, or findings: every problem at once, each with its line and column."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from planner.core.findings import Finding, did_you_mean, errors
+from planner.core.rulebook.catalog import Catalog, Interval, is_exact
+from planner.core.rulefile.catalogfile import check_interval
+from planner.core.rulefile.read import Reader, place, word
+from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, parse
+from planner.core.workflow.steps import Context, Needs, Step, Workflow, interval
+
+NEEDED: Final = (("code_seconds", "code_execution"), ("searches", "web_search"))
+"""What a step does, and the family of a tool that it needs for it."""
+
+
+class WorkflowReading(msgspec.Struct, frozen=True):
+    """What reading gave: a workflow, unless one of the findings is an error."""
+
+    workflow: Workflow | None
+    findings: tuple[Finding, ...]
+
+
+def read_workflow(path: str, text: bytes, catalog: Catalog) -> WorkflowReading:
+    """Read a workflow file; its models and tools are looked up in the catalog."""
+    root, findings = parse(path, text)
+    reader = Reader(path)
+    workflow = None
+    if root is None and not findings:
+        reader.find(
+            Scalar(1, 1, "", "null"), "missing-field", "this workflow", "the file is empty", "Begin with steps:."
+        )
+    if root is not None:
+        workflow = reader.read(root, Workflow, "this workflow")
+    if isinstance(root, Pairs):
+        _check(reader, root, catalog)
+    found = tuple(sorted((*findings, *reader.findings)))
+    return WorkflowReading(None if errors(found) else workflow, found)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The names that steps may use, those of broken rows included: what is wrong with them is told where they stand."""
+
+    steps: tuple[str, ...]
+    contexts: tuple[str, ...]
+    model: str | None
+    catalog: Catalog
+
+
+def _check(reader: Reader, root: Pairs, catalog: Catalog) -> None:
+    listed, contexts = place(root, "steps"), root.values.get("contexts")
+    nodes = listed.items if isinstance(listed, Items) else ()
+    known = Known(
+        tuple(word(node, "name") for node in nodes),
+        tuple(contexts.values) if isinstance(contexts, Pairs) else (),
+        word(root, "model") if "model" in root.values else None,
+        catalog,
+    )
+    sound = Reader(reader.path).rows(root, "steps", Step, lambda node: word(node, "name"))
+    for node, step in sound:
+        _check_names(reader, node, step, known)
+        _check_model(reader, node, step, known)
+        _check_tools(reader, node, step, known)
+        for key in Needs._fields:
+            check_interval(reader, place(node, key), interval(getattr(step, key)), f'step "{step.name}": {key}')
+        if interval(step.iterations).low < 1:
+            problem, remedy = '"iterations" is less than 1', "Count the first one too."
+            reader.find(place(node, "iterations"), "out-of-range", f'step "{step.name}"', problem, remedy)
+    for name in known.contexts:
+        tokens = Reader(reader.path).read(place(root, "contexts", name), Context, "")
+        if tokens is not None:
+            at = place(root, "contexts", name, "tokens")
+            check_interval(reader, at, interval(tokens.tokens), f'context "{name}": tokens')
+    _check_order(reader, sound)
+
+
+def _check_names(reader: Reader, node: Node, step: Step, known: Known) -> None:
+    subject = f'step "{step.name}"'
+    first = place(node, "name")
+    if known.steps.count(step.name) > 1:
+        remedy = "Name it differently: others follow it by its name."
+        reader.find(first, "duplicate-name", subject, "another step has this name", remedy)
+    if step.context is not None and step.context not in known.contexts:
+        remedy = did_you_mean(step.context, known.contexts)
+        reader.find(
+            place(node, "context"), "unknown-context", subject, f'no context is called "{step.context}"', remedy
+        )
+    others = [name for name in known.steps if name != step.name]
+    for key in ("after", "files_from"):
+        for other, at in _words(node, key, getattr(step, key)):
+            if other not in others:
+                problem = f'"{key}" names "{other}", which is no other step'
+                reader.find(at, "unknown-step", subject, problem, did_you_mean(other, others))
+
+
+def _check_model(reader: Reader, node: Node, step: Step, known: Known) -> None:
+    model, subject, catalog = step.model or known.model, f'step "{step.name}"', known.catalog
+    if model is None:
+        problem, remedy = "it has no model, and neither has the workflow", "Add model: to one of them."
+        reader.find(node, "missing-field", subject, problem, remedy)
+    elif not is_exact(model) or catalog.model(model) is None:
+        remedy = did_you_mean(model, catalog.known_models)
+        problem = f'the catalog knows no model "{model}"'
+        reader.find(place(node, "model"), "unknown-model", subject, problem, remedy)
+
+
+def _check_tools(reader: Reader, node: Node, step: Step, known: Known) -> None:
+    subject, families, catalog = f'step "{step.name}"', set(), known.catalog
+    for type_, at in _words(node, "tools", step.tools):
+        tool = catalog.tool(type_)
+        if tool is None:
+            remedy = did_you_mean(type_, [each.type for each in catalog.tools])
+            reader.find(at, "unknown-tool", subject, f'no tool is called "{type_}"', remedy)
+            return
+        families.add(tool.family)
+    frees = any(catalog.frees_code(type_) for type_ in step.tools)  # such a tool brings code execution along
+    for key, family in NEEDED:
+        quantity = getattr(step, key)
+        high = quantity.high if isinstance(quantity, Interval) else quantity
+        if high and family not in families and not (family == "code_execution" and frees):
+            problem = f'"{key}" needs a tool that it does not declare'
+            reader.find(place(node, key), "needs-tool", subject, problem, f"Add a version of {family} to its tools.")
+    if (step.files or step.files_from) and "code_execution" not in families and not frees:
+        key = "files" if step.files else "files_from"
+        problem = f'"{key}" needs a container, and no tool of it has one'
+        reader.find(place(node, key), "needs-tool", subject, problem, "Add a version of code_execution to its tools.")
+
+
+def _check_order(reader: Reader, sound: Sequence[tuple[Node, Step]]) -> None:
+    """Find the steps that wait for each other in a circle, each circle once; what is broken waits for nothing."""
+    names = {step.name for _, step in sound}
+    follows = {step.name: [name for name in step.follows if name in names - {step.name}] for _, step in sound}
+    done: set[str] = set()
+    while ready := {name for name, wanted in follows.items() if name not in done and not set(wanted) - done}:
+        done |= ready
+    for node, step in sound:
+        way = [] if step.name in done else [step.name]
+        while way and (before := next((name for name in follows[way[-1]] if name not in done), None)) not in way:
+            if before is None:  # it only waits for a circle that is told already
+                way = []
+                break
+            way.append(before)
+        if not way or before is None:
+            continue
+        circle = way[way.index(before) :]
+        problem = f"it waits for itself: {' after '.join((*circle, before))}"
+        remedy = "Take one of them out of after or files_from."
+        reader.find(place(node, "after"), "circle", f'step "{step.name}"', problem, remedy)
+        done |= set(circle)
+
+
+def _words(node: Node, key: str, words: tuple[str, ...]) -> list[tuple[str, Node]]:
+    listed = place(node, key)
+    places = listed.items if isinstance(listed, Items) else tuple(listed for _ in words)
+    return list(zip(words, places, strict=True))
