@@ -13,7 +13,7 @@ from planner.cli.beliefs import Known, learnt_in
 from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.clock import SystemClock
 from planner.core.agents import profile_key
-from planner.core.allowance import Pool
+from planner.core.allowance import Allowance, Pool
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
 from planner.core.rulebook.book import RuleBook
@@ -25,6 +25,7 @@ from planner.proxy.hours import remembered
 
 BILLINGS: Final[tuple[str, ...]] = get_args(Billing)
 WORKFLOWS: Final = frozenset({".yaml", ".yml"})
+"""How files of workflows end."""
 FLAGS: Final[tuple[str, ...]] = get_args(Flag)
 
 
@@ -50,8 +51,22 @@ class Asked(msgspec.Struct, frozen=True):
     book: RuleBook
 
 
-def asking(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command a FILE, who asks and when, a form, a ledger and rules; it is called with `asked` and `as_json`."""
+class Workable(msgspec.Struct, frozen=True):
+    """A file of a workflow, what the ledger knows of the organization's free hours, and the rules that hold."""
+
+    file: Path
+    hours: Allowance
+    book: RuleBook
+    now: datetime
+
+
+def asking(
+    function: Callable[..., None], *, workflow: Callable[[Workable, str], None] | None = None
+) -> Callable[..., None]:
+    """Give a command a FILE, who asks and when, a form, a ledger and rules; it is called with `asked` and `as_json`.
+
+    A command that plans workflows too is given `workflow`, which takes the file and the form.
+    """
 
     @functools.wraps(function)
     def ask(
@@ -65,16 +80,27 @@ def asking(function: Callable[..., None]) -> Callable[..., None]:
         **caller: Any,  # noqa: ANN401 - the fields of Caller
     ) -> None:
         book = read_rules(rules, overrides)
+        form = "json" if as_json else form
+        if workflow is not None and file.suffix.lower() in WORKFLOWS:
+            workflow(_workable(file, store, book, Caller(**caller)), form)
+            return
+        if form == "svg":
+            fail("--format svg draws workflows (.yaml) alone.", USAGE)
         request = read_request(file)
         known = learnt_in(store, remembered(SystemClock().now()))
         facts = assume(request, book, known, Caller(**caller))
-        function(asked=Asked(file, request, facts, book), as_json=as_json or form == "json")
+        function(asked=Asked(file, request, facts, book), as_json=form == "json")
 
     options = (
-        click.argument("file", metavar="REQUEST", type=click.Path(path_type=Path)),
+        click.argument("file", metavar="REQUEST" if workflow is None else "FILE", type=click.Path(path_type=Path)),
         *_caller_options(),
         click.option(
-            "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form."
+            "--format",
+            "form",
+            type=click.Choice(["text", "json"] if workflow is None else ["text", "json", "svg"]),
+            default="text",
+            show_default=True,
+            help="Form." if workflow is None else "Form; svg draws a workflow in time.",
         ),
         click.option("--json", "as_json", is_flag=True, help="The same as --format json."),
         store_option,
@@ -143,7 +169,7 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 def read_request(file: Path) -> MessagesRequest:
     """The request in a file; what is none ends the command, with the place where reading stopped."""
     if file.suffix.lower() in WORKFLOWS:
-        fail(f"{file} is a workflow, and workflows are not planned yet. Give a request as .json.", USAGE)
+        fail(f"{file} is a workflow. Give a request as .json; planner plan takes workflows.", USAGE)
     try:
         body = file.read_bytes()
     except OSError as error:
@@ -179,6 +205,13 @@ def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Calle
         root=root_key(request, name),
         prefix=prefix_key(request, where),
     )
+
+
+def _workable(file: Path, store: str, book: RuleBook, caller: Caller) -> Workable:
+    """What a workflow is planned with; of the caller only the organization and the time count."""
+    now = caller.at or SystemClock().now()
+    known = learnt_in(store, remembered(SystemClock().now()))
+    return Workable(file, _pool(book, known, caller.scope.partition("/")[0], now).judge(now), book, now)
 
 
 def _pool(book: RuleBook, known: Known, organization: str, now: datetime) -> Pool:

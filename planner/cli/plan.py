@@ -1,16 +1,20 @@
-"""`planner plan`: what the planner would do with one request, why, and what it believes that this is worth."""
+"""`planner plan`: what the planner would do with one request, why, and what it believes that this is worth.
+
+A workflow (`.yaml`) goes on in `planner.cli.workflow`.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Context
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import rich_click as click
 
-from planner.cli.asking import Asked, asking
+from planner.cli.asking import Asked, Workable, asking
 from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, settings_shown
-from planner.cli.options import USAGE, fail
+from planner.cli.options import FINDINGS, USAGE, fail
 from planner.core import splice
 from planner.core.facts import Facts
 from planner.core.ledger.entry import Expected
@@ -77,14 +81,32 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     digests: dict[str, str]
 
 
-@click.command()
-@asking
-def command(*, asked: Asked, as_json: bool) -> None:
-    """Explain what would be done with REQUEST, a file with the JSON body of a POST /v1/messages.
+def _workflow(asked: Workable, form: str) -> None:
+    """Plan a workflow."""
+    from planner.cli import workflow  # noqa: PLC0415 - a request needs none of it
 
-    It is taken for the first request that the planner sees of its conversation, from a caller whose organization it
-    knows, now or at --at. What the ledger of --store has learnt of agents, of the sizes of tools and of the month's
-    container hours counts, if it is there. Nothing is sent anywhere.
+    read = workflow.read(asked.file, asked.book)
+    free = workflow.left(read, asked.hours)
+    plan = workflow.told(str(asked.file), read, asked.book, asked.now, free)
+    if form == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(plan), indent=2).decode())
+    elif form == "svg":
+        click.echo(workflow.svg(plan), nl=False)
+    else:
+        click.echo("\n".join(workflow.lines(plan)))
+    if not plan.sound:
+        raise SystemExit(FINDINGS)
+
+
+@click.command()
+@partial(asking, workflow=_workflow)
+def command(*, asked: Asked, as_json: bool) -> None:
+    """Explain what would be done with a request (.json), or plan a workflow (.yaml).
+
+    A request is a file with the JSON body of a POST /v1/messages. It is taken for the first request that the planner
+    sees of its conversation, from a caller whose organization it knows, now or at --at. What the ledger of --store has
+    learnt of agents, of the sizes of tools and of the month's container hours counts, if it is there. A workflow is
+    planned as docs/workflows.md says; where a step may miss its deadline, the exit code is 1. Nothing is sent anywhere.
     """
     try:
         told = explain(str(asked.file), asked.request, asked.facts, asked.book)

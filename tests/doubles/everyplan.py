@@ -7,11 +7,12 @@ prices, tool versions and sizes are read from the rule book row by row.
 from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 from planner.core.rulebook.book import RuleBook
-from planner.core.workflow.steps import Interval, Step, Workflow
+from planner.core.rulebook.catalog import Interval
+from planner.core.workflow.steps import Step, Workflow
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 PICO = Fraction(1, 10**12)
@@ -133,52 +134,61 @@ class World:
 
     def tools(self, group: list[Step], web: str) -> tuple[dict[str, str], bool, Fraction] | None:
         """Tools by family, whether code is free, and their tokens; None where the group cannot go out so."""
-        catalog, model, priors = self.book.catalog, self.model(group[0]), self.book.catalog.priors
-        tools: dict[str, str] = {}
-        for type_ in sorted(type_ for step in group for type_ in step.tools):
-            row = next(row for row in catalog.tools if row.type == type_)
-            tools[row.family] = type_
-        rows = {row.type: row for row in catalog.tools}
-        free = any(rows[type_].frees_code for type_ in tools.values())
-        extra = Fraction(0)
-        if web != "declared" and ("code_execution" not in tools or free):
+        rows = {row.type: row for row in self.book.catalog.tools}
+        tools = {rows[type_].family: type_ for type_ in sorted(type_ for step in group for type_ in step.tools)}
+        if web != "declared" and (
+            "code_execution" not in tools or any(rows[each].frees_code for each in tools.values())
+        ):
             return None
-        sized = dict(tools)
-        if web == "inert":
-            if "web_fetch" in tools:
-                return None
-            template = next(each for each in catalog.templates if each.name == "inert_web_fetch")
-            tools["web_fetch"] = sized["web_fetch"] = template.type
-        if web == "upgraded":
-            raised = False
-            for family in ("web_search", "web_fetch"):
-                if family in tools:
-                    newer = [
-                        row.type
-                        for row in catalog.tools
-                        if row.family == family and row.frees_code and catalog.takes(model, row.type)
-                    ]
-                    if newer:
-                        tools[family], raised = min(newer), True
-                        extra += Fraction(priors.upgrade_tokens.likely)
-            if not raised:
-                return None
-        free = any(rows[type_].frees_code for type_ in tools.values())
+        added = {} if web == "declared" else self.freeing(group, tools, web)
+        if added is None:
+            return None
+        priors = self.book.catalog.priors
+        raised = [family for family in added if family in tools]
+        size = sum((Fraction(priors.tool_tokens[tools[family]].likely) for family in raised), Fraction(0))
+        size += len(raised) * Fraction(priors.upgrade_tokens.likely)
+        tools |= added
         if "code_execution" in tools:
-            least = max((rows[type_].min_code_with or "" for type_ in tools.values()), default="")
-            blocks = rows[tools["code_execution"]].blocks
-            fitting = sorted(
+            code = self.code(group, tools)
+            if code is None:
+                return None
+            tools["code_execution"] = code
+        size += sum(
+            Fraction(priors.tool_tokens[type_].likely) for family, type_ in tools.items() if family not in raised
+        )
+        return tools, any(rows[type_].frees_code for type_ in tools.values()), size
+
+    def freeing(self, group: list[Step], tools: dict[str, str], web: str) -> dict[str, str] | None:
+        """The web tools that would make code free, by family; None where there are none."""
+        catalog, model = self.book.catalog, self.model(group[0])
+        if web == "inert":
+            template = next(each for each in catalog.templates if each.name == "inert_web_fetch")
+            return None if "web_fetch" in tools else {"web_fetch": template.type}
+        newer = {
+            family: [
                 row.type
                 for row in catalog.tools
-                if row.family == "code_execution"
-                and row.blocks == blocks
-                and row.type >= max(least, tools["code_execution"])
-                and catalog.takes(model, row.type)
-            )
-            if not fitting:
-                return None
-            tools["code_execution"] = sized["code_execution"] = fitting[0]
-        return tools, free, extra + sum(Fraction(priors.tool_tokens[type_].likely) for type_ in sized.values())
+                if row.family == family and row.frees_code and catalog.takes(model, row.type)
+            ]
+            for family in ("web_search", "web_fetch")
+            if family in tools
+        }
+        return {family: min(types) for family, types in newer.items() if types} or None
+
+    def code(self, group: list[Step], tools: dict[str, str]) -> str | None:
+        """The nearest code execution, not older, that may stand beside the web tools."""
+        catalog = self.book.catalog
+        rows = {row.type: row for row in catalog.tools}
+        least = max((rows[type_].min_code_with or "" for type_ in tools.values()), default="")
+        declared = rows[tools["code_execution"]]
+        fitting = [
+            row.type
+            for row in catalog.tools
+            if (row.family, row.blocks) == ("code_execution", declared.blocks)
+            and row.type >= max(least, declared.type)
+            and catalog.takes(self.model(group[0]), row.type)
+        ]
+        return min(fitting, default=None)
 
     def cost(self, requests: list[tuple[list[Step], bool, str]], chains: list[list[int]]) -> Fraction | None:
         """Dollars of one repetition; None for a plan that cannot be, is late, or loses files."""
@@ -298,7 +308,7 @@ class World:
         }
         warm = set()
         for chain in chains:
-            for one, other in zip(chain, chain[1:], strict=False):
+            for one, other in pairwise(chain):
                 waits[other].add(one)
                 warm.add(other)
         spans: dict[int, tuple[Fraction, Fraction]] = {}
@@ -342,6 +352,6 @@ class World:
                 if chain is None or chain.index(one) > chain.index(other):
                     return True
                 way = chain[chain.index(one) : chain.index(other) + 1]
-                if any(spans[b][0] - spans[a][1] >= 300 for a, b in zip(way, way[1:], strict=False)):
+                if any(spans[b][0] - spans[a][1] >= 300 for a, b in pairwise(way)):
                     return True
         return False

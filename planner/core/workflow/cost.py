@@ -152,7 +152,7 @@ class Costing:
     def least(self, requests: Iterable[Request]) -> float:
         """Pico-dollars that plans of these requests pay at least, whatever runs when and in which container.
 
-        As if every use of a cache were warm but the first, and all billed code that is not in a batch ran in one
+        As if every use of a cache were warm that can be, and all billed code that is not in a batch ran in one
         container session, or, where each request has its own minimum, by itself.
         """
         problem, total = self.problem, 0.0
@@ -259,11 +259,14 @@ class Costing:
         return total
 
     def _warm(self, users: Sequence[Part], life: Life) -> float:
-        """What the uses of one cache cost if all but the first are warm, and the first as well where that can be."""
+        """What the uses of one cache cost if all are warm, or all but one where a repetition is too long for that.
+
+        The times between uses add up to the time from one repetition to the next, and none may exceed a lifetime.
+        """
         if life == "none":
             return sum(part.prefix for part in users)
         total = sum(part.reads + part.load.prefix * part.rates[READ] for part in users)
-        if self.problem.spacing > LIVES[life]:
+        if self.problem.spacing > LIVES[life] * len(users):
             total += min(part.load.prefix * (part.rates[WRITES[life]] - part.rates[READ]) for part in users)
         return total
 

@@ -23,7 +23,7 @@ def made(seed: int, count: int, code: int) -> Workflow:
     coding = set(draw.sample(range(count), min(code, count)))
     steps = []
     for number in range(count):
-        tools = (CODE,) if number in coding else ()
+        tools: tuple[str, ...] = (CODE,) if number in coding else ()
         tools += (draw.choice((SEARCH, FETCH)),) if draw.random() < 0.4 else ()
         rounds = 1 + (draw.randint(1, 4) if tools else 0)
         before = tuple(f"s{each}" for each in range(number) if draw.random() < 0.25)

@@ -1,0 +1,109 @@
+"""A plan in time: a line a request, for the terminal and as a picture (SVG) that stands by itself.
+
+Both show the same: when each request begins and ends, what goes out in a batch, and which requests share a container.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
+
+import msgspec
+
+WIDTH: Final = 48
+"""Characters of a line's bar."""
+LANE, GAP, LABEL, CHART, MARGIN = 26, 8, 210, 620, 16
+"""Pixels: a request's height and what lies between, names, bars, and the edge."""
+TICKS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400)
+"""Seconds between two marks of the axis, whichever makes no more than MOST_TICKS."""
+MOST_TICKS: Final = 8
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One request in time, in seconds from the begin; `container` numbers those that are shared, 0 for none."""
+
+    name: str
+    begin: float
+    end: float
+    batch: bool
+    container: int
+
+
+def lines(bars: Sequence[Bar]) -> Iterator[str]:
+    """The plan for a terminal: what waits in a batch is drawn light, and a shared container has its number."""
+    whole = max(bar.end for bar in bars) or 1.0
+    width = max(len(bar.name) for bar in bars)
+    for bar in bars:
+        begin = min(round(bar.begin / whole * WIDTH), WIDTH - 1)
+        length = max(round(bar.end / whole * WIDTH) - begin, 1)
+        drawn = " " * begin + ("░" if bar.batch else "█") * length
+        shared = f"  container {bar.container}" if bar.container else ""
+        yield f"  {bar.name:<{width}}  {drawn:<{WIDTH}}  {spell(bar.begin)} to {spell(bar.end)}{shared}"
+
+
+def picture(bars: Sequence[Bar], title: str) -> str:
+    """The plan as SVG, with its own colours for light and dark."""
+    whole = max(bar.end for bar in bars) or 1.0
+    height = 2 * MARGIN + 30 + len(bars) * (LANE + GAP) + 24
+    width = 2 * MARGIN + LABEL + CHART + 90
+    top, left = MARGIN + 30, MARGIN + LABEL
+    body = [f'<text x="{MARGIN}" y="{MARGIN + 12}" class="title">{escape(title)}</text>']
+    bottom = top + len(bars) * (LANE + GAP)
+    for at in _ticks(whole):
+        x = left + at / whole * CHART
+        body.append(f'<line x1="{x:.1f}" y1="{top - 4}" x2="{x:.1f}" y2="{bottom}" class="grid"/>')
+        body.append(f'<text x="{x:.1f}" y="{bottom + 16}" class="tick">{spell(at)}</text>')
+    for place, bar in enumerate(bars):
+        y = top + place * (LANE + GAP)
+        x, length = left + bar.begin / whole * CHART, max((bar.end - bar.begin) / whole * CHART, 2.0)
+        kind = "batch" if bar.batch else f"shared{(bar.container - 1) % 3}" if bar.container else "live"
+        shared = f", container {bar.container}" if bar.container else ""
+        told = f"{bar.name}: {spell(bar.begin)} to {spell(bar.end)}{', in a batch' if bar.batch else shared}"
+        body.append(f'<text x="{left - 10}" y="{y + 17}" class="name">{escape(_short(bar.name))}</text>')
+        body.append(
+            f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{LANE}" rx="3" class="{kind}">'
+            f"<title>{escape(told)}</title></rect>"
+        )
+        body.append(
+            f'<text x="{x + length + 6:.1f}" y="{y + 17}" class="tick start">{spell(bar.end - bar.begin)}</text>'
+        )
+    return "\n".join((_HEAD.format(width=width, height=height, title=escape(title)), *body, "</svg>", ""))
+
+
+def spell(seconds: float) -> str:
+    """A length of time in one or two units."""
+    whole = round(seconds)
+    for size, unit, part, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}{f' {rest} {small}' if rest else ''}"
+    return f"{whole} s"
+
+
+def _ticks(whole: float) -> Iterator[float]:
+    step = next(
+        (each for each in TICKS if whole / each <= MOST_TICKS), TICKS[-1] * (1 + whole // TICKS[-1] // MOST_TICKS)
+    )
+    at = 0.0
+    while at <= whole:
+        yield at
+        at += step
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"  # what fits left of the bars
+
+
+_HEAD: Final = """\
+<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" \
+aria-label="{title}">
+<style>
+text {{ font: 13px system-ui, sans-serif; fill: #1f2933 }}
+.title {{ font-weight: 600; font-size: 15px }} .name {{ text-anchor: end }}
+.tick {{ text-anchor: middle; fill: #5b6875 }}
+.start {{ text-anchor: start }} .grid {{ stroke: #d5dbe1 }} .live {{ fill: #3568a8 }} .batch {{ fill: #a9bdd6 }}
+.shared0 {{ fill: #2f8f6b }} .shared1 {{ fill: #b3742a }} .shared2 {{ fill: #8a5aa8 }}
+@media (prefers-color-scheme: dark) {{
+text {{ fill: #e4e8ec }} .tick {{ fill: #9aa7b4 }} .grid {{ stroke: #3a444e }} .batch {{ fill: #51657e }}
+.live {{ fill: #6c9bd6 }} .shared0 {{ fill: #54b98f }} .shared1 {{ fill: #d69a52 }} .shared2 {{ fill: #b48ad2 }}
+}}
+</style>"""
