@@ -135,7 +135,9 @@ class World:
     def tools(self, group: list[Step], web: str) -> tuple[dict[str, str], bool, Fraction] | None:
         """Tools by family, whether code is free, and their tokens; None where the group cannot go out so."""
         rows = {row.type: row for row in self.book.catalog.tools}
-        tools = {rows[type_].family: type_ for type_ in sorted(type_ for step in group for type_ in step.tools)}
+        tools: dict[str, str] = {}
+        for type_ in sorted(type_ for step in group for type_ in step.tools):
+            tools[rows[type_].family] = type_
         if web != "declared" and (
             "code_execution" not in tools or any(rows[each].frees_code for each in tools.values())
         ):
