@@ -6,6 +6,7 @@ from typing import Final
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.schema import render
+from tests import workflowpages
 from tests.reference import reference_page
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
@@ -44,5 +45,7 @@ def reasons_page() -> str:
 if __name__ == "__main__":
     (DOCS / "reasons.md").write_text(reasons_page(), encoding="utf-8")
     (DOCS / "rules-reference.md").write_text(reference_page(), encoding="utf-8")
+    (DOCS / "workflows" / "README.md").write_text(workflowpages.cookbook_page(), encoding="utf-8")
+    (DOCS / "images" / "workflow.svg").write_text(workflowpages.picture(), encoding="utf-8")
     for kind in SHAPES:
         (SCHEMAS / f"{kind}.json").write_text(render(kind), encoding="utf-8")

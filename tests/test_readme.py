@@ -87,6 +87,7 @@ def test_the_pages_call_the_planner() -> None:
         "demo",
         "serve",
         "plan",
+        "plan",
         "rules",
         "rules",
         "export",

@@ -217,7 +217,7 @@ def lines(plan: WorkflowPlan) -> Iterator[str]:
     yield "\nWhat is paid for, in dollars each time"
     yield from _table(plan)
     if plan.second is not None:
-        yield f"\nSecond came {_ways(plan.second.requests, plan.requests)}."
+        yield f"\nThe plan that came second sends instead: {_ways(plan.second.requests, plan.requests)}."
         yield f"  {plan.second.because}"
     yield f"\nFree hours left this month: {plan.free_hours_left:g}. All amounts are estimates; time rests on `assume`."
     yield f"Rule book {plan.digests['rules']}, price book {plan.digests['prices']}"
@@ -330,6 +330,8 @@ def _lost(best: Reckoned, second: Reckoned) -> str:
     if second.outcome.late or second.outcome.lost:
         return "It may miss a deadline, or does not find its files."
     if money == 0:
+        if not round(longer):
+            return "It costs the same and takes as long."
         return f"It costs the same, and takes {spell(abs(longer))} {'longer' if longer > 0 else 'less'}."
     what = f"It costs ${rounded(abs(money))} {'more' if money > 0 else 'less'} ({', '.join(parts)})"
     if round(longer):
@@ -347,7 +349,7 @@ def _ways(requests: Sequence[Sent], chosen: Sequence[Sent]) -> str:
         for each in requests
         if (each.steps, each.batch, each.web) not in known
     ]
-    return " and ".join(other) if other else "the same requests in other containers"
+    return "; ".join(other) if other else "the same requests, in other containers"
 
 
 def _money(reckoned: Reckoned) -> Money:

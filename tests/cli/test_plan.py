@@ -212,8 +212,7 @@ def test_what_is_no_request_is_refused_with_its_place(tmp_path: Path, body: byte
     ("file", "sentence"),
     [
         ("none.json", "none.json cannot be read: No such file or directory."),
-        ("flow.yaml", "flow.yaml is a workflow, and workflows are not planned yet."),
-        ("flow.yml", "is a workflow"),
+        ("flow.yaml", "flow.yaml cannot be read: No such file or directory."),
         (".", "cannot be read: Is a directory."),
     ],
 )

@@ -203,7 +203,7 @@ class Costing:
         cached = context is not None and needs.prefix >= price.least_prefix
         free = definitions is not None and definitions.free
         container = any(map(problem.runs_code, request.steps))
-        files = any(problem.steps[step].files for step in request.steps)
+        files = any(map(problem.preloads, request.steps))
         key = None
         if cached and context is not None and definitions is not None and not request.batch:
             key = model, definitions.types, context

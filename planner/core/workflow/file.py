@@ -10,7 +10,7 @@ from planner.core.rulebook.catalog import Catalog, Interval, is_exact
 from planner.core.rulefile.catalogfile import check_interval
 from planner.core.rulefile.read import Reader, place, word
 from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, parse
-from planner.core.workflow.steps import Context, Needs, Step, Workflow, interval
+from planner.core.workflow.steps import MOST_SKILLS, Context, Needs, Step, Workflow, interval
 
 NEEDED: Final = (("code_seconds", "code_execution"), ("searches", "web_search"))
 """What a step does, and the family of a tool that it needs for it."""
@@ -65,6 +65,9 @@ def _check(reader: Reader, root: Pairs, catalog: Catalog) -> None:
         _check_tools(reader, node, step, known)
         for key in Needs._fields:
             check_interval(reader, place(node, key), interval(getattr(step, key)), f'step "{step.name}": {key}')
+        if len(step.skills) > MOST_SKILLS:
+            problem, remedy = f"{len(step.skills)} Skills", f"A request takes {MOST_SKILLS} at most: split the step."
+            reader.find(place(node, "skills"), "out-of-range", f'step "{step.name}"', problem, remedy)
         if interval(step.iterations).low < 1:
             problem, remedy = '"iterations" is less than 1', "Count the first one too."
             reader.find(place(node, "iterations"), "out-of-range", f'step "{step.name}"', problem, remedy)
@@ -122,8 +125,9 @@ def _check_tools(reader: Reader, node: Node, step: Step, known: Known) -> None:
         if high and family not in families and not (family == "code_execution" and frees):
             problem = f'"{key}" needs a tool that it does not declare'
             reader.find(place(node, key), "needs-tool", subject, problem, f"Add a version of {family} to its tools.")
-    if (step.files or step.files_from) and "code_execution" not in families and not frees:
-        key = "files" if step.files else "files_from"
+    contained = next((key for key in ("files", "skills", "files_from") if getattr(step, key)), None)
+    if contained and "code_execution" not in families and not frees:
+        key = contained
         problem = f'"{key}" needs a container, and no tool of it has one'
         reader.find(place(node, key), "needs-tool", subject, problem, "Add a version of code_execution to its tools.")
 

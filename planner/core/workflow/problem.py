@@ -17,7 +17,7 @@ from planner.core.pricing.prices import CODE, PriceRow, Rates
 from planner.core.rulebook.book import RuleBook
 from planner.core.rulebook.catalog import Interval
 from planner.core.workflow.definitions import INERT, UPGRADE, Definitions, Web, define
-from planner.core.workflow.steps import Draw, Step, Workflow, likely, seconds
+from planner.core.workflow.steps import MOST_SKILLS, Draw, Step, Workflow, likely, seconds
 
 SEARCH: Final = "web_search"
 PICO_PER_MILLIONTH: Final = 1_000_000
@@ -196,7 +196,12 @@ class Problem:
     def runs_code(self, step: int) -> bool:
         """Whether a step needs a container."""
         needs = self.steps[step]
-        return bool(self.likely.steps[step].code_seconds or needs.files or needs.files_from)
+        return bool(self.likely.steps[step].code_seconds or needs.files or needs.files_from or needs.skills)
+
+    def preloads(self, step: int) -> bool:
+        """Whether what is loaded into a step's container bills even if no code runs."""
+        needs = self.steps[step]
+        return bool(needs.files or (needs.skills and self.book.settings.code.skills_preload_bills))
 
     def may_join(self, one: int, other: int) -> bool:
         """Whether two steps may ever be in one request."""
@@ -214,7 +219,9 @@ class Problem:
         key = steps, web
         if key not in self._definitions:
             types = [type_ for step in steps for type_ in self.steps[step].tools]
-            self._definitions[key] = define(self.book, self.models[steps[0]], types, web)
+            skills = {skill for step in steps for skill in self.steps[step].skills}
+            found = define(self.book, self.models[steps[0]], types, web)
+            self._definitions[key] = None if len(skills) > MOST_SKILLS else found
         return self._definitions[key]
 
     def webs(self, steps: tuple[int, ...]) -> tuple[Web, ...]:

@@ -19,6 +19,9 @@ Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[smhd
 Quantity = Amount | Interval
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
+MOST_SKILLS: Final = 20
+"""Skills of one request: https://platform.claude.com/docs/en/build-with-claude/skills-guide, 2026-11-22 [B]."""
+
 SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
@@ -39,6 +42,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         code_seconds: seconds that its code runs.
         searches: web searches it makes.
         files: files that are loaded into its container.
+        skills: Skills that are loaded into its container, such as xlsx.
         after: steps that must have ended before it begins.
         files_from: steps whose container it goes on in, for the files they left.
         deadline: when it must have ended, counted from the begin of the workflow.
@@ -60,6 +64,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     code_seconds: Quantity = 0.0
     searches: Quantity = 0.0
     files: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 0
+    skills: tuple[Text, ...] = ()
     after: tuple[Text, ...] = ()
     files_from: tuple[Text, ...] = ()
     deadline: Duration | None = None

@@ -1,0 +1,45 @@
+"""A plan in time, on a terminal and as a picture."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from planner.cli.timeline import MOST_TICKS, WIDTH, Bar, lines, picture, spell
+
+BARS = [Bar("fetch & sum", 0, 60, False, 1), Bar("wait", 60, 3_660, True, 0), Bar("end", 3_660, 3_661, False, 1)]
+
+
+def test_a_line_a_request() -> None:
+    """Where it begins, how long it is, and what container it shares; the shortest still has a mark."""
+    first, second, third = lines(BARS)
+    assert (first.count("█"), second.count("░"), third.count("█")) == (1, WIDTH - 1, 1)
+    assert first.endswith("0 s to 1 min  container 1")
+    assert second.endswith("1 min to 1 h 1 min")
+
+
+def test_names_are_escaped_and_the_axis_has_few_marks() -> None:
+    """Whatever a step is called, the picture stays whole."""
+    root = ET.fromstring(picture(BARS, 'a < b & "c"'))  # noqa: S314 - of our own making
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [each.text for each in root.iter(f"{space}text")]
+    assert "fetch & sum" in texts
+    assert root.get("aria-label") == 'a < b & "c"'
+    assert 2 <= len(root.findall(f"{space}line")) <= MOST_TICKS + 1
+    kinds = [bar.get("class") for bar in root.iter(f"{space}rect")]
+    assert kinds == ["shared0", "batch", "shared0"]
+
+
+@pytest.mark.parametrize("whole", [0.4, 1, 59, 61, 3_600, 90_000, 40 * 86_400])
+def test_any_length_has_an_axis(whole: float) -> None:
+    """From less than a second to weeks."""
+    root = ET.fromstring(picture([Bar("a", 0, whole, False, 0)], "t"))  # noqa: S314 - of our own making
+    assert 1 <= len(root.findall("{http://www.w3.org/2000/svg}line")) <= MOST_TICKS + 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (3_600, "1 h"), (3_725, "1 h 2 min"), (90_000, "1 d 1 h")],
+)
+def test_lengths_of_time_in_words(seconds: float, words: str) -> None:
+    """Two units at most."""
+    assert spell(seconds) == words

@@ -1,0 +1,123 @@
+"""`planner plan WORKFLOW.yaml`: in words, in JSON, as a picture; what is wrong, late, or left by the ledger."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+
+from planner.cli import main
+from planner.cli.workflow import left
+from planner.core.allowance import Allowance
+from planner.core.workflow.steps import Step, Workflow
+from tests import workflowpages
+
+COOKBOOK: Final = workflowpages.FOLDER
+
+
+def plan(path: Path, *arguments: str) -> Result:
+    """Plan a workflow in a month without free hours."""
+    return CliRunner().invoke(main, ["plan", str(path), "--set", "free_hours.limit=0", *arguments])
+
+
+def told(path: Path, *arguments: str) -> dict[str, Any]:
+    """The plan as JSON."""
+    result = plan(path, "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_the_cookbook_is_fresh() -> None:
+    """Run `python -m tests.pages` after a change of prices, priors or the search."""
+    assert (COOKBOOK / "README.md").read_text(encoding="utf-8") == workflowpages.cookbook_page()
+    picture = COOKBOOK.parent / "images" / "workflow.svg"
+    assert picture.read_text(encoding="utf-8") == workflowpages.picture()
+
+
+@pytest.mark.parametrize("name", workflowpages.names())
+def test_every_recipe_saves_and_is_proven(name: str) -> None:
+    """Cheaper than as it is in every world, every deadline kept, and no plan better."""
+    found = told(COOKBOOK / name)
+    assert found["sound"]
+    assert found["proven"]
+    assert (found["probability"], found["distance"]) == (1.0, 0.0)
+    assert 0 < found["cost_nano"]["likely"] < found["untouched_nano"]["likely"]
+    money = found["money"]
+    assert abs(money["tokens"] + money["searches"] + money["code_execution"] - money["total"]) <= 2
+    assert found["second"]["money"]["total"] >= money["total"] - 1
+
+
+def test_code_rides_free_on_the_smallest_model() -> None:
+    """The recipe of short validations: a web tool that reaches nothing costs less than a minimum."""
+    requests = told(COOKBOOK / "config-validation.yaml")["requests"]
+    assert [each["web"] for each in requests if each["tools"]] == ["inert", "inert"]
+    assert all("web_fetch_20260318" in each["tools"] for each in requests if each["tools"])
+
+
+def test_files_are_found_in_one_container() -> None:
+    """Slides go on where the sheet was made."""
+    requests = {tuple(each["steps"]): each for each in told(COOKBOOK / "office-documents.yaml")["requests"]}
+    assert requests["sheet",]["container"] == requests["slides",]["container"] == 1
+    assert requests["letter",]["batch"]
+
+
+def test_the_picture_is_an_svg_with_a_bar_a_request() -> None:
+    """It stands by itself, and names what it shows."""
+    result = plan(COOKBOOK / "polyglot-build.yaml", "--format", "svg")
+    root = ET.fromstring(result.stdout)  # noqa: S314 - of our own making
+    bars = root.findall("{http://www.w3.org/2000/svg}rect")
+    requests = told(COOKBOOK / "polyglot-build.yaml")["requests"]
+    assert len(bars) == len(requests)
+    assert all(bar.find("{http://www.w3.org/2000/svg}title") is not None for bar in bars)
+    assert "polyglot-build" in (root.get("aria-label") or "")
+
+
+def test_what_is_wrong_with_a_file_ends_in_findings(tmp_path: Path) -> None:
+    """Exit code 1, every problem with its place, on standard error."""
+    path = tmp_path / "w.yaml"
+    path.write_text("workflow: w\nsteps:\n  - {name: a, prompt: 1, output: 1, after: [b]}\n", encoding="utf-8")
+    result = plan(path)
+    assert result.exit_code == 1
+    assert "w.yaml:3:5:" in result.stderr
+    assert "[unknown-step]" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_deadline_that_no_plan_keeps_is_told(tmp_path: Path) -> None:
+    """The plan is printed all the same, with a warning and exit code 1."""
+    path = tmp_path / "w.yaml"
+    rows = "  - {name: a, prompt: 1, output: 60000, deadline: 5m}\n"
+    path.write_text(f"workflow: w\nmodel: claude-sonnet-5-5\nsteps:\n{rows}", encoding="utf-8")
+    result = plan(path)
+    assert result.exit_code == 1
+    assert "WARNING: no plan was found in which a surely keeps its deadline" in result.stdout
+
+
+def test_a_file_that_is_not_there_and_a_form_that_is_not_for_requests(tmp_path: Path) -> None:
+    """Usage errors, exit code 2."""
+    assert plan(tmp_path / "none.yaml").exit_code == 2
+    request = tmp_path / "request.json"
+    request.write_text('{"model": "claude-sonnet-5-5", "messages": []}', encoding="utf-8")
+    result = plan(request, "--format", "svg")
+    assert result.exit_code == 2
+    assert "draws workflows" in result.stderr
+
+
+def test_where_nothing_is_saved_it_says_so(tmp_path: Path) -> None:
+    """One plain request that somebody waits for is left as it is."""
+    path = tmp_path / "w.yaml"
+    rows = "  - {name: a, prompt: 10, output: 10, live: true}\n"
+    path.write_text(f"workflow: w\nmodel: claude-sonnet-5-5\nsteps:\n{rows}", encoding="utf-8")
+    assert "saves nothing: leave it as it is" in plan(path).stdout
+
+
+def test_free_hours_are_the_workflows_or_what_the_forecast_leaves() -> None:
+    """The file's number wins; else the limit less what is expected; less what was used where nothing is forecast."""
+    workflow = Workflow(workflow="w", steps=(Step(name="a", prompt=1, output=1),))
+    own = Workflow(workflow="w", steps=workflow.steps, free_hours_left=7)
+    known = Allowance(used=100, forecast=1_500, limit=1_550, probability=0.0, known=True)
+    unknown = Allowance(used=100, forecast=0, limit=1_550, probability=0.0, known=False)
+    assert [left(own, known), left(workflow, known), left(workflow, unknown)] == [7, 50, 1_450]
