@@ -187,6 +187,7 @@ class Learning:
             scope=scope,
             threaded=sent.plan.threaded or (before is not None and before.turn.threaded),
             session=sent.session,
+            trail=told.trail,
         )
         if container is not None:
             same = before is not None and before.turn.container == container.id

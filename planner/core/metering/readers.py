@@ -19,6 +19,7 @@ from planner.core.wire import (
     MessageStop,
     ResponseContainer,
     StreamError,
+    Trail,
     WireError,
     delta_seal,
     delta_size,
@@ -38,7 +39,8 @@ class Told(msgspec.Struct):
     """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking.
 
     `code_resumed` says that code of an earlier response ran on in it, `code_ms` how long code was seen to run, None
-    where nothing was seen. `rounds` are the sampling iterations that its blocks show.
+    where nothing was seen. `rounds` are the sampling iterations that its blocks show. `trail` is what an answer without
+    calls is known by, where its trail was followed.
     """
 
     message_id: str | None = None
@@ -53,6 +55,7 @@ class Told(msgspec.Struct):
     rounds: int = 1
     failed: str | None = None
     finished: bool = False
+    trail: str | None = None
 
     @property
     def call_ids(self) -> tuple[str, ...]:
@@ -79,10 +82,11 @@ class Reader(Protocol):
 
 
 class WholeReader:
-    """Reads a JSON message, kept until its end."""
+    """Reads a JSON message, kept until its end; `trail` leads to it, where it is to be known by that."""
 
-    def __init__(self) -> None:
+    def __init__(self, trail: Trail | None = None) -> None:
         self.told = Told()
+        self._trail = trail
         self._kept = bytearray()
 
     def feed(self, data: bytes, at: float) -> None:
@@ -97,7 +101,10 @@ class WholeReader:
 
     def metered(self) -> Metered | None:
         """Read the message."""
-        message = Message.parse(bytes(self._kept))
+        body = bytes(self._kept)
+        message = Message.parse(body)
+        if self._trail is not None:
+            self._trail.read(body)
         watch, rounds = Stopwatch(), Rounds()
         for block in message.content:
             watch.start(None, block, 0.0)
@@ -113,6 +120,7 @@ class WholeReader:
             code_resumed=watch.resumed,
             rounds=rounds.again + 1,
             finished=True,
+            trail=None if self._trail is None else self._trail.end,
         )
         if message.usage is None:
             return None
@@ -120,10 +128,11 @@ class WholeReader:
 
 
 class StreamReader:
-    """Reads server-sent events as they pass."""
+    """Reads server-sent events as they pass; `trail` leads to the message, where it is to be known by that."""
 
-    def __init__(self) -> None:
+    def __init__(self, trail: Trail | None = None) -> None:
         self.told = Told()
+        self._trail = trail
         self._splitter = Splitter()
         self._usage = StreamUsage()
         self._watch = Stopwatch()
@@ -131,6 +140,8 @@ class StreamReader:
     def feed(self, data: bytes, at: float) -> None:
         """Split off the events that are whole by now and take in what they tell."""
         for name, payload in self._splitter.feed(data):
+            if self._trail is not None:
+                self._trail.hear(payload)
             if name == DELTA:  # most of a stream, and only its size is ever asked for
                 self._usage.wrote(delta_size(payload))
                 if seal := delta_seal(payload):
@@ -171,6 +182,7 @@ class StreamReader:
                 told.stop_reason = event.stop_reason or told.stop_reason
             case MessageStop():
                 told.finished = True
+                told.trail = None if self._trail is None else self._trail.end
                 self.end(at)
             case StreamError():
                 told.failed = event.type or "error"

@@ -9,7 +9,8 @@ from msgspec import UNSET, Raw
 from planner.core.wire.blocks import Block, carries_breakpoint, read_blocks
 from planner.core.wire.reading import Maybe, shaped, text
 
-_SERVER_ISSUED: Final = ("srvtoolu_", "toolu_")
+SERVER_ISSUED: Final = ("srvtoolu_", "toolu_")
+"""How the ids of calls begin, of the server's tools and of the caller's."""
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -19,12 +20,14 @@ class Upload(msgspec.Struct, frozen=True):
     file_id: str | None
 
 
-class _Message(msgspec.Struct):
+class HistoryMessage(msgspec.Struct):
+    """A message of a history, its members not yet read."""
+
     role: Maybe = UNSET
     content: Maybe = UNSET
 
 
-_MESSAGE: Final = msgspec.json.Decoder(_Message)
+_MESSAGE: Final = msgspec.json.Decoder(HistoryMessage)
 
 
 def last_assistant(messages: Sequence[Raw]) -> tuple[Block, ...]:
@@ -42,7 +45,7 @@ def has_assistant(messages: Sequence[Raw]) -> bool:
 
 def server_ids(blocks: Sequence[Block]) -> tuple[str, ...]:
     """The server-issued call ids among the blocks, the newest first."""
-    return tuple(block.id for block in reversed(blocks) if block.id is not None and block.id.startswith(_SERVER_ISSUED))
+    return tuple(block.id for block in reversed(blocks) if block.id is not None and block.id.startswith(SERVER_ISSUED))
 
 
 def seals(blocks: Sequence[Block]) -> tuple[str, ...]:
@@ -87,7 +90,7 @@ def uploads(messages: Sequence[Raw]) -> tuple[Upload, ...]:
     return tuple(
         Upload(index, block.file_id)
         for index, raw in enumerate(messages)
-        for block in read_blocks(_message(raw).content)
+        for block in read_blocks(read_message(raw).content)
         if block.type == "container_upload"
     )
 
@@ -103,9 +106,10 @@ def _answered(blocks: Sequence[Block]) -> tuple[str, ...]:
 
 def _from_the_end(messages: Sequence[Raw]) -> Iterator[tuple[str | None, Maybe]]:
     for raw in reversed(messages):
-        message = _message(raw)
+        message = read_message(raw)
         yield text(message.role), message.content
 
 
-def _message(raw: Raw) -> _Message:
-    return shaped(_MESSAGE, raw) or _Message()
+def read_message(raw: Raw) -> HistoryMessage:
+    """Read who says what; one that is no object says nothing."""
+    return shaped(_MESSAGE, raw) or HistoryMessage()
