@@ -38,6 +38,20 @@ def last_assistant(messages: Sequence[Raw]) -> tuple[Block, ...]:
     return ()
 
 
+def last_turn(messages: Sequence[Raw]) -> tuple[Block, ...]:
+    """Read the blocks of all that the assistant said since it was last asked something; results of calls ask nothing.
+
+    Code may go on waiting while the model calls again, so that what waits was called messages ago.
+    """
+    found: list[tuple[Block, ...]] = []
+    for role, content in _from_the_end(messages):
+        if role == "assistant":
+            found.append(read_blocks(content))
+        elif found and not _only_results(content):
+            break
+    return tuple(block for blocks in reversed(found) for block in blocks)
+
+
 def has_assistant(messages: Sequence[Raw]) -> bool:
     """Whether an assistant has said anything in these messages."""
     return any(role == "assistant" for role, _ in _from_the_end(messages))
@@ -72,13 +86,13 @@ def answers(messages: Sequence[Raw]) -> tuple[str, ...]:
 
 
 def pending_calls(assistant: Sequence[Block], answered: Sequence[str]) -> tuple[str, ...]:
-    """The answered ids whose call in the assistant message was made by code in a container."""
+    """The answered ids whose call among the assistant's blocks was made by code in a container."""
     made_by_code = {block.id for block in assistant if block.type == "tool_use" and block.programmatic}
     return tuple(answer for answer in answered if answer in made_by_code)
 
 
 def unmatched_server_calls(assistant: Sequence[Block]) -> tuple[str, ...]:
-    """The ids of server calls that no block of the same message answers."""
+    """The ids of server calls that no block among them answers."""
     answered = {block.tool_use_id for block in assistant}
     return tuple(
         block.id for block in assistant if block.server_call and block.id is not None and block.id not in answered
@@ -102,6 +116,11 @@ def has_breakpoint(messages: Sequence[Raw]) -> bool:
 
 def _answered(blocks: Sequence[Block]) -> tuple[str, ...]:
     return tuple(block.tool_use_id for block in blocks if block.type == "tool_result" and block.tool_use_id is not None)
+
+
+def _only_results(content: Maybe) -> bool:
+    blocks = read_blocks(content)
+    return bool(blocks) and all(block.type == "tool_result" for block in blocks)
 
 
 def _from_the_end(messages: Sequence[Raw]) -> Iterator[tuple[str | None, Maybe]]:
