@@ -1,0 +1,87 @@
+"""The end-to-end cases as a table: what a client declares, what it says, and what each of its requests should get."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from planner.simulator.config import shipped_scenarios
+from tests.endtoend.client import CODE, OLD_CODE, QUERY, SEARCH, WEATHER
+
+SCENARIOS = (*shipped_scenarios(), (Path(__file__).parent / "work.yaml").read_text(encoding="utf-8"))
+SKILLS = [{"type": "anthropic", "skill_id": "pptx", "version": "latest"}]
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One case: `says` are the user's messages, `gets` what becomes of the container in each request that they make.
+
+    `breaks` says that without the planner a client that forgets is refused on the way; `free` that its code is.
+    `own` counts the containers that it starts without a planner when it forgets.
+    """
+
+    name: str
+    fields: dict[str, Any]
+    says: Sequence[str]
+    gets: Sequence[str]
+    own: int
+    breaks: bool = False
+    free: bool = False
+    upload: bool = False
+
+    @property
+    def asked(self) -> int:
+        """How many requests it makes."""
+        return len(self.gets)
+
+
+NONE, WARM, PENDING = "none", "threaded", "threaded:pending-call"
+
+CASES = (
+    Case(
+        name="programmatic",
+        fields={"tools": [CODE, QUERY]},
+        says=["[regions]", "[talk]", "[talk]", "[west]"],
+        gets=[NONE, PENDING, WARM, WARM, WARM, PENDING, PENDING],
+        own=0,
+        breaks=True,
+    ),
+    Case(
+        name="pause",
+        fields={"tools": [OLD_CODE]},
+        says=["[steps]", "[talk]", "[more]"],
+        gets=[NONE, WARM, WARM, WARM, WARM],
+        own=3,
+    ),
+    Case(
+        name="parallel",
+        fields={"tools": [CODE, WEATHER]},
+        says=["[forecast]", "[talk]", "[more]", "[forecast]"],
+        gets=[NONE, WARM, WARM, WARM, WARM, WARM, WARM, WARM],
+        own=5,
+    ),
+    Case(
+        name="skills",
+        fields={"tools": [OLD_CODE], "container": {"skills": SKILLS}},
+        says=["[deck]", "[more]", "[talk]", "[deck]"],
+        gets=[NONE, WARM, WARM, WARM],
+        own=4,
+    ),
+    Case(
+        name="files",
+        fields={"tools": [OLD_CODE]},
+        says=["[sales]", "[talk]", "[more]"],
+        gets=[NONE, WARM, WARM],
+        own=3,
+        upload=True,
+    ),
+    Case(
+        name="web",
+        fields={"tools": [SEARCH, WEATHER]},
+        says=["[news]", "[news]", "[local news]", "[talk]"],
+        gets=[NONE, WARM, WARM, PENDING, WARM],
+        own=0,
+        breaks=True,
+        free=True,
+    ),
+)
