@@ -114,7 +114,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     `untouched_ms` and `untouched_at` are the same as they would be without our edits. `threaded` says that the request
     went on in a container by our doing, `continued` that a later request has gone on from this turn; `session` is the
     key of the caller's `planner-session`. `trail` is what a response without ids is known by, a digest of what was said
-    since the newest call.
+    since the newest call. `waiting` are the server's calls, of this response and before, that had no result by its end.
     """
 
     conversation: Conversation
@@ -132,6 +132,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     continued: bool = False
     session: str | None = None
     trail: str | None = None
+    waiting: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -188,6 +189,14 @@ def elder_lookups(request: MessagesRequest, principal: str) -> tuple[str, ...]:
 def continues_thread(request: MessagesRequest) -> bool:
     """Whether a request goes on in a message thread, whose tools and system came with its first request."""
     return request.thread is not None and request.thread.type == "continue"
+
+
+def awaited(request: MessagesRequest, turn: Turn) -> bool:
+    """Whether something waits in the container of a turn for the request that goes on from it.
+
+    What goes on in a thread brings no history that would tell it.
+    """
+    return request.awaited or (continues_thread(request) and bool(turn.waiting))
 
 
 def begins(request: MessagesRequest) -> bool:

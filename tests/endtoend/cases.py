@@ -13,6 +13,13 @@ SCENARIOS = (*shipped_scenarios(), (Path(__file__).parent / "work.yaml").read_te
 SKILLS = [{"type": "anthropic", "skill_id": "pptx", "version": "latest"}]
 
 
+UPSTREAM: dict[str, Any] = {"scenarios": SCENARIOS}
+"""The simulator of these tests."""
+
+PATIENT: dict[str, Any] = {"decide_timeout": 5.0}
+"""A planner that decides also on a machine that is busy with other tests."""
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One case: `says` are the user's messages, `gets` what becomes of the container in each request that they make.
 

@@ -1,5 +1,6 @@
 """An agent on the official SDK, as frameworks write them: some send the container back, some forget it."""
 
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any, Literal, Self
 
@@ -8,6 +9,9 @@ import httpx2
 import msgspec
 
 from planner.clock import VirtualClock
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Without the machine's certificates, which take long to read; nothing here speaks TLS."""
 
 MODEL = "claude-opus-5-5"
 OLD_CODE = {"type": "code_execution_20250825", "name": "code_execution"}
@@ -58,7 +62,7 @@ class Overheard(httpx2.AsyncBaseTransport):
     """A transport that keeps what passes, below all that the SDK makes of it."""
 
     def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport()
+        self._inner = httpx2.AsyncHTTPTransport(verify=NO_TLS)
         self.spoken: list[Spoken] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -83,7 +87,7 @@ class Overheard(httpx2.AsyncBaseTransport):
 def connect(address: str, key: str) -> tuple[anthropic.AsyncAnthropic, Overheard]:
     """The official SDK at an address, and what passes between the two."""
     ear = Overheard()
-    http = httpx2.AsyncClient(transport=ear, timeout=30)
+    http = httpx2.AsyncClient(transport=ear, timeout=30, verify=NO_TLS)
     return anthropic.AsyncAnthropic(base_url=address, api_key=key, max_retries=0, http_client=http), ear
 
 
@@ -109,8 +113,7 @@ class Talk:
         self.client, self.ear = connect(address, key)
         self.clock = clock
         self.fields: dict[str, Any] = {"model": MODEL, "max_tokens": 4096} | fields
-        self.stream, self.keeps = stream, keeps
-        self._merges, self._words = merges, words
+        self._ways: dict[str, Any] = {"stream": stream, "keeps": keeps, "merges": merges, "words": words}
         self.messages: list[Any] = []
         self.answers: list[anthropic.types.Message] = []
 
@@ -120,9 +123,17 @@ class Talk:
     async def __aexit__(self, *_: object) -> None:
         await self.client.close()
 
-    async def at(self, address: str) -> None:
-        """Go on at another address."""
-        self.client = self.client.with_options(base_url=address)
+    def moved(self, address: str) -> "Talk":
+        """The same conversation at another address; what was sent so far stays with this one."""
+        other = Talk(address, self.client.api_key or "", self.clock, **self._ways, **self.fields)
+        other.messages, other.answers = self.messages, self.answers
+        return other
+
+    def fork(self) -> "Talk":
+        """Another conversation with the same past, which goes on by itself."""
+        other = self.moved(str(self.client.base_url))
+        other.messages, other.answers = list(self.messages), list(self.answers)
+        return other
 
     @property
     def spoken(self) -> list[Spoken]:
@@ -133,14 +144,6 @@ class Talk:
     def containers(self) -> list[str | None]:
         """The container that each answer names."""
         return [None if each.container is None else each.container.id for each in self.answers]
-
-    def fork(self) -> "Talk":
-        """Another client with the same past, which goes on by itself."""
-        other = Talk(
-            str(self.client.base_url), self.client.api_key or "", self.clock, stream=self.stream, **self.fields
-        )
-        other.messages = list(self.messages)
-        return other
 
     async def say(self, content: Any) -> anthropic.types.Message:
         """Ask something, and go on until the model has ended its turn: answer its calls, resume what it paused."""
@@ -156,21 +159,21 @@ class Talk:
         """One request with the history as it is, a second after the one before; its answer joins the history."""
         self.clock.advance(1)
         fields: Any = self.fields | {"messages": self.messages}
-        if self.stream:
+        if self._ways["stream"]:
             async with self.client.messages.stream(**fields) as stream:
                 message: anthropic.types.Message = await stream.get_final_message()
         else:
             message = await self.client.messages.create(**fields)
         self.answers.append(message)
         content: Any = message.content
-        if self._words and all(block.type == "text" for block in message.content):
+        if self._ways["words"] and all(block.type == "text" for block in message.content):
             content = "".join(block.text for block in message.content if block.type == "text").strip()
-        if resumes and self._merges:
+        if resumes and self._ways["merges"]:
             last = self.messages[-1]
             self.messages[-1] = {"role": "assistant", "content": [*last["content"], *message.content]}
         else:
             self.messages.append({"role": "assistant", "content": content})
-        if self.keeps is not None and message.container is not None:
+        if self._ways["keeps"] is not None and message.container is not None:
             self._keep(message.container.id)
         return message
 
@@ -179,10 +182,27 @@ class Talk:
         if skills is not None:
             self.fields["container"] = {"id": container, "skills": skills}
         else:
-            self.fields["container"] = container if self.keeps == "string" else {"id": container}
+            self.fields["container"] = container if self._ways["keeps"] == "string" else {"id": container}
 
 
-def results(message: anthropic.types.Message) -> list[dict[str, str]]:
+def results(message: anthropic.types.Message | anthropic.types.beta.BetaMessage) -> list[dict[str, str]]:
     """The results of the client's own tools that a message calls."""
     calls = [block.id for block in message.content if block.type == "tool_use"]
     return [{"type": "tool_result", "tool_use_id": call, "content": "5120"} for call in calls]
+
+
+def named(body: bytes) -> str | None:
+    """The container that a request names."""
+    container = msgspec.json.decode(body).get("container")
+    name: str | None = container.get("id") if isinstance(container, dict) else container
+    return name
+
+
+def contained(sent: bytes, container: str) -> bytes:
+    """A body with a container put in: behind all else, or into the object that asks for skills."""
+    asked = msgspec.json.decode(sent).get("container")
+    if asked is None:
+        return b'%s,"container":"%s"}' % (sent[:-1], container.encode())
+    skills = msgspec.json.encode(asked)
+    assert sent.count(skills) == 1
+    return sent.replace(skills, b'%s,"id":"%s"}' % (skills[:-1], container.encode()))

@@ -5,20 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
-import msgspec
 import pytest
 
 from planner.clock import VirtualClock
 from planner.core.ledger.entry import Entry
 from tests.doubles.proxy import run
 from tests.doubles.simulated import Heard, Simulated, assert_reconciled, simulated, simulating
-from tests.endtoend.cases import CASES, SCENARIOS, SKILLS, Case
-from tests.endtoend.client import Form, Spoken, Talk
+from tests.endtoend.cases import CASES, PATIENT, UPSTREAM, Case
+from tests.endtoend.client import Form, Spoken, Talk, contained, named
 
 MINIMUM_NANO = 4_166_667
 """Five minutes at $0.05 an hour."""
 WAYS: list[tuple[bool, Form | None]] = [(False, None), (True, None), (False, "string"), (True, "object")]
-UPSTREAM: dict[str, Any] = {"scenarios": SCENARIOS}
 
 
 async def held(talk: Talk, case: Case) -> None:
@@ -43,21 +41,6 @@ def outputs(talk: Talk) -> list[str]:
         if block.type == "bash_code_execution_tool_result" and block.content.type == "bash_code_execution_result"
         for output in block.content.content
     ]
-
-
-def named(body: bytes) -> str | None:
-    """The container that a request names."""
-    container = msgspec.json.decode(body).get("container")
-    return container.get("id") if isinstance(container, dict) else container
-
-
-def contained(sent: bytes, container: str) -> bytes:
-    """A body with a container put in: behind all else, or behind the skills that it asks for."""
-    skills = msgspec.json.encode(SKILLS)
-    if b'"container":{"skills":' in sent:
-        assert sent.count(skills + b"}") == 1
-        return sent.replace(skills + b"}", skills + b',"id":"%s"}' % container.encode())
-    return b'%s,"container":"%s"}' % (sent[:-1], container.encode())
 
 
 def check_request(spoken: Spoken, heard: Heard, got: str, container: str | None, *, keeps: bool) -> None:
@@ -111,7 +94,7 @@ def test_a_conversation_stays_in_one_container(tmp_path: Path, case: Case) -> No
         assert [(each.id, each.requests, each.most_at_once) for each in record] == [(container, case.asked, 1)]
 
     async def main() -> None:
-        async with simulated(tmp_path, simulator=UPSTREAM) as planner:
+        async with simulated(tmp_path, simulator=UPSTREAM, **PATIENT) as planner:
             for stream, keeps in WAYS:
                 await hold(planner, stream, keeps)
             everything = await planner.entries(len(planner.simulator.heard))

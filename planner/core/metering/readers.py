@@ -10,6 +10,7 @@ from planner.core.metering.sse import Splitter
 from planner.core.metering.stopwatch import Stopwatch
 from planner.core.metering.usage import Metered, StreamUsage, meter
 from planner.core.wire import (
+    Block,
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
@@ -40,7 +41,8 @@ class Told(msgspec.Struct):
 
     `code_resumed` says that code of an earlier response ran on in it, `code_ms` how long code was seen to run, None
     where nothing was seen. `rounds` are the sampling iterations that its blocks show. `trail` is what an answer without
-    calls is known by, where its trail was followed.
+    calls is known by, where its trail was followed. `waiting` are the server's calls for which no result came,
+    `settled` the earlier ones for which one did.
     """
 
     message_id: str | None = None
@@ -56,6 +58,18 @@ class Told(msgspec.Struct):
     failed: str | None = None
     finished: bool = False
     trail: str | None = None
+    waiting: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
+    settled: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
+
+    def follow(self, block: Block) -> None:
+        """Take note of a call of the server's, or of the result of one."""
+        answered = block.tool_use_id
+        if block.server_call and block.id is not None:
+            self.waiting.append(block.id)
+        elif answered is not None and answered in self.waiting:
+            self.waiting.remove(answered)
+        elif answered is not None:
+            self.settled.append(answered)
 
     @property
     def call_ids(self) -> tuple[str, ...]:
@@ -122,6 +136,8 @@ class WholeReader:
             finished=True,
             trail=None if self._trail is None else self._trail.end,
         )
+        for block in message.content:
+            self.told.follow(block)
         if message.usage is None:
             return None
         return meter(message.usage, single=not any(block.server_call for block in message.content))
@@ -170,6 +186,7 @@ class StreamReader:
             case ContentBlockStart(block=block):
                 if each := block.id or block.seal:
                     told.ids.append(each)
+                told.follow(block)
                 self._watch.start(event.index, block, at)
                 self._tell_time()
                 told.rounds = self._usage.rounds
