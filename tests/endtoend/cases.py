@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from planner.simulator.config import shipped_scenarios
-from tests.endtoend.client import CODE, OLD_CODE, QUERY, SEARCH, WEATHER
+from tests.endtoend.client import CODE, OLD_CODE, QUERY, SEARCH, WEATHER, Talk
 
 SCENARIOS = (*shipped_scenarios(), (Path(__file__).parent / "work.yaml").read_text(encoding="utf-8"))
 SKILLS = [{"type": "anthropic", "skill_id": "pptx", "version": "latest"}]
@@ -92,3 +92,23 @@ CASES = (
         free=True,
     ),
 )
+
+
+async def spoken(talk: Talk, case: Case) -> Sequence[Any]:
+    """What a case's user says; the file that goes with it is uploaded now."""
+    if not case.upload:
+        return case.says
+    file = await talk.client.files.upload(file=("sales.csv", b"region,total\nnorth,5120\n", "text/csv"))
+    first = [{"type": "text", "text": case.says[0]}, {"type": "container_upload", "file_id": file.id}]
+    return [first, *case.says[1:]]
+
+
+def outputs(talk: Talk) -> list[str]:
+    """The ids of the files that code wrote."""
+    return [
+        output.file_id
+        for message in talk.answers
+        for block in message.content
+        if block.type == "bash_code_execution_tool_result" and block.content.type == "bash_code_execution_result"
+        for output in block.content.content
+    ]

@@ -20,7 +20,8 @@ SEARCH = {"type": "web_search_20260318", "name": "web_search"}
 WEATHER: dict[str, Any] = {"name": "get_weather", "description": "The weather", "input_schema": {"type": "object"}}
 QUERY = WEATHER | {"name": "query_database", "allowed_callers": ["code_execution_20260120"]}
 
-Form = Literal["string", "object"]
+Form = Literal["string", "object", "pending"]
+"""How a client sends the container back: as its id, in an object, or as its id and only where a call waits for it."""
 
 
 class Spoken(msgspec.Struct):
@@ -116,6 +117,7 @@ class Talk:
         self._ways: dict[str, Any] = {"stream": stream, "keeps": keeps, "merges": merges, "words": words}
         self.messages: list[Any] = []
         self.answers: list[anthropic.types.Message] = []
+        self._waiting: set[str] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,6 +150,7 @@ class Talk:
     async def say(self, content: Any) -> anthropic.types.Message:
         """Ask something, and go on until the model has ended its turn: answer its calls, resume what it paused."""
         self.messages.append({"role": "user", "content": content})
+        self._waiting.clear()
         message = await self.send()
         while message.stop_reason in {"tool_use", "pause_turn"}:
             if message.stop_reason == "tool_use":
@@ -159,12 +162,16 @@ class Talk:
         """One request with the history as it is, a second after the one before; its answer joins the history."""
         self.clock.advance(1)
         fields: Any = self.fields | {"messages": self.messages}
+        if self._ways["keeps"] == "pending" and self._waiting:
+            fields["container"] = self.containers[-1]
         if self._ways["stream"]:
             async with self.client.messages.stream(**fields) as stream:
                 message: anthropic.types.Message = await stream.get_final_message()
         else:
             message = await self.client.messages.create(**fields)
         self.answers.append(message)
+        self._waiting |= {block.id for block in message.content if block.type == "server_tool_use"}
+        self._waiting -= {getattr(block, "tool_use_id", "") for block in message.content}
         content: Any = message.content
         if self._ways["words"] and all(block.type == "text" for block in message.content):
             content = "".join(block.text for block in message.content if block.type == "text").strip()
@@ -173,7 +180,7 @@ class Talk:
             self.messages[-1] = {"role": "assistant", "content": [*last["content"], *message.content]}
         else:
             self.messages.append({"role": "assistant", "content": content})
-        if self._ways["keeps"] is not None and message.container is not None:
+        if self._ways["keeps"] in {"string", "object"} and message.container is not None:
             self._keep(message.container.id)
         return message
 
@@ -182,7 +189,7 @@ class Talk:
         if skills is not None:
             self.fields["container"] = {"id": container, "skills": skills}
         else:
-            self.fields["container"] = container if self._ways["keeps"] == "string" else {"id": container}
+            self.fields["container"] = {"id": container} if self._ways["keeps"] == "object" else container
 
 
 def results(message: anthropic.types.Message | anthropic.types.beta.BetaMessage) -> list[dict[str, str]]:

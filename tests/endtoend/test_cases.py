@@ -2,7 +2,6 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import anthropic
 import pytest
@@ -11,7 +10,7 @@ from planner.clock import VirtualClock
 from planner.core.ledger.entry import Entry
 from tests.doubles.proxy import run
 from tests.doubles.simulated import Heard, Simulated, assert_reconciled, simulated, simulating
-from tests.endtoend.cases import CASES, PATIENT, UPSTREAM, Case
+from tests.endtoend.cases import CASES, PATIENT, UPSTREAM, Case, outputs, spoken
 from tests.endtoend.client import Form, Spoken, Talk, contained, named
 
 MINIMUM_NANO = 4_166_667
@@ -21,43 +20,28 @@ WAYS: list[tuple[bool, Form | None]] = [(False, None), (True, None), (False, "st
 
 async def held(talk: Talk, case: Case) -> None:
     """Hold a conversation to its end; files are uploaded before it, and those that code wrote are fetched behind it."""
-    for index, text in enumerate(case.says):
-        content: Any = text
-        if case.upload and index == 0:
-            file = await talk.client.files.upload(file=("sales.csv", b"region,total\nnorth,5120\n", "text/csv"))
-            content = [{"type": "text", "text": text}, {"type": "container_upload", "file_id": file.id}]
+    for content in await spoken(talk, case):
         await talk.say(content)
     if case.upload:
         wrote = [await (await talk.client.files.download(name)).read() for name in outputs(talk)]
         assert wrote == [b"total\n9530\n", b"more\n"]
 
 
-def outputs(talk: Talk) -> list[str]:
-    """The ids of the files that code wrote."""
-    return [
-        output.file_id
-        for message in talk.answers
-        for block in message.content
-        if block.type == "bash_code_execution_tool_result" and block.content.type == "bash_code_execution_result"
-        for output in block.content.content
-    ]
-
-
-def check_request(spoken: Spoken, heard: Heard, got: str, container: str | None, *, keeps: bool) -> None:
+def check_request(said: Spoken, heard: Heard, got: str, container: str | None, *, keeps: bool) -> None:
     """What reached the API is what was sent, but for a container where one belongs; what came back is what it said."""
-    own = named(spoken.sent)
+    own = named(said.sent)
     assert own == (container if keeps else None)
     if got == "none" or own is not None:
-        assert heard.body == spoken.sent
+        assert heard.body == said.sent
     else:
         assert container is not None
-        assert heard.body == contained(spoken.sent, container)
+        assert heard.body == contained(said.sent, container)
         assert named(heard.body) == container
-    assert spoken.received == heard.answer
-    assert spoken.status == 200
+    assert said.received == heard.answer
+    assert said.status == 200
     expected = "caller" if own is not None else got
-    assert spoken.plan["container"] == expected
-    assert spoken.headers["planner-body"] == ("edited" if expected.startswith("threaded") else "unchanged")
+    assert said.plan["container"] == expected
+    assert said.headers["planner-body"] == ("edited" if expected.startswith("threaded") else "unchanged")
 
 
 def check_charges(case: Case, entries: list[Entry]) -> None:
@@ -88,8 +72,8 @@ def test_a_conversation_stays_in_one_container(tmp_path: Path, case: Case) -> No
         assert container is not None
         assert set(talk.containers) == {container}
         known = [None, *[container] * (case.asked - 1)]
-        for spoken, each, got, name in zip(talk.spoken, heard, case.gets, known, strict=True):
-            check_request(spoken, each, got, name, keeps=keeps is not None)
+        for said, each, got, name in zip(talk.spoken, heard, case.gets, known, strict=True):
+            check_request(said, each, got, name, keeps=keeps is not None)
         record = list(planner.simulator.state.containers)[started:]
         assert [(each.id, each.requests, each.most_at_once) for each in record] == [(container, case.asked, 1)]
 
