@@ -59,7 +59,7 @@ def retreat(plan: Plan, request: MessagesRequest, blamed: Blame, book: RuleBook)
     an edit. A pending call cannot do without its container, nor with other tools than the call was made under.
     """
     tools = tuple(edit for edit in plan.edits if not isinstance(edit, SetContainer))
-    if request.awaited or not plan.edits:
+    if request.awaited or plan.awaited or not plan.edits:
         return None
     if blamed is Blame.CONTAINER:
         if len(tools) == len(plan.edits):

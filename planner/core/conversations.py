@@ -1,8 +1,9 @@
 """A conversation keeps the decision of its first request: its edit is repeated, since taking it away would break it.
 
-It is known by the first of these that hits: the response that a message thread goes on from, a server-issued call id in
-the last assistant message, the seal of its thinking, or its *root*, a digest of who asks whom with which tools, system
-and first message. Many conversations begin alike, so a root alone never puts an edit behind thinking that is not known.
+It is known by the first of these that hits: the response that a message thread goes on from, what was said since the
+newest call where that was answered without one, a server-issued call id in the last assistant message, the seal of its
+thinking, or its *root*, a digest of who asks whom with which tools, system and first message. Many conversations begin
+alike, so a root alone never puts an edit behind thinking that is not known.
 Digests and server-issued ids are all that is kept of it.
 """
 
@@ -112,7 +113,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     whose last billed use ended at `used_at`, None while nothing of it was billed and its minimum is still to come;
     `untouched_ms` and `untouched_at` are the same as they would be without our edits. `threaded` says that the request
     went on in a container by our doing, `continued` that a later request has gone on from this turn; `session` is the
-    key of the caller's `planner-session`.
+    key of the caller's `planner-session`. `trail` is what a response without ids is known by, a digest of what was said
+    since the newest call. `waiting` are the server's calls, of this response and before, that had no result by its end.
     """
 
     conversation: Conversation
@@ -129,11 +131,14 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     threaded: bool = False
     continued: bool = False
     session: str | None = None
+    trail: str | None = None
+    waiting: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Every key under which this turn is found again."""
-        ids = tuple(turn_key(self.conversation.principal, each) for each in (*self.call_ids, self.message_id) if each)
+        known_by = (*self.call_ids, self.message_id, self.trail)
+        ids = tuple(turn_key(self.conversation.principal, each) for each in known_by if each)
         return ids if self.session is None else (*ids, self.session)
 
     @property
@@ -164,9 +169,13 @@ def prefix_key(request: MessagesRequest, scope: Scope | None) -> str:
     return _digest(b"prefix", where, request.prefix)
 
 
-def lookups(request: MessagesRequest, principal: str) -> tuple[str, ...]:
-    """The keys to look for turns under, the surest first."""
-    ids = [*request.server_ids, *request.seals]
+def lookups(request: MessagesRequest, principal: str, trail: str | None = None) -> tuple[str, ...]:
+    """The keys to look for turns under, the surest first.
+
+    `trail` is what the last answer is known by where it has no id: it comes first, since clients that put two answers
+    into one message leave it the ids of the one before.
+    """
+    ids = [*(() if trail is None else (trail,)), *request.server_ids, *request.seals]
     if request.thread is not None and request.thread.previous_message_id is not None:
         ids.insert(0, request.thread.previous_message_id)
     return tuple(turn_key(principal, each) for each in ids)
@@ -180,6 +189,14 @@ def elder_lookups(request: MessagesRequest, principal: str) -> tuple[str, ...]:
 def continues_thread(request: MessagesRequest) -> bool:
     """Whether a request goes on in a message thread, whose tools and system came with its first request."""
     return request.thread is not None and request.thread.type == "continue"
+
+
+def awaited(request: MessagesRequest, turn: Turn) -> bool:
+    """Whether something waits in the container of a turn for the request that goes on from it.
+
+    What goes on in a thread brings no history that would tell it.
+    """
+    return request.awaited or (continues_thread(request) and bool(turn.waiting))
 
 
 def begins(request: MessagesRequest) -> bool:

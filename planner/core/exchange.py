@@ -23,7 +23,7 @@ from planner.core.metering.usage import Metered
 from planner.core.reasons import Decision
 from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Settlement, Terms, settle
-from planner.core.wire import WireError
+from planner.core.wire import Trail, WireError
 
 OK: Final = 200
 CLIENT_ERROR: Final = 400
@@ -43,16 +43,19 @@ class Exchange:
     """Follows one request from its intent to its settled entry.
 
     `terms` are what is known when it is sent, `settle` may take better ones; `book` stays the same whatever is reloaded
-    meanwhile.
+    meanwhile. `trail` is what the answer goes on from, where one without an id is to be known again.
     """
 
-    def __init__(self, intent: Entry, terms: Terms, book: RuleBook, *, billing: Billing) -> None:
+    def __init__(
+        self, intent: Entry, terms: Terms, book: RuleBook, *, billing: Billing, trail: Trail | None = None
+    ) -> None:
         self.intent = intent
         self.book = book
         self.phase = Phase.PLANNED
         self.settlement = Settlement(cost=0, listed=0, untouched=0)
         self._terms = terms
         self._billing = billing
+        self._trail = trail
         self._sent = True
         self.abandoned = False
         self._reader: Reader | None = None
@@ -120,7 +123,8 @@ class Exchange:
             self._reader = BatchReader(self.book, billed)
             return
         kind = self._headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        self._reader = StreamReader() if kind == b"text/event-stream" else WholeReader()
+        trail = None if self._trail is None else self._trail.copy()
+        self._reader = StreamReader(trail) if kind == b"text/event-stream" else WholeReader(trail)
 
     def feed(self, chunk: bytes, at: float = 0.0) -> None:
         """Read a chunk that was relayed; `at` is when it came, in monotonic seconds.

@@ -59,6 +59,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the request goes on in a container by our doing."""
         return any(each.outcome is Outcome.THREADED for each in self.decisions)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether something waits for the request in its container, also where only the turn before it tells that."""
+        return any(each.reason is Reason.PENDING_CALL for each in self.decisions)
+
 
 class Draft(msgspec.Struct):
     """A plan in the making: each step adds its decision and its edits.

@@ -124,7 +124,8 @@ class Forward:
             planned = self._begin(arrived, planned, admission)
             intent = self._intent(arrived, planned, admission)
             terms = Terms(at=arrived.at, model="", notional=arrived.caller.subscription)
-            exchange = Exchange(intent, terms, arrived.book, billing=arrived.endpoint.billing)
+            trail = None if planned is None else planned.trail
+            exchange = Exchange(intent, terms, arrived.book, billing=arrived.endpoint.billing, trail=trail)
         if prepared.failed:  # nothing could be written down of it, and what is not in the ledger is not sent
             self._take_back(arrived, planned)
             self._budgets.release(arrived.request_id)

@@ -7,7 +7,7 @@ import msgspec
 
 from planner.core.breaker import Blame
 from planner.core.containers import State
-from planner.core.conversations import Conversation, Scope, Turn, begins, keeps
+from planner.core.conversations import Conversation, Scope, Turn, awaited, begins, keeps
 from planner.core.exchange import Exchange
 from planner.core.ledger.entry import Entry
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
@@ -63,7 +63,8 @@ class Learning:
                 self._memory.answering(conversation.root, id(planned))
         self._lessons.sending(planned)
         if lease is not None:
-            lease.apply("offer" if lease.state is State.IDLE and not request.awaited else "claim")
+            free = lease.state is State.IDLE and not awaited(request, lease.turn)
+            lease.apply("offer" if free else "claim")
             self._memory.lend(lease)
 
     def sessions(self, container_id: str | None) -> Sessions:
@@ -180,6 +181,7 @@ class Learning:
             expires = before.turn.expires_at if before is not None and before.turn.container == sent.container else None
             container = ResponseContainer(sent.container, expires)
         at = datetime.fromisoformat(entry.at)
+        called = (*(() if before is None else before.turn.waiting), *told.waiting)
         turn = Turn(
             conversation=conversation,
             message_id=told.message_id,
@@ -187,6 +189,8 @@ class Learning:
             scope=scope,
             threaded=sent.plan.threaded or (before is not None and before.turn.threaded),
             session=sent.session,
+            trail=told.trail,
+            waiting=tuple(each for each in called if each not in told.settled),
         )
         if container is not None:
             same = before is not None and before.turn.container == container.id

@@ -33,7 +33,7 @@ from planner.core.learning.sizes import combination, estimated_prompt
 from planner.core.plan import Plan, concerns, fail_open, gated, gates, leave, make_plan, unconcerned, unedited
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
-from planner.core.wire import MessagesRequest, WireError
+from planner.core.wire import Followed, MessagesRequest, Trail, WireError, follow
 from planner.metrics import Metrics
 from planner.proxy.callers import Caller
 from planner.proxy.hours import Hours
@@ -53,7 +53,10 @@ T = TypeVar("T")
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it will be sent: the body, the plan behind it, and what it goes on from."""
+    """A request as it will be sent: the body, the plan behind it, and what it goes on from.
+
+    `trail` leads to its answer, where that has to be known again though it may have no id.
+    """
 
     body: bytes
     plan: Plan
@@ -63,6 +66,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     sent: Sent | None = None
     decided: bool = False
+    trail: Trail | None = None
 
     @property
     def edited(self) -> bool:
@@ -143,8 +147,9 @@ class Planning:
         known = await self._known(request, caller, now, book)
         root = await _off_loop(request, root_key, request, caller.principal)
         known = msgspec.structs.replace(known, root=root)
+        followed = await _off_loop(request, _follow, request)
         async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
-            facts, session = await self._facts(request, caller, known, book)
+            facts, session = await self._facts(request, caller, known, book, followed)
         plan = make_plan(request, facts, book)
         sent = (await _off_loop(request, splice.apply, request.body, plan.edits)).body
         self._count(plan)
@@ -152,6 +157,7 @@ class Planning:
             return Planned(body=request.body, plan=plan, request=request)
         own, lease = request.container.id, facts.lease
         lease = lease if lease is not None and own in {None, lease.turn.container} else None
+        stays = own is not None or plan.threaded or not plan.tool_edit.empty
         return Planned(
             body=sent,
             plan=plan,
@@ -161,17 +167,18 @@ class Planning:
             session=session,
             sent=self._sent(request, facts, plan, book),
             decided=facts.conversation is None and begins(request),
+            trail=followed.trail if followed is not None and stays else None,
         )
 
     async def _facts(
-        self, request: MessagesRequest, caller: Caller, known: Facts, book: RuleBook
+        self, request: MessagesRequest, caller: Caller, known: Facts, book: RuleBook, followed: Followed | None
     ) -> tuple[Facts, str | None]:
         """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
         principal, now, root = caller.principal, known.now, known.root
         scope, prefix, profile = known.scope, known.prefix, known.profile
         session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
         keys = lookups(request, principal)
-        lease = await self._memory.lease(keys)
+        lease = await self._memory.lease(lookups(request, principal, None if followed is None else followed.last))
         if lease is None and self._memory.shared and keys and await self._is_due(request, root):
             lease = await self._memory.lease_to_come(keys)
         conversation = None if lease is None else lease.turn.conversation
@@ -318,6 +325,11 @@ def _read(body: bytes) -> MessagesRequest:
         _ = request.has_assistant, request.awaited, request.signed
         _ = request.uploads, request.breakpoints, request.written_prefix
     return request
+
+
+def _follow(request: MessagesRequest) -> Followed | None:
+    """What was said since the newest call; a body without any is not read for it."""
+    return follow(request.messages) if b"toolu_" in request.body else None
 
 
 def _seen(request: MessagesRequest, scope: Scope | None, principal: str) -> tuple[Prompt, str, ProfileKey]:

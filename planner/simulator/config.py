@@ -139,6 +139,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Server-side iterations of one request before `pause_turn`."""
     container_idle: float = 300.0
     container_life: float = 30 * 86_400.0
+    container_start: float = 0.0
+    """Seconds until a fresh container answers its first command, scaled like scripted ones; nobody publishes them."""
     dead_container_500: bool = False
     """An old container id answers a bare 500 instead of a 400 that names the container."""
     pending_timeout: float = 240.0

@@ -1,6 +1,6 @@
 """Containers: 30 days of life, one workspace, a short rolling expiry, and the calls that wait inside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -24,7 +24,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Container:
-    """One sandbox."""
+    """One sandbox; `requests` have run in it, `running` do so now, and `most_at_once` did at any time."""
 
     def __init__(self, container_id: str, workspace: str, now: datetime) -> None:
         self.id = container_id
@@ -34,6 +34,19 @@ class Container:
         self.pending: dict[str, Pending] = {}
         self.files: dict[str, str] = {}
         self.skills: list[Json] = []
+        self.requests = 0
+        self.running = 0
+        self.most_at_once = 0
+
+    def enter(self) -> None:
+        """A request runs in it from now on."""
+        self.requests += 1
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+
+    def leave(self) -> None:
+        """A request that ran in it has ended."""
+        self.running -= 1
 
     def answer(self, expires: datetime) -> Json:
         """The `container` object of a response."""
@@ -51,6 +64,10 @@ class Containers:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def __iter__(self) -> Iterator[Container]:
+        """Every container that was started, in that order."""
+        return iter(self._all.values())
 
     def create(self, workspace: str, ids: RequestIds, now: datetime) -> Container:
         """A fresh container."""

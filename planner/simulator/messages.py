@@ -109,6 +109,8 @@ def _perform(state: State, call: Call, turn: Turn, container: Container | None) 
     scope = f"{call.key.workspace}\0{call.model.id}\0{'fast' if fast else 'standard'}"
     split = state.cache.use(call.prompt, scope, call.model.cache_minimum, call.at)
     stage = Stage(state, call, split, container)
+    if container is not None and not container.requests:  # skills had it started
+        stage.starting = state.config.container_start
     _preload(state, stage)
     try:
         actor.resume(stage, turn.steps[0] if turn.steps else None)
@@ -132,6 +134,8 @@ def _perform(state: State, call: Call, turn: Turn, container: Container | None) 
     samples = [*stage.samples(), *stage.apart]
     diagnosis = _diagnose(state, stage, scope, split)
     message = _message(stage, extras, samples, diagnosis, omit_container=turn.omit_container)
+    if stage.container is not None:
+        stage.container.enter()
     return Outcome(stage=stage, message=message, extras=extras, samples=samples, diagnosis=diagnosis)
 
 
@@ -247,15 +251,21 @@ def _diagnose(state: State, stage: Stage, scope: str, split: Split) -> Json | No
 
 def drop(state: State, outcome: Outcome) -> None:
     """Forget a response that became an error status: it costs nothing."""
-    outcome.settled = True
+    _end(outcome)
     state.threads.release(outcome.stage.call.sent)
+
+
+def _end(outcome: Outcome) -> None:
+    outcome.settled = True
+    if outcome.stage.container is not None:
+        outcome.stage.container.leave()
 
 
 def settle(state: State, outcome: Outcome, *, blocks: int | None = None, result: str = "ok") -> None:
     """Put a response on the bill, once: all of it, or its first `blocks` blocks when it broke off."""
     if outcome.settled:
         return
-    outcome.settled = True
+    _end(outcome)
     stage, call = outcome.stage, outcome.stage.call
     now = state.clock.now()
     if stage.container is not None:

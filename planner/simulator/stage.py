@@ -76,6 +76,7 @@ class Stage:
         self.cut = False
         self.billed = True
         self.preloaded = False
+        self.starting = 0.0
         self.last_results: list[Json] = []
         self._iteration = 0
         self._fresh = False
@@ -128,6 +129,7 @@ class Stage:
 
     def receive(self, block: Json) -> Made:
         """A server tool's result arrives: the model reads it in another iteration, or in its first one."""
+        self._started()
         made = self._put(block, 0)
         self._seen += block_tokens(block)
         if self._spoken:
@@ -138,7 +140,13 @@ class Stage:
 
     def nest(self, block: Json) -> Made:
         """A call that code makes by itself: neither output nor context."""
+        self._started()
         return self._put(block, 0)
+
+    def _started(self) -> None:
+        """What comes out of a fresh container comes once it has started."""
+        self.wait(self.starting)
+        self.starting = 0.0
 
     def _put(self, block: Json, output: int) -> Made:
         made = Made(block=block, iteration=self._iteration, output=output, delay=self._wait, pings=self._pings)
@@ -183,6 +191,7 @@ class Stage:
         if self.container is None:
             call = self.call
             self.container = self.state.containers.create(call.key.workspace, call.ids, call.at)
+            self.starting = self.state.config.container_start
         return self.container
 
     def samples(self, blocks: int | None = None) -> list[Sample]:

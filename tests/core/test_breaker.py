@@ -107,6 +107,8 @@ def test_the_callers_own_tools_may_still_free_code() -> None:
 def test_a_pending_call_is_never_sent_again(blamed: Blame) -> None:
     """It would fail without its container, and under other tools than it was made with."""
     assert retreat(BOTH, ask(messages=PENDING), blamed, BOOK) is None
+    waits = Decision(Action.CONTAINER, Outcome.THREADED, Reason.PENDING_CALL)
+    assert retreat(msgspec.structs.replace(BOTH, decisions=(waits,)), ask(), blamed, BOOK) is None
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,14 @@ def test_a_turn_is_looked_for_by_thread_then_by_its_newest_ids() -> None:
     assert lookups(ask(), "key-1") == ()
 
 
+def test_what_was_said_since_a_call_comes_before_the_ids_of_the_answer_before_it() -> None:
+    """Two answers in one message have the ids of the first; a thread still knows best."""
+    thread = {"type": "continue", "previous_message_id": "msg_9"}
+    expected = [turn_key("key-1", each) for each in ("msg_9", "trail", "toolu_1", "srvtoolu_1")]
+    assert list(lookups(ask(messages=PENDING, thread=thread), "key-1", "trail")) == expected
+    assert list(lookups(ask(messages=PENDING), "key-1", "trail")) == expected[1:]
+
+
 def test_a_compacted_history_is_still_found_by_its_ids() -> None:
     """The root is gone, the call ids of the last answer are not."""
     compacted = [{"role": "user", "content": "Summary: …"}, *RAN[1:]]
@@ -194,9 +202,10 @@ def test_a_fork_finds_the_same_turn() -> None:
 
 
 def test_a_turn_has_every_key_that_it_can_be_found_by() -> None:
-    """Its message id, its call ids and the caller's session."""
-    found = turn(session="session").keys
-    assert set(found) == {turn_key("key-1", each) for each in ("msg_1", "srvtoolu_1", "toolu_1")} | {"session"}
+    """Its message id, its call ids, its trail and the caller's session."""
+    found = turn(session="session", trail="trail").keys
+    known_by = ("msg_1", "srvtoolu_1", "toolu_1", "trail")
+    assert set(found) == {turn_key("key-1", each) for each in known_by} | {"session"}
     assert turn(message_id=None, call_ids=()).keys == ()
 
 

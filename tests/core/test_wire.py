@@ -180,6 +180,27 @@ def test_pending_calls_are_those_that_code_made() -> None:
     assert request.unmatched_server_calls == ("srvtoolu_1",)
 
 
+def test_code_may_wait_for_longer_than_one_answer() -> None:
+    """The model calls again while code waits: that was called in the answer before, and only in this turn."""
+    direct = {"type": "tool_use", "id": "toolu_2", "name": "lookup", "input": {}}
+    begun = [
+        {"role": "user", "content": "Run it."},
+        {"role": "assistant", "content": [CODE_CALL, NESTED_CALL]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1"}]},
+    ]
+    again = {"role": "assistant", "content": [direct]}
+    answered = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_2"}]}
+    waits = parsed(messages=[*begun, again, answered])
+    assert (waits.awaited, waits.pending_calls, waits.unmatched_server_calls) == (True, (), ("srvtoolu_1",))
+    result = {"type": "code_execution_tool_result", "tool_use_id": "srvtoolu_1", "content": {}}
+    for over in (
+        [*begun, {"role": "assistant", "content": [result, direct]}, answered],
+        [*begun[:2], {"role": "user", "content": "Never mind."}, again, answered],
+        [*begun[:2], {"role": "user", "content": []}, again, answered],
+    ):
+        assert not parsed(messages=over).awaited
+
+
 def test_a_root_needs_a_first_message() -> None:
     """The first message is raw; a request without messages has none."""
     first = parsed(messages=["a", "b"]).first_message

@@ -29,12 +29,13 @@ EXACT_KINDS = (*TOKEN_KINDS, "web_search")
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """One request as it reached the simulator, header names in lower case."""
+    """One request as it reached the simulator, header names in lower case; `answer` is what it has said by now."""
 
     method: str
     target: str
     fields: tuple[tuple[str, str], ...]
     body: bytes
+    answer: bytearray = msgspec.field(default_factory=bytearray)
 
     @property
     def path(self) -> str:
@@ -51,7 +52,7 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class Attentive(Simulator):
-    """A simulator that keeps every request before it answers."""
+    """A simulator that keeps every request before it answers, and what it answers."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -72,13 +73,18 @@ class Attentive(Simulator):
         query = scope["query_string"].decode("latin-1")
         fields = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         target = scope["raw_path"].decode("latin-1").partition("?")[0] + (f"?{query}" if query else "")
-        self.heard.append(Heard(scope["method"], target, fields, body))
+        heard = Heard(scope["method"], target, fields, body)
+        self.heard.append(heard)
         again = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Any:
             return again.pop() if again else await receive()
 
-        await super().__call__(scope, replay, send)
+        async def keep(event: Any) -> None:
+            heard.answer.extend(event.get("body", b""))
+            await send(event)
+
+        await super().__call__(scope, replay, keep)
 
     def messages(self) -> list[Heard]:
         """The requests to `POST /v1/messages`."""

@@ -85,7 +85,8 @@ class Told(msgspec.Struct):
         plan = planned.plan if blamed is None else retreat(planned.plan, request, blamed, BOOK)
         assert plan is not None
         sent = msgspec.structs.replace(planned, plan=plan)
-        exchange = Exchange(intent(self.at), Terms(at=self.at, model=""), BOOK, billing="message")
+        terms = Terms(at=self.at, model="")
+        exchange = Exchange(intent(self.at), terms, BOOK, billing="message", trail=planned.trail)
         exchange.begin(status, where)
         exchange.feed(message(**({"container": CONTAINER} | members)))
         sessions = self.mind.learning.sessions(sent.container)

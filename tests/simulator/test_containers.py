@@ -1,12 +1,15 @@
 """Containers: their life, their workspace, their rolling expiry, and what refuses an id."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 
-from planner.simulator import Key, Switches
-from tests.simulator.asgi import CODE, SEARCH, START, Api, request
+from planner.simulator import Config, Key, Simulator, Switches, serve
+from tests.doubles.halting import Halting
+from tests.simulator.asgi import CODE, CODE_WEATHER, KEY, NEW_CODE, SEARCH, START, Api, request
 
 RUN: dict[str, Any] = {"tools": [CODE]}
 
@@ -104,3 +107,69 @@ scenarios:
     api = Api(scenarios=(text,))
     body = request("SHY", **RUN)
     assert "container" not in api.call("POST", "/v1/messages", body).json()
+
+
+def test_it_keeps_a_record_of_what_ran_where() -> None:
+    """Every container that was started, its requests, and whether two ever ran in it at once; refusals do not count."""
+    api = Api()
+    name = run(api)["container"]["id"]
+    run(api, name)
+    run(api)
+    assert api.ask("[short]", **RUN, container="container_x").status == 400
+    assert api.ask("[500]", **RUN, container=name).status == 500
+    record = [(found.requests, found.running, found.most_at_once) for found in api.simulator.state.containers]
+    assert record == [(2, 0, 1), (1, 0, 1)]
+
+
+def test_two_requests_at_once_are_recorded() -> None:
+    """Code of one runs while another begins in the same container; the API's word on it is not known, so both may."""
+
+    async def work() -> None:
+        clock = Halting(START)
+        simulator = Simulator(Config.default(clock=clock, time_factor=1.0))
+        async with serve(simulator) as url, aiohttp.ClientSession(url, headers=KEY) as http:
+
+            async def ask(**fields: Any) -> Any:
+                async with http.post("/v1/messages", json=request("[short]", **RUN, **fields)) as response:
+                    assert response.status == 200
+                    return await response.json()
+
+            async def look() -> None:
+                await clock.halted(2)
+                assert [(each.running, each.most_at_once) for each in simulator.state.containers] == [(2, 2)]
+                clock.go.set()
+
+            name = (await ask())["container"]["id"]
+            clock.go.clear()
+            await asyncio.gather(ask(container=name), ask(container=name), look())
+        assert [(each.requests, each.running) for each in simulator.state.containers] == [(3, 0)]
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("fields", "marker"),
+    [
+        ({"tools": [CODE]}, "[short]"),
+        ({"tools": [CODE], "container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}, "[short]"),
+        ({"tools": [NEW_CODE, CODE_WEATHER | {"name": "query_database"}]}, "[orchestrate]"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fresh_container_takes_its_time(fields: dict[str, Any], marker: str, *, stream: bool) -> None:
+    """What first comes out of it comes later, once; a warm one has started long ago, and nobody is billed for it."""
+    took, bills = [], []
+    for seconds in (0.0, 4.0):
+        api = Api(time_factor=1.0, container_start=seconds)
+        before = api.clock.monotonic()
+        response = api.ask(marker, **fields, stream=stream)
+        assert response.status == 200
+        took.append(api.clock.monotonic() - before)
+        bills.append(api.bill.totals["code_execution"])
+        if marker == "[short]":
+            (container,) = api.simulator.state.containers
+            before = api.clock.monotonic()
+            run(api, container.id)
+            assert api.clock.monotonic() - before == pytest.approx(0.8)
+    assert took[1] - took[0] == pytest.approx(4.0)
+    assert bills[0] == bills[1]

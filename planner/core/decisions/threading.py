@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from planner.core.containers import LIFE, Lease, State
-from planner.core.conversations import continues_thread
+from planner.core.conversations import awaited, continues_thread
 from planner.core.decisions.version import would
 from planner.core.facts import Facts, begins
 from planner.core.ledger.entry import Shadow
@@ -59,7 +59,7 @@ def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rule: Rule) 
     if facts.off or lease is None or not _theirs(request, lease, facts, rule):
         waits = Reason.PENDING_CALL if request.awaited else None
         return _end(Outcome.NONE, Reason.OFF if facts.off else waits)
-    pending = request.awaited
+    pending = awaited(request, lease.turn)
     obstacle = _impossible(request, lease, facts) or (None if pending else _obstacle(request, lease, facts, book, rule))
     if obstacle is not None:
         quiet = obstacle in _QUIET or (obstacle is Reason.POLICY and rule.policy is None)

@@ -10,6 +10,7 @@ from planner.core.metering.sse import Splitter
 from planner.core.metering.stopwatch import Stopwatch
 from planner.core.metering.usage import Metered, StreamUsage, meter
 from planner.core.wire import (
+    Block,
     ContentBlockDelta,
     ContentBlockStart,
     ContentBlockStop,
@@ -19,6 +20,7 @@ from planner.core.wire import (
     MessageStop,
     ResponseContainer,
     StreamError,
+    Trail,
     WireError,
     delta_seal,
     delta_size,
@@ -38,7 +40,9 @@ class Told(msgspec.Struct):
     """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking.
 
     `code_resumed` says that code of an earlier response ran on in it, `code_ms` how long code was seen to run, None
-    where nothing was seen. `rounds` are the sampling iterations that its blocks show.
+    where nothing was seen. `rounds` are the sampling iterations that its blocks show. `trail` is what an answer without
+    calls is known by, where its trail was followed. `waiting` are the server's calls for which no result came,
+    `settled` the earlier ones for which one did.
     """
 
     message_id: str | None = None
@@ -53,6 +57,19 @@ class Told(msgspec.Struct):
     rounds: int = 1
     failed: str | None = None
     finished: bool = False
+    trail: str | None = None
+    waiting: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
+    settled: deque[str] = msgspec.field(default_factory=lambda: deque(maxlen=MOST_IDS))
+
+    def follow(self, block: Block) -> None:
+        """Take note of a call of the server's, or of the result of one."""
+        answered = block.tool_use_id
+        if block.server_call and block.id is not None:
+            self.waiting.append(block.id)
+        elif answered is not None and answered in self.waiting:
+            self.waiting.remove(answered)
+        elif answered is not None:
+            self.settled.append(answered)
 
     @property
     def call_ids(self) -> tuple[str, ...]:
@@ -79,10 +96,11 @@ class Reader(Protocol):
 
 
 class WholeReader:
-    """Reads a JSON message, kept until its end."""
+    """Reads a JSON message, kept until its end; `trail` leads to it, where it is to be known by that."""
 
-    def __init__(self) -> None:
+    def __init__(self, trail: Trail | None = None) -> None:
         self.told = Told()
+        self._trail = trail
         self._kept = bytearray()
 
     def feed(self, data: bytes, at: float) -> None:
@@ -97,7 +115,10 @@ class WholeReader:
 
     def metered(self) -> Metered | None:
         """Read the message."""
-        message = Message.parse(bytes(self._kept))
+        body = bytes(self._kept)
+        message = Message.parse(body)
+        if self._trail is not None:
+            self._trail.read(body)
         watch, rounds = Stopwatch(), Rounds()
         for block in message.content:
             watch.start(None, block, 0.0)
@@ -113,17 +134,21 @@ class WholeReader:
             code_resumed=watch.resumed,
             rounds=rounds.again + 1,
             finished=True,
+            trail=None if self._trail is None else self._trail.end,
         )
+        for block in message.content:
+            self.told.follow(block)
         if message.usage is None:
             return None
         return meter(message.usage, single=not any(block.server_call for block in message.content))
 
 
 class StreamReader:
-    """Reads server-sent events as they pass."""
+    """Reads server-sent events as they pass; `trail` leads to the message, where it is to be known by that."""
 
-    def __init__(self) -> None:
+    def __init__(self, trail: Trail | None = None) -> None:
         self.told = Told()
+        self._trail = trail
         self._splitter = Splitter()
         self._usage = StreamUsage()
         self._watch = Stopwatch()
@@ -131,6 +156,8 @@ class StreamReader:
     def feed(self, data: bytes, at: float) -> None:
         """Split off the events that are whole by now and take in what they tell."""
         for name, payload in self._splitter.feed(data):
+            if self._trail is not None:
+                self._trail.hear(payload)
             if name == DELTA:  # most of a stream, and only its size is ever asked for
                 self._usage.wrote(delta_size(payload))
                 if seal := delta_seal(payload):
@@ -159,6 +186,7 @@ class StreamReader:
             case ContentBlockStart(block=block):
                 if each := block.id or block.seal:
                     told.ids.append(each)
+                told.follow(block)
                 self._watch.start(event.index, block, at)
                 self._tell_time()
                 told.rounds = self._usage.rounds
@@ -171,6 +199,7 @@ class StreamReader:
                 told.stop_reason = event.stop_reason or told.stop_reason
             case MessageStop():
                 told.finished = True
+                told.trail = None if self._trail is None else self._trail.end
                 self.end(at)
             case StreamError():
                 told.failed = event.type or "error"

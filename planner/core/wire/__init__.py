@@ -23,6 +23,7 @@ from planner.core.wire.response import (
     delta_size,
     parse_event,
 )
+from planner.core.wire.trail import Followed, Trail, follow
 
 __all__ = [
     "Block",
@@ -32,6 +33,7 @@ __all__ = [
     "ContentBlockStop",
     "ErrorBody",
     "Event",
+    "Followed",
     "Message",
     "MessageDelta",
     "MessageStart",
@@ -44,6 +46,7 @@ __all__ = [
     "Thread",
     "Tool",
     "ToolChoice",
+    "Trail",
     "UnknownEvent",
     "Upload",
     "WireError",
@@ -51,6 +54,7 @@ __all__ = [
     "canonical_raw",
     "delta_seal",
     "delta_size",
+    "follow",
     "parse_event",
     "read_blocks",
     "spelled",

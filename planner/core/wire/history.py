@@ -9,7 +9,8 @@ from msgspec import UNSET, Raw
 from planner.core.wire.blocks import Block, carries_breakpoint, read_blocks
 from planner.core.wire.reading import Maybe, shaped, text
 
-_SERVER_ISSUED: Final = ("srvtoolu_", "toolu_")
+SERVER_ISSUED: Final = ("srvtoolu_", "toolu_")
+"""How the ids of calls begin, of the server's tools and of the caller's."""
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -19,12 +20,14 @@ class Upload(msgspec.Struct, frozen=True):
     file_id: str | None
 
 
-class _Message(msgspec.Struct):
+class HistoryMessage(msgspec.Struct):
+    """A message of a history, its members not yet read."""
+
     role: Maybe = UNSET
     content: Maybe = UNSET
 
 
-_MESSAGE: Final = msgspec.json.Decoder(_Message)
+_MESSAGE: Final = msgspec.json.Decoder(HistoryMessage)
 
 
 def last_assistant(messages: Sequence[Raw]) -> tuple[Block, ...]:
@@ -35,6 +38,20 @@ def last_assistant(messages: Sequence[Raw]) -> tuple[Block, ...]:
     return ()
 
 
+def last_turn(messages: Sequence[Raw]) -> tuple[Block, ...]:
+    """Read the blocks of all that the assistant said since it was last asked something; results of calls ask nothing.
+
+    Code may go on waiting while the model calls again, so that what waits was called messages ago.
+    """
+    found: list[tuple[Block, ...]] = []
+    for role, content in _from_the_end(messages):
+        if role == "assistant":
+            found.append(read_blocks(content))
+        elif found and not _only_results(content):
+            break
+    return tuple(block for blocks in reversed(found) for block in blocks)
+
+
 def has_assistant(messages: Sequence[Raw]) -> bool:
     """Whether an assistant has said anything in these messages."""
     return any(role == "assistant" for role, _ in _from_the_end(messages))
@@ -42,7 +59,7 @@ def has_assistant(messages: Sequence[Raw]) -> bool:
 
 def server_ids(blocks: Sequence[Block]) -> tuple[str, ...]:
     """The server-issued call ids among the blocks, the newest first."""
-    return tuple(block.id for block in reversed(blocks) if block.id is not None and block.id.startswith(_SERVER_ISSUED))
+    return tuple(block.id for block in reversed(blocks) if block.id is not None and block.id.startswith(SERVER_ISSUED))
 
 
 def seals(blocks: Sequence[Block]) -> tuple[str, ...]:
@@ -69,13 +86,13 @@ def answers(messages: Sequence[Raw]) -> tuple[str, ...]:
 
 
 def pending_calls(assistant: Sequence[Block], answered: Sequence[str]) -> tuple[str, ...]:
-    """The answered ids whose call in the assistant message was made by code in a container."""
+    """The answered ids whose call among the assistant's blocks was made by code in a container."""
     made_by_code = {block.id for block in assistant if block.type == "tool_use" and block.programmatic}
     return tuple(answer for answer in answered if answer in made_by_code)
 
 
 def unmatched_server_calls(assistant: Sequence[Block]) -> tuple[str, ...]:
-    """The ids of server calls that no block of the same message answers."""
+    """The ids of server calls that no block among them answers."""
     answered = {block.tool_use_id for block in assistant}
     return tuple(
         block.id for block in assistant if block.server_call and block.id is not None and block.id not in answered
@@ -87,7 +104,7 @@ def uploads(messages: Sequence[Raw]) -> tuple[Upload, ...]:
     return tuple(
         Upload(index, block.file_id)
         for index, raw in enumerate(messages)
-        for block in read_blocks(_message(raw).content)
+        for block in read_blocks(read_message(raw).content)
         if block.type == "container_upload"
     )
 
@@ -101,11 +118,17 @@ def _answered(blocks: Sequence[Block]) -> tuple[str, ...]:
     return tuple(block.tool_use_id for block in blocks if block.type == "tool_result" and block.tool_use_id is not None)
 
 
+def _only_results(content: Maybe) -> bool:
+    blocks = read_blocks(content)
+    return bool(blocks) and all(block.type == "tool_result" for block in blocks)
+
+
 def _from_the_end(messages: Sequence[Raw]) -> Iterator[tuple[str | None, Maybe]]:
     for raw in reversed(messages):
-        message = _message(raw)
+        message = read_message(raw)
         yield text(message.role), message.content
 
 
-def _message(raw: Raw) -> _Message:
-    return shaped(_MESSAGE, raw) or _Message()
+def read_message(raw: Raw) -> HistoryMessage:
+    """Read who says what; one that is no object says nothing."""
+    return shaped(_MESSAGE, raw) or HistoryMessage()

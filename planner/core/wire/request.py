@@ -235,15 +235,19 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
         """The ids of the calls that the user messages behind the last assistant message answer, in order."""
         return history.answers(self.messages)
 
+    @cached_property
+    def _last_turn(self) -> tuple[Block, ...]:
+        return history.last_turn(self.messages)
+
     @property
     def pending_calls(self) -> tuple[str, ...]:
         """The answered ids whose call was made by code in a container, which therefore waits for this request."""
-        return history.pending_calls(self.last_assistant, self.answers)
+        return history.pending_calls(self._last_turn, self.answers)
 
     @property
     def unmatched_server_calls(self) -> tuple[str, ...]:
-        """The ids of server calls in the last assistant message that no result in it answers."""
-        return history.unmatched_server_calls(self.last_assistant)
+        """The ids of server calls of the last turn that no result in it answers."""
+        return history.unmatched_server_calls(self._last_turn)
 
     @property
     def awaited(self) -> bool:

@@ -203,3 +203,16 @@ def test_scopes_are_organization_and_workspace() -> None:
         Reason.OTHER_SCOPE,
     )
     assert container(planned(lease=lease(scope=HERE))) == (Outcome.THREADED, None)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_pending_call_in_a_thread(state: State) -> None:
+    """Its continuation has no history: that code waits is known of the turn before, and counts as much."""
+    members = {"tools": None, "thread": {"type": "continue", "previous_message_id": "msg_1"}}
+    waits = lease(state=state, conversation=EDITED, waiting=("srvtoolu_1",))
+    for rules in (BOOK, book(policies=(policy("never"),))):
+        plan = planned(rules, messages=PENDING[2:], members=members, lease=waits)
+        assert (container(plan), plan.awaited) == ((Outcome.THREADED, Reason.PENDING_CALL), True)
+    plan = planned(messages=PENDING[2:], members=members, lease=lease(state=state))
+    assert (plan.threaded, plan.awaited) == (state is State.IDLE, False)
+    assert not planned(lease=waits).awaited

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from planner.core.exchange import Exchange
 from planner.core.ledger.entry import Digests, Ending, Entry, Latency
+from planner.core.metering.readers import StreamReader, WholeReader
 from planner.core.settlement import Terms
 from tests.doubles.deciding import BOOK
-from tests.doubles.messages import MODEL, event
+from tests.doubles.messages import MODEL, event, message
 from tests.doubles.settling import AT
 
 SSE = [(b"content-type", b"text/event-stream; charset=utf-8")]
@@ -183,3 +184,16 @@ def test_iterations_of_other_models_have_their_own_price() -> None:
         ("output", 4, 4 * 40_000),
     ]
     assert msgspec.json.decode(one.usage)["iterations"] == iterations
+
+
+def test_what_waits_when_a_response_ends() -> None:
+    """The server's calls that no result came for, and the results of earlier ones; streamed and whole."""
+    call = BLOCKS[1]
+    blocks = [call, BLOCKS[2], call | {"id": "srvtoolu_2"}, FOUND | {"tool_use_id": "srvtoolu_0"}]
+    stream, whole = StreamReader(), WholeReader()
+    for index, block in enumerate(blocks):
+        stream.feed(event("content_block_start", index=index, content_block=block), 0.0)
+    whole.feed(message(content=blocks), 0.0)
+    whole.metered()
+    for told in (stream.told, whole.told):
+        assert (list(told.waiting), list(told.settled)) == (["srvtoolu_2"], ["srvtoolu_0"])
