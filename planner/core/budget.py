@@ -87,13 +87,16 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 def exchange(spent: int, leases: Mapping[str, Lease], ask: Ask) -> Granted:
-    """What a process gets, given what the ledger says was spent and what everybody has leased."""
+    """What a process gets, given what the ledger says was spent and what everybody has leased.
+
+    What it uses is leased also where nothing is left: it was spent, or will be, and the others must know.
+    """
     others = sum(lease.nano for owner, lease in leases.items() if owner != ask.owner and lease.until > ask.now)
     room = max(ask.limit - spent - others, 0)
     wanted = ask.used + ask.spare
     if ask.block:
         wanted = max(wanted, ask.used + (room - ask.used) // SHARES)
-    return Granted(min(wanted, room), ask.now + LEASE_LASTS, spent, clipped=room < wanted)
+    return Granted(max(min(wanted, room), ask.used), ask.now + LEASE_LASTS, spent, clipped=room < wanted)
 
 
 class Account:

@@ -46,6 +46,14 @@ def test_a_renewal_takes_no_block() -> None:
     assert exchange(0, {"a": Lease(500, NOW + LEASE_LASTS)}, ask()).nano == 0
 
 
+def test_what_is_used_is_leased_though_nothing_is_left() -> None:
+    """Else the others would lease what is spent already: one of a process that went beyond its holds."""
+    beyond = {"other": Lease(800, NOW + LEASE_LASTS)}
+    granted = exchange(150, beyond, ask(used=249, spare=1))
+    assert (granted.nano, granted.clipped) == (249, True)
+    assert exchange(150, {"p1": Lease(granted.nano, granted.until), **beyond}, ask(owner="p2", spare=1)).nano == 0
+
+
 def test_leases_of_others_count_until_they_end() -> None:
     """One's own is replaced, one that was not renewed is free by itself."""
     late, soon = NOW + timedelta(seconds=1), NOW
