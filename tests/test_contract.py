@@ -43,7 +43,7 @@ PAGE: Final = (DOCS / "contract.md").read_text(encoding="utf-8")
 
 # The names of the design: each is there, or reserved.
 COMMANDS: Final = """
-    demo, serve, simulator, plan, rules check, rules test, rules schema, rules explain, rules diff, replay, report,
+    demo, serve, simulator, plan, run, rules check, rules test, rules schema, rules explain, rules diff, replay, report,
     report close, export, reconcile, estimate, store upgrade, store status, key
 """
 METRICS: Final = """

@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "serve": "Run the proxy.",
     "simulator": "Run the Claude API simulator alone.",
     "plan": "Explain what would be done with a request, and why; or plan a workflow.",
+    "run": "Carry a workflow out as planned, and measure it.",
     "rules": "Work on rule files: check, test and explain them, compare them in money.",
     "replay": "Play a recorded trace again under a rule book, and bill it.",
     "report": "Tell what was used and what it cost, by team, model, day and more; close months.",

@@ -82,7 +82,8 @@ def asking(
         book = read_rules(rules, overrides)
         form = "json" if as_json else form
         if workflow is not None and file.suffix.lower() in WORKFLOWS:
-            workflow(_workable(file, store, book, Caller(**caller)), form)
+            told = Caller(**caller)
+            workflow(workable(file, store, book, organization=told.scope.partition("/")[0], at=told.at), form)
             return
         if form == "svg":
             fail("--format svg draws workflows (.yaml) alone.", USAGE)
@@ -207,11 +208,13 @@ def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Calle
     )
 
 
-def _workable(file: Path, store: str, book: RuleBook, caller: Caller) -> Workable:
-    """What a workflow is planned with; of the caller only the organization and the time count."""
-    now = caller.at or SystemClock().now()
+def workable(
+    file: Path, store: str, book: RuleBook, *, organization: str = "example", at: datetime | None = None
+) -> Workable:
+    """What a workflow is planned with: the organization's free hours, and the time."""
+    now = at or SystemClock().now()
     known = learnt_in(store, remembered(SystemClock().now()))
-    return Workable(file, _pool(book, known, caller.scope.partition("/")[0], now).judge(now), book, now)
+    return Workable(file, _pool(book, known, organization, now).judge(now), book, now)
 
 
 def _pool(book: RuleBook, known: Known, organization: str, now: datetime) -> Pool:

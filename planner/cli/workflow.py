@@ -125,13 +125,13 @@ class WorkflowPlan(msgspec.Struct, frozen=True, kw_only=True):
     digests: dict[str, str]
 
 
-def read(file: Path, book: RuleBook) -> Workflow:
+def read(file: Path, book: RuleBook, *, to_run: bool = False) -> Workflow:
     """The workflow in a file; what is wrong with it is printed, all of it, and ends the command."""
     try:
         text = file.read_bytes()
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}.", USAGE)
-    reading = read_workflow(str(file), text, book.catalog)
+    reading = read_workflow(str(file), text, book.catalog, to_run=to_run)
     show(reading.findings)
     if reading.workflow is None or errors(reading.findings):
         raise SystemExit(FINDINGS)

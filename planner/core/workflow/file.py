@@ -1,6 +1,6 @@
 """A workflow file becomes a workflow, or findings: every problem at once, each with its line and column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -10,7 +10,7 @@ from planner.core.rulebook.catalog import Catalog, Interval, is_exact
 from planner.core.rulefile.catalogfile import check_interval
 from planner.core.rulefile.read import Reader, place, word
 from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, parse
-from planner.core.workflow.steps import MOST_SKILLS, Context, Needs, Step, Workflow, interval
+from planner.core.workflow.steps import MOST_SKILLS, Context, Needs, Step, Workflow, asked, interval
 
 NEEDED: Final = (("code_seconds", "code_execution"), ("searches", "web_search"))
 """What a step does, and the family of a tool that it needs for it."""
@@ -23,8 +23,11 @@ class WorkflowReading(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-def read_workflow(path: str, text: bytes, catalog: Catalog) -> WorkflowReading:
-    """Read a workflow file; its models and tools are looked up in the catalog."""
+def read_workflow(path: str, text: bytes, catalog: Catalog, *, to_run: bool = False) -> WorkflowReading:
+    """Read a workflow file; its models and tools are looked up in the catalog.
+
+    One that is `to_run` must say what each step asks, and what its contexts are.
+    """
     root, findings = parse(path, text)
     reader = Reader(path)
     workflow = None
@@ -35,7 +38,7 @@ def read_workflow(path: str, text: bytes, catalog: Catalog) -> WorkflowReading:
     if root is not None:
         workflow = reader.read(root, Workflow, "this workflow")
     if isinstance(root, Pairs):
-        _check(reader, root, catalog)
+        _check(reader, root, catalog, to_run=to_run)
     found = tuple(sorted((*findings, *reader.findings)))
     return WorkflowReading(None if errors(found) else workflow, found)
 
@@ -49,7 +52,7 @@ class Known(msgspec.Struct, frozen=True):
     catalog: Catalog
 
 
-def _check(reader: Reader, root: Pairs, catalog: Catalog) -> None:
+def _check(reader: Reader, root: Pairs, catalog: Catalog, *, to_run: bool) -> None:
     listed, contexts = place(root, "steps"), root.values.get("contexts")
     nodes = listed.items if isinstance(listed, Items) else ()
     known = Known(
@@ -77,6 +80,39 @@ def _check(reader: Reader, root: Pairs, catalog: Catalog) -> None:
             at = place(root, "contexts", name, "tokens")
             check_interval(reader, at, interval(tokens.tokens), f'context "{name}": tokens')
     _check_order(reader, sound)
+    if to_run:
+        _check_run(reader, root, sound)
+
+
+def _check_run(reader: Reader, root: Pairs, sound: Sequence[tuple[Node, Step]]) -> None:
+    """Find what a run would lack: words to send, and results that would not be there in time."""
+    known = {step.name: step for _, step in sound}
+    for node, step in sound:
+        subject = f'step "{step.name}"'
+        if step.ask is None:
+            problem, remedy = "it does not say what it asks", "Add ask: with the words to send."
+            reader.find(node, "missing-field", subject, problem, remedy)
+        for other in asked(step.ask or ""):
+            if other not in _before(step, known):
+                problem = f'"ask" wants the result of "{other}", which it does not follow'
+                reader.find(place(node, "ask"), "unknown-step", subject, problem, "Add it to after.")
+    contexts = root.values.get("contexts")
+    for name, node in (contexts.values if isinstance(contexts, Pairs) else {}).items():
+        if isinstance(node, Pairs) and ("text" in node.values) == ("file" in node.values):
+            problem, remedy = "it has no text, or two", "Add text: or file:, one of them."
+            reader.find(node, "missing-field", f'context "{name}"', problem, remedy)
+
+
+def _before(step: Step, known: Mapping[str, Step]) -> set[str]:
+    """The names of all steps that must have ended before a step."""
+    before: set[str] = set()
+    left = list(step.follows)
+    while left:
+        name = left.pop()
+        if name not in before and name in known:
+            before.add(name)
+            left += known[name].follows
+    return before
 
 
 def _check_names(reader: Reader, node: Node, step: Step, known: Known) -> None:
@@ -125,7 +161,7 @@ def _check_tools(reader: Reader, node: Node, step: Step, known: Known) -> None:
         if high and family not in families and not (family == "code_execution" and frees):
             problem = f'"{key}" needs a tool that it does not declare'
             reader.find(place(node, key), "needs-tool", subject, problem, f"Add a version of {family} to its tools.")
-    contained = next((key for key in ("files", "skills", "files_from") if getattr(step, key)), None)
+    contained = next((key for key in ("files", "attach", "skills", "files_from") if getattr(step, key)), None)
     if contained and "code_execution" not in families and not frees:
         key = contained
         problem = f'"{key}" needs a container, and no tool of it has one'

@@ -196,12 +196,12 @@ class Problem:
     def runs_code(self, step: int) -> bool:
         """Whether a step needs a container."""
         needs = self.steps[step]
-        return bool(self.likely.steps[step].code_seconds or needs.files or needs.files_from or needs.skills)
+        return bool(self.likely.steps[step].code_seconds or needs.loads or needs.files_from or needs.skills)
 
     def preloads(self, step: int) -> bool:
         """Whether what is loaded into a step's container bills even if no code runs."""
         needs = self.steps[step]
-        return bool(needs.files or (needs.skills and self.book.settings.code.skills_preload_bills))
+        return bool(needs.loads or (needs.skills and self.book.settings.code.skills_preload_bills))
 
     def may_join(self, one: int, other: int) -> bool:
         """Whether two steps may ever be in one request."""

@@ -60,6 +60,11 @@ def late(problem: Problem, plan: Plan, times: Times) -> tuple[int, ...]:
     )
 
 
+def waits(problem: Problem, plan: Plan) -> list[set[int]]:
+    """What each request waits for: those with a step that it follows, and the one before it in its container."""
+    return _causes(problem, plan)[0]
+
+
 def _causes(problem: Problem, plan: Plan) -> tuple[list[set[int]], set[int]]:
     """What each request waits for, and which requests find their container warm."""
     home = {step: number for number, request in enumerate(plan.requests) for step in request.steps}

@@ -4,6 +4,7 @@ Quantities are estimates, so each is a number or an interval of which 80 % of ca
 them come the numbers that a plan is reckoned with: those that are likely, or one draw of all of them at once.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import cycle
 from typing import Annotated, Final, Literal, NamedTuple
@@ -18,6 +19,12 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Duration = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?[smhd]$")]
 Quantity = Amount | Interval
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+PLACE: Final = re.compile(r"\{\{\s*([a-z0-9][a-z0-9_-]{0,63})\s*\}\}")
+"""Where the result of an earlier step is put into what a step asks."""
+
+LEAST_MOST: Final = 1_024
+"""The least that `max_tokens` is where a step does not say it. Ours."""
 
 MOST_SKILLS: Final = 20
 """Skills of one request: https://platform.claude.com/docs/en/build-with-claude/skills-guide, 2026-11-22 [B]."""
@@ -49,6 +56,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
         marked: whether its prompt ends in a cache breakpoint as things are today; a plan chooses for itself.
         alone: never made one request with others.
         live: never sent as part of a batch.
+        ask: what the model is told, for `planner run`; `{{name}}` stands for the result of a step that it follows.
+        attach: files, beside the workflow file, that are uploaded into its container.
+        max_tokens: the most that it may write; without it, four times what is likely, and 1,024 at least.
     """
 
     name: Name
@@ -71,11 +81,24 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     marked: bool = False
     alone: bool = False
     live: bool = False
+    ask: Text | None = None
+    attach: tuple[Text, ...] = ()
+    max_tokens: Count | None = None
 
     @property
     def follows(self) -> tuple[str, ...]:
         """Every step that must have ended before this one."""
         return tuple(dict.fromkeys((*self.after, *self.files_from)))
+
+    @property
+    def loads(self) -> bool:
+        """Whether files are loaded into its container."""
+        return bool(self.files or self.attach)
+
+    @property
+    def most_tokens(self) -> int:
+        """The most that it may write."""
+        return self.max_tokens or max(4 * round(interval(self.output).likely), LEAST_MOST)
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,10 +107,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tokens: how long it is.
         cache: the lifetime of the cache breakpoint behind it as things are today; a plan chooses its own.
+        text: the text itself, for `planner run`.
+        file: a file, beside the workflow file, that holds it.
     """
 
     tokens: Quantity
     cache: Literal["none", "5m", "1h"] = "none"
+    text: Text | None = None
+    file: Text | None = None
 
 
 class Assumptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +187,11 @@ class Draw(msgspec.Struct, frozen=True):
     steps: tuple[Needs, ...]
     contexts: Mapping[str, float]
     tools: Mapping[str, float]
+
+
+def asked(text: str) -> tuple[str, ...]:
+    """The steps whose results a text asks for."""
+    return tuple(dict.fromkeys(PLACE.findall(text)))
 
 
 def seconds(duration: str) -> float:
