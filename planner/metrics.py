@@ -23,6 +23,16 @@ NANO = 1_000_000_000
 REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
+CAUSES = ("journal", "store", "time-budget", "bug", "remembering", "settle", "record", "learning", "budget")
+FAULTS = ("connect", "timeout", "reset", "protocol")
+CHARGES = ("free", "billed", "covered", "unmetered")
+RESULTS = ("ok", "error")
+UNKNOWN = (
+    "unknown-model", "unknown-modifier", "no-usage", "unparsed-usage", "undecodable-response", "unreadable-response",
+    "unknown-encoding", "oversized-response", "no-answer", "overflow", "store-unavailable", "billed-elsewhere",
+)  # fmt: skip
+"""What some labels can say, so that counters begin at 0; an unknown cost has more reasons: `no-price-for-…`."""
+
 Labels = tuple[str, ...]
 Read = Callable[[], Iterable[tuple[Labels, float]]]
 
@@ -31,10 +41,13 @@ class Counter:
     """A family of counters; values only grow.
 
     Counted are whole units where there are such, nano-dollars for one: `per` of them are one unit of the export.
+    `words` are what its one label can say: each is exported from the start, as 0. A series that appears with its first
+    count has not grown as far as Prometheus knows, and an alert on it would miss that first one.
     """
 
-    def __init__(self, name: str, text: str, labels: Labels = (), *, per: int = 1) -> None:
+    def __init__(self, name: str, text: str, labels: Labels = (), *, words: Labels = (), per: int = 1) -> None:
         self.name, self.text, self.labels, self.per = name, text, labels, per
+        self._words = words
         self.values: dict[Labels, float] = {} if labels else {(): 0}
 
     def add(self, labels: Labels = (), amount: float = 1) -> None:
@@ -44,7 +57,7 @@ class Counter:
     def collect(self) -> Metric:
         """The family as Prometheus wants it."""
         family = CounterMetricFamily(self.name, self.text, labels=self.labels)
-        for labels, value in tuple(self.values.items()):
+        for labels, value in ({(word,): 0 for word in self._words} | self.values).items():
             family.add_metric(labels, value / self.per)
         return family
 
@@ -134,7 +147,9 @@ class Metrics:
         self.overhead = Histogram(
             "planner_overhead_seconds", "What the planner itself added before sending.", OVERHEAD_SECONDS
         )
-        self.upstream_errors = Counter("planner_upstream_errors_total", "Requests the upstream failed.", ("type",))
+        self.upstream_errors = Counter(
+            "planner_upstream_errors_total", "Requests the upstream failed.", ("type",), words=FAULTS
+        )
         self.tokens = Counter("planner_tokens_total", "Tokens by disjoint class.", ("model", "team", "kind"))
         self.cost = Counter("planner_cost_usd_total", "Metered cost in dollars.", ("model", "team", "kind"), per=NANO)
         self.untouched_cost = Counter(
@@ -155,8 +170,12 @@ class Metrics:
         self.policy_errors = Counter(
             "planner_policy_errors_total", "Conditions of policies that could not be evaluated.", ("policy", "error")
         )
-        self.unpriced = Counter("planner_unpriced_requests_total", "Requests whose cost is unknown.", ("reason",))
-        self.fail_open = Counter("planner_fail_open_total", "Requests forwarded without us, by cause.", ("cause",))
+        self.unpriced = Counter(
+            "planner_unpriced_requests_total", "Requests whose cost is unknown.", ("reason",), words=UNKNOWN
+        )
+        self.fail_open = Counter(
+            "planner_fail_open_total", "Requests forwarded without us, by cause.", ("cause",), words=CAUSES
+        )
         self.cache_breaks = Counter("planner_cache_breaks_total", "Prompt caches that a change of our edits broke.")
         self.budget_refusals = Counter(
             "planner_budget_refusals_total", "Requests refused by a hard budget.", ("budget",)
@@ -168,13 +187,18 @@ class Metrics:
         self.container_starts = Counter("planner_container_starts_total", "Requests that started a container.")
         self.container_reuses = Counter("planner_container_reuses_total", "Requests that went on in a warm container.")
         self.container_seconds = Counter(
-            "planner_container_seconds_total", "Seconds of code execution, likely (estimate).", ("charge",)
+            "planner_container_seconds_total",
+            "Seconds of code execution, likely (estimate).",
+            ("charge",),
+            words=CHARGES,
         )
         self.ledger_write = Histogram("planner_ledger_write_seconds", "One ledger transaction.", OVERHEAD_SECONDS)
         self._remaining: dict[Labels, float] = {}
         self._gauges: list[Gauge] = []
         self.reloads = Counter("planner_rules_reloads_total", "Changed rules, taken or refused.", ("result",))
-        self.calibrations = Counter("planner_calibrations_total", "Edits whose tokens were counted.", ("result",))
+        self.calibrations = Counter(
+            "planner_calibrations_total", "Edits whose tokens were counted.", ("result",), words=RESULTS
+        )
         self._families: list[Counter | Histogram] = [
             self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
             self.untouched_cost, self.decisions, self.shadows, self.shadow_expected, self.policy_errors, self.unpriced,

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_type_hints
 
 import click
 import msgspec
@@ -18,7 +18,7 @@ from planner.core.exports.entrytable import COLUMNS as ENTRIES
 from planner.core.exports.focuscolumns import COLUMNS as FOCUS
 from planner.core.exports.tabular import Column
 from planner.core.findings import Finding
-from planner.core.ledger.entry import Ending, Entry, Mode
+from planner.core.ledger.entry import Code, Ending, Entry, Mode
 from planner.core.preview.ruletest import run
 from planner.core.pricing.prices import Basis
 from planner.core.reconcile.statement import Statement
@@ -29,7 +29,8 @@ from planner.core.replay.tally import decided
 from planner.core.replay.trace import TraceLine
 from planner.core.rulefile.testfile import read_tests
 from planner.core.rulefile.testshape import RuleTestShape
-from planner.metrics import Gauge, Histogram
+from planner.metrics import CAUSES as FAILED_OPEN
+from planner.metrics import CHARGES, FAULTS, UNKNOWN, Gauge, Histogram
 from planner.proxy import errors, headers
 from planner.proxy.callers import TAG_KEYS
 from planner.rulesource import load_rules
@@ -359,6 +360,15 @@ def test_every_cause_of_failing_open_is_documented() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "planner/proxy").glob("*.py")]
     counted = r"(?:fail_open\.add\(\(|cause, reason = |_guard\()\"([a-z-]+)\""
     assert {cause for text in sources for cause in re.findall(counted, text)} == set(words(told))
+    assert set(FAILED_OPEN) == set(words(told))
+
+
+def test_the_words_of_counters_that_begin_at_0_are_those_of_the_page() -> None:
+    """An alert would miss the first count of a word that is missing here."""
+    assert set(FAULTS) == {fault.value for fault in UpstreamFault}
+    assert set(CHARGES) == set(get_args(get_type_hints(Code)["charge"]))
+    (reasons,) = (cells[2] for cells in rows(section("Ledger")) if words(cells[0]) == ["unpriced"])
+    assert {*UNKNOWN, "no-price-for-…"} == set(words(reasons))
 
 
 def test_every_field_of_a_finding_is_documented() -> None:

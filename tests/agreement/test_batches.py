@@ -107,7 +107,9 @@ def test_no_batch_counts_as_unknown(tmp_path: Path) -> None:
         await planner.entries(4)
         async with connected(planner.address) as own:
             text = (await own.ask(request("GET", "/metrics", body=None))).body.decode()
-        assert "planner_unpriced_requests_total{" not in text
+        unpriced = [line for line in text.splitlines() if line.startswith("planner_unpriced_requests_total{")]
+        assert unpriced
+        assert all(line.endswith(" 0.0") for line in unpriced)
         assert 'planner_cost_usd_total{kind="web_search"' in text
 
     through(tmp_path, work)
