@@ -187,6 +187,7 @@ class Budgets:
         now = self._clock.now()
         today = utc_day(now)
         for budget in self._rules.book.budgets:
+            self._metrics.budget_refusals.add((budget.name,), 0)  # so that an alert sees the first refusal
             if not budget.each and budget.mode != "off" and budget.in_force(today):
                 self._open(claim(budget, "", today))
         for key, opened in tuple(self._accounts.items()):
