@@ -162,7 +162,9 @@ def pins(file: str) -> dict[str, tuple[Requirement, int]]:
     return found
 
 
-@pytest.mark.parametrize("file", ["run.txt", "test.txt", "dev.txt", "older-sdk.txt", "focus-validator.txt"])
+@pytest.mark.parametrize(
+    "file", ["run.txt", "image.txt", "test.txt", "dev.txt", "older-sdk.txt", "focus-validator.txt"]
+)
 def test_requirements_are_pinned_with_hashes_and_hold_no_addresses(file: str) -> None:
     """One version, by its hashes, from wherever the reader's own configuration points to."""
     content = text(ROOT / "requirements" / file)
@@ -182,7 +184,13 @@ def wanted(*extras: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize(
-    ("file", "extras"), [("run.txt", ("cel",)), ("test.txt", ("test",)), ("dev.txt", ("test", "dev", "browser"))]
+    ("file", "extras"),
+    [
+        ("run.txt", ("cel",)),
+        ("image.txt", ("cel", "postgres")),
+        ("test.txt", ("test",)),
+        ("dev.txt", ("test", "dev", "browser")),
+    ],
 )
 def test_the_pins_are_what_the_project_asks_for(file: str, extras: tuple[str, ...]) -> None:
     """A dependency that was added or raised must be pinned anew: requirements/README.md says how."""
@@ -194,11 +202,11 @@ def test_the_pins_are_what_the_project_asks_for(file: str, extras: tuple[str, ..
 
 def test_the_pinned_files_agree() -> None:
     """What is tested is what runs: each file only adds to the one before."""
-    run, test, dev = (
+    run, image, test, dev = (
         {name: str(requirement.specifier) for name, (requirement, _) in pins(file).items()}
-        for file in ("run.txt", "test.txt", "dev.txt")
+        for file in ("run.txt", "image.txt", "test.txt", "dev.txt")
     )
-    assert run.items() <= test.items() <= dev.items()
+    assert run.items() <= image.items() <= test.items() <= dev.items()
 
 
 def test_the_build_backend_is_asked_for_once() -> None:

@@ -16,7 +16,8 @@ from planner.rulesource import load_rules
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("requirements/*.md")])
+FOLDERS: Final = (".", "docs", "requirements", "grafana", "deploy")
+PAGES: Final = sorted(page for folder in FOLDERS for page in (ROOT / folder).glob("*.md"))
 NOW: Final = datetime(2026, 11, 22, tzinfo=UTC)
 FREE_HOURS: Final = 1550
 
@@ -67,7 +68,7 @@ def test_the_checks_end_in_the_same_command() -> None:
     assert "python -m pytest" not in script
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_on_a_page_is_there(page: Path) -> None:
     """With its flags."""
     for words in commands(page.read_text(encoding="utf-8")):
@@ -100,7 +101,7 @@ def test_the_pages_call_the_planner() -> None:
     ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_leads_to_a_file(page: Path) -> None:
     """Within the project; links to elsewhere are not followed."""
     text = page.read_text(encoding="utf-8")
