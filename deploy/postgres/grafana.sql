@@ -5,5 +5,5 @@
 \getenv password GRAFANA_LEDGER_PASSWORD
 CREATE ROLE grafana LOGIN PASSWORD :'password';
 ALTER ROLE grafana SET default_transaction_read_only = on;
-ALTER ROLE grafana SET statement_timeout = '30s';
+ALTER ROLE grafana SET statement_timeout = '60s';
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO grafana;

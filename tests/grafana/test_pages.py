@@ -1,6 +1,8 @@
 """The dashboards are what the code makes, say what they show, and ask for what is there."""
 
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +39,14 @@ def test_addresses_can_be_given() -> None:
     assert PLANNER not in made
     assert DOCS not in made
     assert made.count("https://planner.internal") == made.count("https://docs.internal") > 0
+
+
+def test_they_are_written_where_one_says(tmp_path: Path) -> None:
+    """By the command of the README."""
+    words = ["-m", "grafana", "--docs", "https://docs.internal", "--out", str(tmp_path / "there")]
+    subprocess.run([sys.executable, *words], cwd=FOLDER.parent, check=True)
+    assert {path.name for path in (tmp_path / "there").iterdir()} == set(written())
+    assert "https://docs.internal" in (tmp_path / "there/finance.json").read_text(encoding="utf-8")
 
 
 @EACH
