@@ -15,7 +15,6 @@ from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from planner import __version__
 from planner import log as logs
 from planner.clock import Clock, Ids, RandomIds, SystemClock
 from planner.core.learning.experience import Experience
@@ -25,6 +24,7 @@ from planner.core.rulebook.book import RuleBook
 from planner.dashboard.asked import Standing
 from planner.dashboard.desk import Desk
 from planner.dashboard.routes import Door, below, pages
+from planner.dashboard.telling import Telling
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
@@ -82,7 +82,7 @@ class App:
         self.log = log or logs.build()
         self._forward: Forward | None = None
         self.metrics = Metrics()
-        self._desk = Desk(settings.store)
+        self._desk, self._telling = Desk(settings.store), Telling()
         self._pages = pages(Door(self._desk, self._standing, settings.admin_token, self.log))
         self.asgi = Litestar(
             route_handlers=[
@@ -107,15 +107,15 @@ class App:
 
     def _standing(self) -> Standing:
         """What the dashboard is told of this process with each question."""
-        book = self.rules.book
-        return Standing(
+        settings, rules = self._settings, self.rules
+        return self._telling.standing(
+            rules.book,
             now=self._clock.now(),
-            version=__version__,
-            mode="observe" if self._settings.observe else "drain" if self._settings.drain else "plan",
-            digest=book.digest,
-            stale=self.rules.stale,
-            free_hours=book.settings.free_hours,
-            budgets=book.budgets,
+            mode="observe" if settings.observe else "drain" if settings.drain else "plan",
+            source=None if self._watched is None else self._watched.source,
+            age=rules.age,
+            stale=rules.stale,
+            changes=rules.changes,
         )
 
     def _last_resort(self, _: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

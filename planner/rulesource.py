@@ -6,7 +6,7 @@ whoever asked: a server keeps its last good book, a command prints them.
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -98,6 +98,18 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     seen: str
     own: frozenset[str] = frozenset()
     refused: tuple[str, ...] = ()
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a change of the rules at a moment (aware): whether it was taken, and all that was found.
+
+    `digest` is that of the book in force from then on: the new one, or the one that stayed.
+    """
+
+    at: datetime
+    took: bool
+    digest: str
+    findings: tuple[str, ...] = ()
 
 
 def shipped_directory() -> Path:

@@ -4,30 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from planner.core.money import NANO_PER_USD
-from planner.core.reconcile.cells import Cause
+from planner.core.reconcile.cells import MEANS, Cause
 from planner.core.reconcile.statement import Row, Statement
 
 MOST_ROWS: Final = 20
 """Rows that are shown; JSON has them all."""
-
-MEANS: Final = {
-    Cause.LAG: "not in the reports yet",
-    Cause.MISSING_DAY: "days that the cost report lacks",
-    Cause.PRIORITY_TIER: "priority tier, which the cost report leaves out",
-    Cause.UNPRICED: "requests that the ledger has no price for",
-    Cause.OTHER_DAY: "on another day of the bill",
-    Cause.BYPASS: "used past the planner",
-    Cause.LOST_ENTRIES: "requests whose cost the ledger lost",
-    Cause.CUT_STREAMS: "estimated tokens of cut streams",
-    Cause.TIER_READING: "the other reading of the tier of Haiku 5.5",
-    Cause.PRICE_ROW: "price rows that the bill contradicts",
-    Cause.LATE_CORRECTIONS: "corrections that the bill does not have",
-    Cause.MINIMUM_READING: "the other reading of the five-minute minimum",
-    Cause.ALLOWANCE: "free hours given otherwise",
-    Cause.OTHER_READING: "another setting that the bill contradicts",
-    Cause.CONTAINER_ESTIMATE: "container time, which is estimated",
-    Cause.ROUNDING: "rounding",
-}
 
 
 def text(statement: Statement) -> Iterator[str]:

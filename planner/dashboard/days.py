@@ -92,12 +92,17 @@ class Days:
         now = now.astimezone(UTC)
         self._now = max(self._now, now)
         days = list(_between(since, min(until, now.date() + DAY)))
-        missing = [day for day in days if day >= now.date() or (kind, day) not in self._days]
+        missing = [day for day in days if not self._holds(kind, day, now)]
         for first, last in _runs(missing):
             await self._fetch(kind, first, last + DAY, now)
         read = [self._days[kind, day] for day in days]
         self._forget(kind, since)
         return read
+
+    def _holds(self, kind: type[Any], day: date, now: datetime) -> bool:
+        """Whether a day need not be read: today must be of this moment."""
+        kept = self._days.get((kind, day))
+        return kept is not None and (day < now.date() or kept.read_at == now)
 
     async def _fetch(self, kind: type[Any], since: date, until: date, now: datetime) -> None:
         """Read some days at once."""

@@ -33,6 +33,7 @@ class Maker:
         self._opening = opening
         self._store: WholeStore | None = None
         self._days: Days | None = None
+        self._memo: dict[str, Any] = {}
 
     async def answer(self, ask: Ask) -> Answer:
         """The answer to a question, whatever becomes of it."""
@@ -75,7 +76,7 @@ class Maker:
         today = ask.standing.now.astimezone(UTC).date()
         view = view_of(page.name, ask.query, today)
         store, days = await self._opened()
-        content = await page.make(Room(view=view, standing=ask.standing, days=days, store=store))
+        content = await page.make(Room(view=view, standing=ask.standing, days=days, store=store, memo=self._memo))
         return self._data(ask, page, content) if ask.form != "page" else self._page(ask, page, view, content)
 
     async def _opened(self) -> tuple[WholeStore, Days]:

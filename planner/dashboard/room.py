@@ -44,12 +44,16 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page has to work with. Whatever it reads of the store may raise StoreError."""
+    """What a page has to work with. Whatever it reads of the store may raise StoreError.
+
+    `memo` is the pages' own, and lives as long as the process: what took long to find is not found twice.
+    """
 
     view: View
     standing: Standing
     days: Days
     store: WholeStore
+    memo: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def now(self) -> datetime:

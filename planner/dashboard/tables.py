@@ -10,7 +10,8 @@ import msgspec
 from planner.core.money import NANO_PER_USD, format_nano
 from planner.core.reports.wording import dollars, for_spreadsheets
 
-Unit = Literal["text", "usd", "count", "hours", "share", "ms"]
+Unit = Literal["text", "word", "long", "code", "usd", "count", "hours", "share", "ms"]
+"""`word` is a text that does not wrap, `long` a sentence that does, `code` a name of a program's."""
 Cell = str | int | float | None
 
 MS_PER_HOUR: Final = 3_600_000
@@ -18,6 +19,7 @@ SUFFIXES: Final[dict[Unit, str]] = {"usd": "_usd", "hours": "_ms", "ms": "_ms", 
 """What the name of a column ends in where it is written for programs; hours are told in milliseconds."""
 NONE: Final = "(none)"
 UNKNOWN: Final = "\u2013"
+CENT: Final = NANO_PER_USD // 100
 CENTS: Final = 100 * NANO_PER_USD
 """From this amount on a table rounds to cents; smaller ones show four decimals."""
 
@@ -57,14 +59,14 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def decimals(self) -> int:
-        """How many decimals its dollars have, the same in all of its columns."""
+        """How many decimals its dollars have, the same in all of its columns: cents where these say enough."""
         amounts = [
             abs(cell)
             for row in self.every
             for column, cell in zip(self.columns, row.cells, strict=True)
             if column.unit == "usd" and isinstance(cell, int)
         ]
-        return 2 if max(amounts, default=0) >= CENTS else 4
+        return 2 if max(amounts, default=0) >= CENTS or not any(nano % CENT for nano in amounts) else 4
 
     @property
     def every(self) -> tuple[Row, ...]:

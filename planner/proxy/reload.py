@@ -109,6 +109,7 @@ class Reload:
             self._refuse(findings)
             return
         self._in_force.take(rules.book)
+        self._in_force.note(findings, took=True)
         self._own = looked.own
         self._metrics.reloads.add((OK,))
         book, prices = rules.book.digest, rules.book.prices.digest
@@ -116,9 +117,11 @@ class Reload:
         await self._keep(looked.files)
 
     def _refuse(self, findings: Iterable[str]) -> None:
+        findings = tuple(findings)
         self._in_force.stale = True
+        self._in_force.note(findings, took=False)
         self._metrics.reloads.add((ERROR,))
-        self._log.error("rules refused", in_force=self._in_force.book.digest, **_told(tuple(findings)))
+        self._log.error("rules refused", in_force=self._in_force.book.digest, **_told(findings))
 
     async def _keep(self, files: Mapping[str, bytes]) -> None:
         """Keep for a restart what came into force; where that fails, the rules hold all the same."""

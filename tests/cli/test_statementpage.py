@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from planner.cli.statementpage import MEANS, text, usd
-from planner.core.reconcile.cells import Cause
+from planner.cli.statementpage import text, usd
+from planner.core.reconcile.cells import MEANS, Cause
 from tests.doubles.billed import HAIKU, OPUS, asks, bill, charges, compared, ledger, repriced, stranger
 
 GOLDEN = Path(__file__).parent / "golden"

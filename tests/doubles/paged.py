@@ -8,13 +8,15 @@ from planner.core.ledger.entry import Entry
 from planner.core.ledger.rollup import Amounts, K, rollup
 from planner.core.rulebook.book import FreeHoursSettings
 from planner.core.rulebook.spending import Budget
-from planner.dashboard.asked import Answer, Ask, Form, Standing
+from planner.dashboard.asked import Answer, Ask, Form, RulesTold, Standing
 from planner.dashboard.days import Days
 from planner.dashboard.making import Maker
 from planner.dashboard.room import Content, Page, Room
+from planner.dashboard.telling import told
 from planner.dashboard.view import view_of
 from planner.stores import LAST
 from planner.stores.reading import PAGE
+from tests.doubles.proxy import shipped_rules
 from tests.doubles.stored import MemoryStore
 
 NOW = datetime(2026, 10, 21, 15, 20, tzinfo=UTC)
@@ -81,29 +83,30 @@ class SumsStore(MemoryStore):
 
 def standing(now: datetime = NOW, *, limit: float = 25, budgets: tuple[Budget, ...] = (), **fields: Any) -> Standing:
     """What a process says of itself."""
-    usual: dict[str, Any] = {"version": "1.2.3", "mode": "plan", "digest": "0123456789abcdef", "stale": False}
+    rules = RulesTold(book=told(shipped_rules()), age=7_200.0)
+    usual: dict[str, Any] = {"version": "1.2.3", "mode": "plan", "rules": rules, "stale": False}
     free = FreeHoursSettings(limit=limit)
     return Standing(now=now, free_hours=free, budgets=budgets, **(usual | fields))
 
 
-def room(store: SumsStore, page: str, query: str = "", told: Standing | None = None) -> Room:
+def room(store: SumsStore, page: str, query: str = "", said: Standing | None = None) -> Room:
     """What a page is made in."""
-    told = told or standing()
-    return Room(view=view_of(page, query, told.now.date()), standing=told, days=Days(store), store=store)
+    said = said or standing()
+    return Room(view=view_of(page, query, said.now.date()), standing=said, days=Days(store), store=store)
 
 
-async def content(store: SumsStore, page: Page, query: str = "", told: Standing | None = None) -> Content:
+async def content(store: SumsStore, page: Page, query: str = "", said: Standing | None = None) -> Content:
     """What a page says, before it is written."""
-    return await page.make(room(store, page.name, query, told))
+    return await page.make(room(store, page.name, query, said))
 
 
 async def answered(
-    store: SumsStore, page: str, query: str = "", *, form: Form = "page", table: str = "", told: Standing | None = None
+    store: SumsStore, page: str, query: str = "", *, form: Form = "page", table: str = "", said: Standing | None = None
 ) -> Answer:
     """The answer to one question."""
 
     async def opening() -> SumsStore:
         return store
 
-    ask = Ask(page=page, form=form, table=table, query=query, standing=told or standing())
+    ask = Ask(page=page, form=form, table=table, query=query, standing=said or standing())
     return await Maker(opening).answer(ask)

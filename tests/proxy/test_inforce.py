@@ -2,7 +2,7 @@
 
 from planner.clock import VirtualClock
 from planner.metrics import Metrics
-from planner.proxy.inforce import InForce
+from planner.proxy.inforce import MOST_FINDINGS, REMEMBERED, InForce
 from tests.doubles.simulated import rules
 from tests.doubles.stored import START
 
@@ -42,3 +42,17 @@ def test_only_the_book_in_force_is_exported() -> None:
     assert f'planner_rules_info{{digest="{second.digest}"}} 1.0\n' in said
     assert "planner_rules_age_seconds 4.0\n" in said
     assert "planner_rules_stale 1.0\n" in said
+
+
+def test_changes_are_remembered_the_newest_first() -> None:
+    """What was taken and what was not, a bounded number of each."""
+    clock = VirtualClock(START)
+    held = InForce(rules(), clock)
+    for number in range(REMEMBERED + 5):
+        clock.advance(1)
+        held.note((f"finding {number}",) * (MOST_FINDINGS + 1), took=number % 2 == 0)
+    first, *rest = held.changes
+    assert len(rest) + 1 == REMEMBERED
+    assert (first.findings[0], first.took, first.digest) == (f"finding {REMEMBERED + 4}", True, held.book.digest)
+    assert len(first.findings) == MOST_FINDINGS
+    assert [each.at for each in held.changes] == sorted((each.at for each in held.changes), reverse=True)

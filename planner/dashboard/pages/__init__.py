@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from planner.dashboard.pages import cost, overview
+from planner.dashboard.pages import bill, cost, overview, rules
 from planner.dashboard.room import Page
 
-PAGES: Final[tuple[Page, ...]] = (overview.PAGE, cost.PAGE)
+PAGES: Final[tuple[Page, ...]] = (overview.PAGE, cost.PAGE, rules.PAGE, bill.PAGE)
 
 BY_NAME: Final = {page.name: page for page in PAGES}

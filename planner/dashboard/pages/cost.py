@@ -220,7 +220,7 @@ def _by_day(by: str, period: Period, today: date, told: Told, *, daily: bool) ->
     first = [value for value in ranked[:STACKED] if cost_nano(told.values[value])] if daily else []
     names = [f"s{place}" for place in range(1, len(first) + 1)]
     columns = [
-        Column("day", "Day"),
+        Column("day", "Day", "word"),
         *(Column(name, value or NONE, "usd") for name, value in zip(names, first, strict=True)),
     ]
     rest = len(ranked) > len(first) or not daily

@@ -91,7 +91,7 @@ def _by_day(rows: dict[tuple[str, ...], Amounts]) -> dict[str, dict[str, Amounts
 def _spend(period: Period, today: date, days: dict[str, dict[str, Amounts]], expected: Forecast | None) -> Table:
     """Day by day what was spent, added up, and what is expected of the end."""
     columns = (
-        Column("day", "Day"),
+        Column("day", "Day", "word"),
         Column("cost", "Cost", "usd"),
         Column("cumulative", "Added up", "usd"),
         Column("untouched", "Untouched, added up", "usd"),
@@ -143,7 +143,7 @@ def _requests(days: dict[str, dict[str, Amounts]]) -> Table:
     return Table(
         name="requests",
         title="Requests by day and how they ended",
-        columns=(Column("day", "Day"), *(Column(name, ENDINGS.get(name, name), "count") for name in names)),
+        columns=(Column("day", "Day", "word"), *(Column(name, ENDINGS.get(name, name), "count") for name in names)),
         rows=tuple(
             Row((day, *(each.get(name, {}).get("requests", 0) for name in names))) for day, each in sorted(days.items())
         ),
@@ -203,7 +203,7 @@ def _free(hours: tuple[FreeHours, ...]) -> Table:
             Column("low", "At least", "hours"),
             Column("high", "At most", "hours"),
             Column("untouched", "Untouched, expected", "hours"),
-            Column("runs_out", "Used up on"),
+            Column("runs_out", "Used up on", "word"),
         ),
         rows=tuple(
             Row(

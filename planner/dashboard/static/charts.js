@@ -40,7 +40,7 @@
   }
 
   function money(value, most) {
-    const digits = most >= 100 ? 0 : most >= 1 ? 2 : 4;
+    const digits = most >= 10 ? 0 : most >= 0.1 ? 2 : 4;
     return value.toLocaleString("en-US", {
       style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits,
     });
@@ -93,7 +93,7 @@
           filter: (item) => item.parsed.y !== null && item.parsed.y !== 0,
           callbacks: {
             title: (items) => (items.length ? table.along[items[0].dataIndex] : ""),
-            label: (item) => ` ${item.dataset.label}: ${table.dollars ? money(item.parsed.y, Math.min(most, 99)) : shown(item.parsed.y)}`,
+            label: (item) => ` ${item.dataset.label}: ${table.dollars ? money(item.parsed.y, Math.min(most, 9)) : shown(item.parsed.y)}`,
           },
         },
       },

@@ -15,7 +15,7 @@ def test_accounts_of_budgets() -> None:
     """One of all who match, or one of each, the most spent first; one that is off is none."""
     store = SumsStore()
     store.accounts = {"alpha": 30, "apex": 20, "beta": 50}
-    table = asyncio.run(budgets(room(store, "overview", told=standing(budgets=(ONE, EACH, OFF)))))
+    table = asyncio.run(budgets(room(store, "overview", said=standing(budgets=(ONE, EACH, OFF)))))
     assert table is not None
     assert [row.cells for row in table.rows] == [
         ("all", "a*", "month", "refuses", 50, 100, 0.5),
@@ -28,5 +28,5 @@ def test_accounts_of_budgets() -> None:
 def test_without_budgets_there_is_no_table() -> None:
     """Nor is anything read."""
     store = SumsStore()
-    assert asyncio.run(budgets(room(store, "overview", told=standing(budgets=(OFF,))))) is None
+    assert asyncio.run(budgets(room(store, "overview", said=standing(budgets=(OFF,))))) is None
     assert store.reads == 0
