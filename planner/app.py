@@ -23,7 +23,7 @@ from planner.core.reasons import Reason
 from planner.core.rulebook.book import RuleBook
 from planner.dashboard.asked import Standing
 from planner.dashboard.desk import Desk
-from planner.dashboard.routes import Door, below, pages
+from planner.dashboard.routes import ROOT, Door, below, pages
 from planner.dashboard.telling import Telling
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
@@ -370,7 +370,8 @@ class Server:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, listener.stop)
             loop.add_signal_handler(signal.SIGHUP, self._app.look_at_rules)
-            self._app.log.info("listening", url=url, upstream=self._settings.upstream, **self._app.digests)
+            shown, upstream = f"{url}{ROOT}/", self._settings.upstream
+            self._app.log.info("listening", url=url, dashboard=shown, upstream=upstream, **self._app.digests)
             await listener.stopped.wait()
 
     @asynccontextmanager

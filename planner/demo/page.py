@@ -153,6 +153,7 @@ def _notes(account: Account) -> Iterator[str]:
 def _places(places: Places) -> Iterator[str]:
     if places.planner is not None:
         yield f"  planner    ANTHROPIC_BASE_URL={places.planner}  (any key; metrics at {places.planner}/metrics)"
+        yield f"  dashboard  {places.planner}/planner/  (what these agents cost, and what was saved)"
         yield f"  simulator  {places.simulator}  (bill at {places.simulator}/simulator/bill)"
     yield f"  ledger     planner export --store sqlite:///{escape(places.store)}"
     yield f"  callers    {escape(places.rules)}"
