@@ -20,7 +20,7 @@ SUFFIXES: Final[dict[Unit, str]] = {"usd": "_usd", "hours": "_ms", "ms": "_ms", 
 NONE: Final = "(none)"
 UNKNOWN: Final = "\u2013"
 CENT: Final = NANO_PER_USD // 100
-CENTS: Final = 100 * NANO_PER_USD
+CENTS: Final = 10 * NANO_PER_USD
 """From this amount on a table rounds to cents; smaller ones show four decimals."""
 
 

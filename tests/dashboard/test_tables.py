@@ -73,6 +73,7 @@ def test_a_total_is_no_row() -> None:
 
 def test_small_amounts_have_four_decimals() -> None:
     """All of one table have as many."""
-    assert table(("a", 99 * 10**9, 0)).decimals == 4
-    assert table(("a", 1, 0), ("b", 100 * 10**9, 0)).decimals == 2
-    assert table().decimals == 4
+    assert table(("a", 9 * 10**9 + 1, 0)).decimals == 4
+    assert table(("a", 1, 0), ("b", 10 * 10**9, 0)).decimals == 2
+    assert table(("a", 12 * 10**9, 0), ("b", 5 * 10**7, 0)).decimals == 2
+    assert table().decimals == 2

@@ -25,7 +25,7 @@ ENDINGS: Final = {
 }  # fmt: skip
 MONTHS_OFFERED: Final = 13
 TEAMS: Final = 6
-"""Teams that are named; the others are one row."""
+"""Teams that are named where there are more; the others are one row."""
 
 
 async def make(room: Room) -> Content:
@@ -88,51 +88,43 @@ def _by_day(rows: dict[tuple[str, ...], Amounts]) -> dict[str, dict[str, Amounts
     return found
 
 
-def _spend(period: Period, today: date, days: dict[str, dict[str, Amounts]], expected: Forecast | None) -> Table:
-    """Day by day what was spent, added up, and what is expected of the end."""
-    columns = (
-        Column("day", "Day", "word"),
-        Column("cost", "Cost", "usd"),
-        Column("cumulative", "Added up", "usd"),
-        Column("untouched", "Untouched, added up", "usd"),
-        Column("expected", "Expected", "usd"),
-        Column("low", "At least", "usd"),
-        Column("high", "At most", "usd"),
-    )
+def _spend(period: Period, today: date, days: dict[str, dict[str, Amounts]], told: Forecast | None) -> Table:
+    """Day by day what was spent, added up, and what is expected of the end where enough is known."""
+    columns = [Column("day", "Day", "word"), Column("cost", "Cost", "usd"), Column("cumulative", "Added up", "usd")]
+    columns += [Column("untouched", "Untouched, added up", "usd")]
+    end = None
+    if told is not None and told.expected is not None and told.low is not None and told.high is not None:
+        end = (told.expected.nano, told.low.nano, told.high.nano)
+        columns += [Column("expected", "Expected", "usd"), Column("low", "At least", "usd")]
+        columns += [Column("high", "At most", "usd")]
     rows: list[Row] = []
     spent = untouched = 0
-    day, last = period.since, period.until - DAY
-    while day <= min(last, today):
+    for day in (period.since + place * DAY for place in range(period.elapsed(today))):
         of_day = figures(total(days.get(day.isoformat(), {}).values()))
         spent += of_day.cost.nano
         untouched += of_day.cost.nano + of_day.saved.nano
-        ahead = spent if expected is not None and expected.expected is not None and day == today else None
-        rows.append(Row((day.isoformat(), of_day.cost.nano, spent, untouched, ahead, ahead, ahead)))
-        day += DAY
-    if expected is not None and expected.expected is not None and expected.low and expected.high and day <= last:
-        end = (expected.expected.nano, expected.low.nano, expected.high.nano)
+        ahead = () if end is None else (spent,) * 3 if day == today else (None,) * 3
+        rows.append(Row((day.isoformat(), of_day.cost.nano, spent, untouched, *ahead)))
+    last = period.until - DAY
+    if end is not None and today < last:
         rows.append(Row((last.isoformat(), None, None, None, *end)))
-    return Table(
-        name="spend",
-        title="Spend by day",
-        columns=columns,
-        rows=tuple(rows),
-        note="Days are UTC. The last row is the expected end of the month, of which the truth lies between the two "
-        "bounds in 80 % of cases."
-        if expected is not None and expected.expected is not None
-        else "Days are UTC.",
-    )
+    note = "Days are UTC."
+    if end is not None:
+        note += " The last row is the end of the month, where the truth lies between the bounds in 80 % of cases."
+    return Table(name="spend", title="Spend by day", columns=tuple(columns), rows=tuple(rows), note=note)
 
 
 def _spend_chart(table: Table) -> Chart:
+    ahead = any(column.name == "expected" for column in table.columns)
+    said = "Spend of the month added up by day, and what it would have been untouched"
     return Chart(
         table=table,
         form="line",
         along="day",
-        series=("cumulative", "untouched", "expected"),
-        dashed=("expected",),
-        band=("low", "high"),
-        said="Spend of the month added up by day, what it would have been untouched, and what is expected by its end",
+        series=("cumulative", "untouched", *(("expected",) if ahead else ())),
+        dashed=("expected",) if ahead else (),
+        band=("low", "high") if ahead else None,
+        said=f"{said}, and what is expected by its end" if ahead else said,
     )
 
 
@@ -162,7 +154,8 @@ def _teams(room: Room, sums: Rollup) -> Table:
     """The dearest teams, each leading to its cost."""
     table = tabulate(sums, ("team",), room.where)
     told = [(row.values[0], figures(row.amounts)) for row in table.rows]
-    first, rest = told[:TEAMS], told[TEAMS:]
+    most = TEAMS if len(told) > TEAMS + 1 else TEAMS + 1
+    first, rest = told[:most], told[most:]
     whole = sum(each.cost.nano for _, each in told) or 1
     rows = [
         Row(
@@ -291,7 +284,7 @@ def _figures(
     if expected is not None and expected.expected is not None and expected.low and expected.high:
         yield Figure(
             name="expected",
-            label="Expected by month's end",
+            label="Expected in all",
             shown=shown(expected.expected.nano, "usd"),
             exact=format_nano(expected.expected.nano),
             unit="usd",

@@ -39,8 +39,9 @@
     return { along, column, head, dollars: cell !== null && cell.textContent.includes("$") };
   }
 
-  function money(value, most) {
-    const digits = most >= 10 ? 0 : most >= 0.1 ? 2 : 4;
+  // `least` is the smallest difference that must be seen.
+  function money(value, least) {
+    const digits = least >= 1 ? 0 : least >= 0.01 ? 2 : 4;
     return value.toLocaleString("en-US", {
       style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits,
     });
@@ -78,9 +79,11 @@
   function options(figure, table) {
     const stacked = figure.hasAttribute("data-stacked");
     const muted = colour("--muted");
-    const values = list(figure.dataset.series).flatMap(table.column).filter((value) => value !== null);
-    const most = values.length ? Math.max(...values.map(Math.abs)) : 0;
-    const shown = (value) => (table.dollars ? money(value, most) : value.toLocaleString("en-US"));
+    const tick = (value, _, ticks) => {
+      const step = ticks.length > 1 ? Math.abs(ticks[1].value - ticks[0].value) : 1;
+      return table.dollars ? money(value, step) : value.toLocaleString("en-US");
+    };
+    const exact = (value) => (table.dollars ? money(value, Math.abs(value) >= 1 ? 0.01 : 0.0001) : value.toLocaleString("en-US"));
     return {
       animation: false,
       responsive: true,
@@ -93,7 +96,7 @@
           filter: (item) => item.parsed.y !== null && item.parsed.y !== 0,
           callbacks: {
             title: (items) => (items.length ? table.along[items[0].dataIndex] : ""),
-            label: (item) => ` ${item.dataset.label}: ${table.dollars ? money(item.parsed.y, Math.min(most, 9)) : shown(item.parsed.y)}`,
+            label: (item) => ` ${item.dataset.label}: ${exact(item.parsed.y)}`,
           },
         },
       },
@@ -109,7 +112,7 @@
           beginAtZero: true,
           grid: { color: colour("--line") },
           border: { display: false },
-          ticks: { color: muted, maxTicksLimit: 6, callback: shown },
+          ticks: { color: muted, maxTicksLimit: 6, callback: tick },
         },
       },
     };
