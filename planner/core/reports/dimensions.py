@@ -211,13 +211,14 @@ def _whole(sums: Rollup, where: Where) -> Amounts:
 
 def _table(facts: Iterable[_Fact], by: tuple[str, ...], where: Where, getters: Mapping[str, Get]) -> Table:
     rows: dict[tuple[str, ...], Amounts] = {}
-    whole: Amounts = {}
     wanted = [(getters[name], values) for name, values in where.items()]
     told = [getters[name] for name in by]
     for fact in facts:
         if all(get(fact.key) in values for get, values in wanted):
             add(rows.setdefault(tuple(get(fact.key) for get in told), {}), fact.amounts)
-            add(whole, fact.amounts)
+    whole: Amounts = {}
+    for amounts in rows.values():  # each fact is in one row, and rows are far fewer
+        add(whole, amounts)
     found = (Row(values, amounts) for values, amounts in rows.items() if amounts)
     return Table(by, tuple(sorted(found, key=lambda row: _order(by, row))), whole)
 

@@ -1,12 +1,13 @@
 """The overview: what a month cost and will have cost, what was saved and how that is known, and whether all is well."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from planner.core.allowance import KEPT_DAYS, MS_PER_HOUR
-from planner.core.ledger.rollup import Amounts, Rollup
+from planner.core.ledger.rollup import Amounts, add
 from planner.core.money import NANO_PER_USD, format_nano
+from planner.core.reports.dimensions import Table as Summed
 from planner.core.reports.dimensions import common, tabulate
 from planner.core.reports.figures import Figures, figures, total
 from planner.core.reports.forecast import TOO_LITTLE, Forecast, forecast
@@ -36,14 +37,13 @@ async def make(room: Room) -> Content:
     where, running = room.where, period.month == f"{now:%Y-%m}"
     sums = await room.days.sums(period.since, period.until, now)
     closing = await room.days.closing(period.month)
-    told = sums if closing is None else closing.sums()
-    table = tabulate(told, ("day", "outcome"), where)
-    days = _by_day({row.values: row.amounts for row in table.rows})
+    table = tabulate(sums if closing is None else closing.sums(), ("day", "outcome", "team"), where)
+    days = _by_day((row.values[0], row.values[1], row.amounts) for row in table.rows)
     whole = figures(table.whole)
     expected, hours = await _ahead(room, period) if running and common(where) else (None, ())
     spend = _spend(period, view.today, days, expected)
     accounts = await budgets(room) if running else None
-    tables = [spend, _requests(days), known_by(whole, closing), _teams(room, told)]
+    tables = [spend, _requests(days), known_by(whole, closing), _teams(room, table)]
     if accounts is not None:
         tables.append(accounts)
     if hours:
@@ -80,11 +80,11 @@ async def _ahead(room: Room, period: Period) -> tuple[Forecast, tuple[FreeHours,
     return forecast(mine, room.now, free), free_hours(mine, room.now, free)
 
 
-def _by_day(rows: dict[tuple[str, ...], Amounts]) -> dict[str, dict[str, Amounts]]:
+def _by_day(rows: Iterable[tuple[str, str, Amounts]]) -> dict[str, dict[str, Amounts]]:
     """Amounts by outcome, by day."""
     found: dict[str, dict[str, Amounts]] = {}
-    for (day, outcome), amounts in rows.items():
-        found.setdefault(day, {})[outcome] = amounts
+    for day, outcome, amounts in rows:
+        add(found.setdefault(day, {}).setdefault(outcome, {}), amounts)
     return found
 
 
@@ -150,10 +150,13 @@ def _requests_chart(table: Table) -> Chart:
     )
 
 
-def _teams(room: Room, sums: Rollup) -> Table:
+def _teams(room: Room, table: Summed) -> Table:
     """The dearest teams, each leading to its cost."""
-    table = tabulate(sums, ("team",), room.where)
-    told = [(row.values[0], figures(row.amounts)) for row in table.rows]
+    teams: dict[str, Amounts] = {}
+    for row in table.rows:
+        add(teams.setdefault(row.values[2], {}), row.amounts)
+    told = [(name, figures(amounts)) for name, amounts in teams.items()]
+    told.sort(key=lambda each: (-each[1].cost.nano, each[0]))
     most = TEAMS if len(told) > TEAMS + 1 else TEAMS + 1
     first, rest = told[:most], told[most:]
     whole = sum(each.cost.nano for _, each in told) or 1
