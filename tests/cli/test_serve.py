@@ -259,4 +259,4 @@ def test_answering_the_first_request_loads_nothing_that_it_does_not_need(tmp_pat
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert "aiohttp" in loaded
-    assert not loaded & {"anthropic", "asyncpg", "cel", "httpx", "httpx2", "playwright", "pyarrow"}
+    assert not loaded & {"anthropic", "asyncpg", "cel", "httpx", "httpx2", "jinja2", "playwright", "pyarrow"}

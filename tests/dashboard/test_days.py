@@ -4,7 +4,7 @@ import asyncio
 from datetime import date, timedelta
 from functools import cache
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from planner.core.ledger.entry import Entry
 from planner.core.ledger.rollup import DecisionKey, Key, Rollup, TagKey, rollup
@@ -31,7 +31,7 @@ def store() -> SumsStore:
     return kept
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(ledgers())
 def test_they_are_the_sums_of_the_report(entries: list[Entry]) -> None:
     """Folded by day, of every kind, whatever the entries are."""

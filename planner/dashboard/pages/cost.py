@@ -11,6 +11,7 @@ from planner.core.money import format_nano
 from planner.core.reports.dimensions import OF_DECISIONS, ONE_TAG, TAG, UncrossableError, tabulate
 from planner.core.reports.figures import figures, total
 from planner.core.reports.wording import several
+from planner.dashboard.pages.conversations import conversations
 from planner.dashboard.pages.knowing import known_by, saved_words
 from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import NONE, Chart, Column, Row, Table, shown
@@ -19,9 +20,11 @@ from planner.dashboard.view import DAY, Period, View, months_before
 
 KIND: Final = "kind"
 """Kinds of lines are no dimension of requests: a request has lines of several. They are names of amounts."""
+CONVERSATION: Final = "conversation"
+ONE_DAY: Final = "conversations are told of one day. Tell the cost by day, and choose one."
 OFFERED: Final = {
     "team": "Team", "model": "Model", KIND: "Kind", "project": "Project", "principal": "Principal", TAG: "Tag",
-    "policy": "Policy", "day": "Day",
+    "policy": "Policy", "day": "Day", CONVERSATION: "Conversation",
 }  # fmt: skip
 """What the page offers to tell the cost by; an address may name any other dimension."""
 NEXT: Final = {
@@ -50,12 +53,19 @@ async def make(room: Room) -> Content:
     view, period = room.view, room.view.period
     by, where = view.one("by") or "team", room.where
     kinds = frozenset(view.every(KIND))
-    told = await _told(room, period, by, where, kinds)
-    compared = view.one("compare") == "previous"
+    talks = by == CONVERSATION
+    if talks and period.days != 1:
+        raise UncrossableError(ONE_DAY)
+    summed = "day" if talks else by
+    told = await _told(room, period, summed, where, kinds)
+    compared = view.one("compare") == "previous" and not talks
     previous = period.before(view.today) if compared else None
     earlier = await _told(room, previous, by, where, kinds) if previous is not None else None
-    rows = _rows(view, by, told, earlier, plain=not kinds)
-    days = _by_day(by, period, view.today, told, daily=by != "day")
+    if talks:
+        rows = await conversations(room, period, where, kinds)
+    else:
+        rows = _rows(view, by, told, earlier, plain=not kinds)
+    days = _by_day(summed, period, view.today, told, daily=summed != "day")
     whole = figures(told.whole)
     closed = None if period.month is None else await room.days.closing(period.month)
     return Content(
@@ -69,7 +79,7 @@ async def make(room: Room) -> Content:
             "by": by,
             "tabs": tuple(_tabs(view, by, where, kinds)),
             "chips": tuple(_chips(view, where, kinds)),
-            "chart": _chart(days),
+            "chart": None if talks else _chart(days),
             "shown_rows": rows.rows[:MOST_ROWS],
             "hidden_rows": max(len(rows.rows) - MOST_ROWS, 0),
             "overlaps": told.overlaps,
@@ -207,6 +217,10 @@ def _changed(now: int, before: int) -> tuple[Any, ...]:
 
 def _down(view: View, by: str, value: str) -> str:
     """The address of what is below a row; empty where nothing is."""
+    if by == "day":
+        return view.link(
+            **{"from": value, "to": value, "by": CONVERSATION, "period": None, "day": None, "compare": None}
+        )
     if by == TAG:
         name, _, content = value.partition("=")
         return view.link(**{f"{ONE_TAG}{name}": content, "by": "day"})
@@ -272,13 +286,16 @@ def _tabs(view: View, by: str, where: dict[str, frozenset[str]], kinds: frozense
     """What else the cost can be told by; `why` says why one cannot be."""
     names = dict(OFFERED) | ({} if by in OFFERED else {by: by})
     for name, label in names.items():
-        why = "" if name == KIND and not kinds else _why_not(name, where)
+        if name == CONVERSATION and view.period.days != 1:
+            why = ONE_DAY
+        else:
+            why = "" if name == KIND and not kinds else _why_not(name, where)
         yield {"name": name, "label": label, "link": view.link(by=name), "here": name == by, "why": why}
 
 
 def _why_not(name: str, where: dict[str, frozenset[str]]) -> str:
     """Why a dimension cannot be told under these filters; empty where it can."""
-    if name == KIND:
+    if name in {KIND, CONVERSATION}:
         name = "day"
     narrowed = where | ({"action": frozenset({"bundle"})} if _needs_action(name, where) else {})
     try:

@@ -1,6 +1,6 @@
 """What forecasts go by may be folded: they say the same."""
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from planner.core.ledger.entry import Entry
 from planner.core.ledger.rollup import rollup
@@ -13,6 +13,7 @@ from tests.doubles.months import made
 from tests.doubles.paged import NOW
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ledgers())
 def test_nothing_is_lost(entries: list[Entry]) -> None:
     """The whole is the same, and organizations and hours are still told apart."""
@@ -22,7 +23,7 @@ def test_nothing_is_lost(entries: list[Entry]) -> None:
     assert {(key.hour, key.organization) for key in folded} <= {(key.hour, key.organization) for key in sums}
 
 
-@settings(deadline=None, max_examples=1)
+@settings(deadline=None, max_examples=1, suppress_health_check=[HealthCheck.too_slow])
 @given(ledgers())
 def test_a_forecast_of_folded_sums_is_a_forecast_of_the_sums(more: list[Entry]) -> None:
     """Over a month of traffic, and odd entries on top."""
