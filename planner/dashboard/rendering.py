@@ -16,6 +16,7 @@ def environment() -> Environment:
         loader=PackageLoader("planner.dashboard"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
