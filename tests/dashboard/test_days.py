@@ -31,7 +31,7 @@ def store() -> SumsStore:
     return kept
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(ledgers())
 def test_they_are_the_sums_of_the_report(entries: list[Entry]) -> None:
     """Folded by day, of every kind, whatever the entries are."""
