@@ -28,7 +28,7 @@ from planner.dashboard.routes import Door, below, pages
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
-from planner.opening import beside, hold_journal, is_shared, journal_path, open_budgets, open_store
+from planner.opening import beside, hold_journal, is_shared, journal_path, open_budgets, open_leases, open_store
 from planner.proxy import errors, own
 from planner.proxy.batches import Batches
 from planner.proxy.budgets import Budgets
@@ -37,6 +37,7 @@ from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
 from planner.proxy.inforce import InForce
 from planner.proxy.learning import Learning
+from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
@@ -44,6 +45,7 @@ from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.reconciled import Reconciled
 from planner.proxy.recorder import Recorder
 from planner.proxy.reload import Reload
+from planner.proxy.sharing import Sharing
 from planner.rulesource import Watched
 from planner.settings import Settings
 from planner.stores import Store, StoreError
@@ -167,6 +169,7 @@ class App:
                 on_stored=budgets.stored,
             )
             memory, hours = Memory(store, shared=shared), Hours()
+            lending = await self._lending(memory, opened, tasks)
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
             experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))
@@ -177,6 +180,8 @@ class App:
             hours.restore(await store.hours(_text(since)))
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
+            opened.push_async_callback(lending.finish)
+            tasks.start("leases", lending.run())
             tasks.start("forgetting", self._forget_old(store))
             tasks.start("budgets", budgets.run())
             if shared:
@@ -202,6 +207,7 @@ class App:
                 upstream=upstream,
                 planning=Planning(
                     memory=memory,
+                    lending=lending,
                     hours=hours,
                     experience=experience,
                     metrics=self.metrics,
@@ -209,7 +215,7 @@ class App:
                     stop=_stop(settings),
                     budget=settings.decide_timeout,
                 ),
-                learning=Learning(memory, hours, recorder, lessons),
+                learning=Learning(memory, lending, hours, recorder, lessons),
                 recorder=recorder,
                 metrics=self.metrics,
                 hours=hours,
@@ -269,6 +275,22 @@ class App:
             tasks=tasks,
             observe=self._settings.observe,
         )
+
+    async def _lending(self, memory: Memory, opened: AsyncExitStack, tasks: Tasks) -> Lending:
+        shared, store = None, await open_leases(self._settings.store)
+        if store is not None:
+            opened.push_async_callback(store.close)
+            shared = Sharing(
+                store,
+                memory.lent,
+                self.rules,
+                self._settings.decide_timeout,
+                clock=self._clock,
+                metrics=self.metrics,
+                log=self.log,
+                tasks=tasks,
+            )
+        return Lending(memory.lent, shared, self._ids.new())
 
     def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(

@@ -223,7 +223,11 @@ class Forward:
         if planned is None or planned.plan.denial is not None:
             return Admission()
         with self._guard("budget", arrived):
-            return await self._budgets.admit(arrived, planned)
+            try:
+                return await self._budgets.admit(arrived, planned)
+            except asyncio.CancelledError:
+                self._take_back(arrived, planned)
+                raise
         return Admission()
 
     def _begin(self, arrived: Arrived, planned: Planned | None, admission: Admission) -> Planned | None:
@@ -231,6 +235,7 @@ class Forward:
         if planned is None or planned.plan.denial is not None:
             return planned
         if admission.refused is not None:
+            self._take_back(arrived, planned)
             return Planned(body=planned.body, plan=leave(Reason.EXHAUSTED), request=planned.request)
         with self._guard("remembering", arrived):
             self._learning.sending(planned, arrived.at)

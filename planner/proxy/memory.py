@@ -13,6 +13,8 @@ import msgspec
 
 from planner.core.containers import Lease, State
 from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.exchange import container_digest
+from planner.core.lending import Leases
 from planner.core.settlement import Session, Sessions
 from planner.stores import Store
 
@@ -114,14 +116,14 @@ class Memory:
     """Conversations in flight. Reads go to memory, then to the store; writes are the journal's business.
 
     `bound` is how many of each kind are kept. `shared` says that other processes write to the store as well, so that
-    what it did not know a moment ago it may know now.
+    what it did not know a moment ago it may know now. `lent` are the leases of containers that this process knows of.
     """
 
     def __init__(self, store: Store, bound: int = BOUND, *, shared: bool = False) -> None:
         self._store = store
         self.shared = shared
+        self.lent = Leases(bound)
         self._leases: Recent[str, Lease] = Recent(bound)
-        self._lent: dict[str, Lease] = {}
         self._roots: Recent[str, Root] = Recent(bound)
         self._scopes: Recent[str, Scope] = Recent(bound)
         self._limits: Recent[str, tuple[int, datetime]] = Recent(bound)
@@ -164,11 +166,12 @@ class Memory:
     async def lease(self, keys: Sequence[str]) -> Lease | None:
         """The turn under the first key that is known: to memory, or else to the store. Raises StoreError."""
         for key in keys:
-            if (lease := self._lent.get(key) or self._leases.find(key)) is not None:
-                return lease
+            if (lease := self._leases.find(key)) is not None:
+                return self._seen(lease)
         for key in keys:
             if (turn := await self._store.turn(key)) is not None:
-                return self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
+                lease = self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
+                return self._seen(lease)
         return None
 
     async def lease_to_come(self, keys: Sequence[str]) -> Lease | None:
@@ -182,16 +185,12 @@ class Memory:
                 return lease
         return None
 
-    def lend(self, lease: Lease) -> None:
-        """Keep a lease for as long as a request runs in its container, whatever else is forgotten."""
-        self._lent |= dict.fromkeys(lease.turn.keys, lease)
-
-    def back(self, lease: Lease) -> None:
-        """The request that ran in its container has ended."""
-        for key in lease.turn.keys:
-            if self._lent.get(key) is lease:
-                del self._lent[key]
-                self._leases.put(key, lease)
+    def _seen(self, lease: Lease) -> Lease:
+        """A lease in the state that its container is in by now; nothing takes back that its turn was gone on from."""
+        turn = lease.turn
+        if turn.container is not None and lease.state in {State.IDLE, State.BUSY}:
+            lease.state = self.lent.stand(container_digest(turn.container), turn.key).state
+        return lease
 
     def sessions(self, container_id: str) -> Sessions:
         """What is billed in a container up to now."""
@@ -279,7 +278,7 @@ class Memory:
         """How many of the containers seen last are in which state, each by the newest turn that ran in it."""
         counts = {state.value: 0 for state in State}
         for lease in self._containers.values():
-            counts[lease.state.value] += 1
+            counts[self._seen(lease).state.value] += 1
         return counts
 
     def _keep(self, turn: Turn) -> Lease:
