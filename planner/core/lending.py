@@ -9,11 +9,11 @@ request, or when it was not renewed in time. Holders have names that are used on
 finds no lease of his, and what he says counts for nothing: the state that came after his stands. Only that a turn was
 claimed counts always, since nothing takes that back.
 
-What a store knows of a container when it is asked is a `Stand`; `take` and `give_back` say what becomes of it. A
-process keeps its own leases in `Leases`, by the same functions.
+All that is known of a container is one value, a `Standing`: who shares one swaps it whole for what `take` and the
+others make of it, and only if nobody else has swapped it since. A process keeps its own containers in `Leases`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final, Literal
 
@@ -22,7 +22,10 @@ import msgspec
 from planner.core.containers import TABLE, State, step
 
 REMEMBERED: Final = 100_000
-"""How many turns that were gone on from, and containers that were lost, a process remembers. Ours."""
+"""How many containers a process remembers. Ours."""
+TURNS: Final = 256
+"""How many turns of one container that were gone on from are in its standing, the newest; of older ones the turn itself
+says so. Ours."""
 
 Way = Literal["lent", "named", "pending"]
 """Why a request is to run in a container: it is lent it, its caller names it, or code waits there for it."""
@@ -47,31 +50,45 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime
 
 
-class Held(msgspec.Struct, frozen=True):
-    """A lease: the turn that its holder goes on from, and when it ends that nobody renews."""
+class Held(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A lease: when it ends that nobody renews, and the turn that its holder goes on from."""
 
-    turn: str | None
     until: datetime
+    turn: str | None = None
 
 
-class Stand(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a container and of one turn in it: the leases that have not ended, by holder.
-
-    `lost` says that the API no longer takes it, `continued` that the turn was gone on from.
-    """
+class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a container stands: whether the API no longer takes it, the turns that were gone on from, who runs in it."""
 
     lost: bool = False
-    continued: bool = False
+    continued: tuple[str, ...] = ()
     held: Mapping[str, Held] = {}
 
-    @property
-    def state(self) -> State:
-        """The state of that turn."""
+    def state(self, turn: str | None) -> State:
+        """The state of a turn that ran in it."""
         if self.lost:
             return State.DEAD
-        if self.continued:
+        if turn is not None and turn in self.continued:
             return State.CONTINUED
         return State.BUSY if self.held else State.IDLE
+
+    def heard(self, turn: str | None, state: State) -> "Standing":
+        """The standing once a turn is in a state that nothing takes back; any other state says nothing."""
+        if state is State.DEAD:
+            return msgspec.structs.replace(self, lost=True)
+        if state is State.CONTINUED and turn is not None and turn not in self.continued:
+            return msgspec.structs.replace(self, continued=(*self.continued, turn)[-TURNS:])
+        return self
+
+    def expired(self, now: datetime) -> "Standing":
+        """The standing without the leases that were not renewed in time."""
+        held = {holder: each for holder, each in self.held.items() if each.until > now}
+        return self if len(held) == len(self.held) else msgspec.structs.replace(self, held=held)
+
+    def renewed(self, holders: Collection[str], until: datetime) -> "Standing":
+        """The standing once these leases, as far as there still are any, go on until then."""
+        renewed = {holder: Held(until, self.held[holder].turn) for holder in self.held.keys() & holders}
+        return msgspec.structs.replace(self, held={**self.held, **renewed})
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -94,86 +111,80 @@ class Ended(msgspec.Struct, frozen=True):
     state: State
 
 
-def take(stand: Stand, ask: Ask) -> Answer:
-    """What a request gets, given how its container stands."""
-    before = stand.state
+def take(standing: Standing, ask: Ask) -> tuple[Answer, Standing]:
+    """What a request gets, given how its container stands, and how that stands then."""
+    before = standing.state(ask.turn)
     if ask.way != "pending" and (before, "offer") in TABLE:
-        return Answer(taken=True, state=step(before, "offer"))
-    if ask.way != "lent":
-        return Answer(taken=True, state=step(before, "claim"), claimed=True)
-    siblings = any(held.turn == ask.turn for held in stand.held.values())
-    return Answer(taken=False, state=before, passing=before is State.BUSY and not siblings)
+        answer = Answer(taken=True, state=step(before, "offer"))
+    elif ask.way != "lent":
+        answer = Answer(taken=True, state=step(before, "claim"), claimed=True)
+    else:
+        siblings = any(held.turn == ask.turn for held in standing.held.values())
+        return Answer(taken=False, state=before, passing=before is State.BUSY and not siblings), standing
+    held = {**standing.held, ask.holder: Held(ask.until, ask.turn)}
+    return answer, msgspec.structs.replace(standing, held=held).heard(ask.turn, answer.state)
 
 
-def give_back(stand: Stand, ask: Ask, end: End, *, claimed: bool) -> Ended:
-    """What the end of a request comes to; `claimed` says whether it was told so when it took its lease."""
-    here = ask.holder in stand.held
+def give_back(standing: Standing, ask: Ask, end: End, *, claimed: bool) -> tuple[Ended, Standing]:
+    """What the end of a request comes to, and how its container stands then.
+
+    `claimed` says whether it was told so when it took its lease.
+    """
+    here, state = ask.holder in standing.held, standing.state(ask.turn)
     if not here and not claimed:
-        return Ended(counts=False, state=stand.state)
-    state = step(stand.state, "claim") if claimed else stand.state
-    return Ended(counts=True, state=step(state, end if here else "expire"))
+        return Ended(counts=False, state=state), standing
+    state = step(step(state, "claim") if claimed else state, end if here else "expire")
+    held = {holder: each for holder, each in standing.held.items() if holder != ask.holder}
+    return Ended(counts=True, state=state), msgspec.structs.replace(standing, held=held).heard(ask.turn, state)
 
 
 class Leases:
-    """The leases that one process knows of. Nothing here waits; nothing ends by itself but by `expire`."""
+    """The containers that one process knows of. Nothing here waits; no lease ends by itself but by `expire`.
+
+    Of more than `bound` containers the oldest is forgotten in which nothing runs.
+    """
 
     def __init__(self, bound: int = REMEMBERED) -> None:
         self._bound = bound
-        self._held: dict[str, dict[str, Held]] = {}
-        self._continued: dict[str, None] = {}
-        self._lost: dict[str, None] = {}
+        self._known: dict[str, Standing] = {}
 
-    def stand(self, container: str, turn: str | None) -> Stand:
-        """How a container stands for a turn."""
-        held = self._held.get(container, {})
-        return Stand(lost=container in self._lost, continued=turn is not None and turn in self._continued, held=held)
+    def standing(self, container: str) -> Standing:
+        """How a container stands."""
+        return self._known.get(container, _UNKNOWN)
 
     def take(self, ask: Ask) -> Answer:
         """Give a request its lease, or say why not."""
-        answer = take(self.stand(ask.container, ask.turn), ask)
-        if answer.taken:
-            self._held.setdefault(ask.container, {})[ask.holder] = Held(ask.turn, ask.until)
-            self.heard(ask.container, ask.turn, answer.state)
+        answer, standing = take(self.standing(ask.container), ask)
+        self._put(ask.container, standing)
         return answer
 
     def give_back(self, ask: Ask, end: End, *, claimed: bool) -> Ended:
         """End the lease of a request."""
-        ended = give_back(self.stand(ask.container, ask.turn), ask, end, claimed=claimed)
-        self._end(ask.container, (ask.holder,))
-        if ended.counts:
-            self.heard(ask.container, ask.turn, ended.state)
+        ended, standing = give_back(self.standing(ask.container), ask, end, claimed=claimed)
+        self._put(ask.container, standing)
         return ended
 
-    def renew(self, holders: Collection[str], until: datetime) -> frozenset[str]:
-        """Let leases go on until then; say which of them there still are."""
-        kept = set()
-        for leases in self._held.values():
-            for holder in leases.keys() & holders:
-                leases[holder] = msgspec.structs.replace(leases[holder], until=until)
-                kept.add(holder)
-        return frozenset(kept)
+    def renew(self, container: str, holders: Collection[str], until: datetime) -> None:
+        """Let leases of a container go on until then, those that there still are."""
+        self._put(container, self.standing(container).renewed(holders, until))
 
     def expire(self, container: str, now: datetime) -> None:
         """End the leases of a container that were not renewed in time."""
-        held = self._held.get(container, {})
-        self._end(container, [holder for holder, each in held.items() if each.until <= now])
+        self._put(container, self.standing(container).expired(now))
 
     def heard(self, container: str, turn: str | None, state: State) -> None:
         """Remember what somebody else found out, as far as nothing takes that back."""
-        if state is State.DEAD:
-            self._put(self._lost, container)
-        elif state is State.CONTINUED and turn is not None:
-            self._put(self._continued, turn)
+        self._put(container, self.standing(container).heard(turn, state))
 
-    def _end(self, container: str, holders: Iterable[str]) -> None:
-        leases = self._held.get(container, {})
-        for holder in holders:
-            leases.pop(holder, None)
-        if not leases:
-            self._held.pop(container, None)
+    def _put(self, container: str, standing: Standing) -> None:
+        self._known.pop(container, None)
+        if standing == _UNKNOWN:
+            return
+        self._known[container] = standing
+        if len(self._known) > self._bound:
+            oldest = next((each for each, known in self._known.items() if not known.held), None)
+            if oldest is not None:
+                del self._known[oldest]
 
-    def _put(self, known: dict[str, None], key: str) -> None:
-        known.pop(key, None)
-        known[key] = None
-        if len(known) > self._bound:
-            del known[next(iter(known))]
+
+_UNKNOWN: Final = Standing()

@@ -189,7 +189,7 @@ class Memory:
         """A lease in the state that its container is in by now; nothing takes back that its turn was gone on from."""
         turn = lease.turn
         if turn.container is not None and lease.state in {State.IDLE, State.BUSY}:
-            lease.state = self.lent.stand(container_digest(turn.container), turn.key).state
+            lease.state = self.lent.standing(container_digest(turn.container)).state(turn.key)
         return lease
 
     def sessions(self, container_id: str) -> Sessions:

@@ -25,6 +25,9 @@ from planner.tasks import Tasks
 WAITS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 """Seconds between looks at a container whose last request has ended elsewhere: its end takes milliseconds to get here.
 As long as for the turn that it left. Ours."""
+REPEAT_SECONDS: Final = 1.0
+"""What asking for a container may take that a conversation was lent before: without it its files are gone, which is
+worse than waiting. As long as for its edit. Ours."""
 RENEWALS: Final = 3
 """How often a lease is renewed in its time: two may fail. Ours."""
 LATE: Final = 10_000
@@ -76,7 +79,7 @@ class Sharing:
     """The leases that this process has in a store.
 
     `here` are those within the process. The rules in force say how long a lease lasts that is not renewed; `patience`
-    is how many seconds a request waits for the store to answer.
+    is how many seconds a request waits for the store to answer, unless its conversation was lent the container before.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of it, named
@@ -110,10 +113,12 @@ class Sharing:
     async def take(self, hold: Hold) -> Refused | None:
         """Ask for a lease; again for a moment where only the end of a request from another turn is waited for."""
         refused = Refused(State.BUSY)
+        again = hold.ask.way == "lent" and hold.lease is not None and hold.lease.turn.threaded
+        patience = max(REPEAT_SECONDS, self._patience) if again else self._patience
         for seconds in (0.0, *WAITS):
             await asyncio.sleep(seconds)
             asking = self._tasks.start("lease", self._ask(hold))
-            await asyncio.wait({asking}, timeout=self._patience)
+            await asyncio.wait({asking}, timeout=patience)
             answer = hold.answer
             if answer is None:
                 self._metrics.fail_open.add(("lease",))
@@ -140,14 +145,15 @@ class Sharing:
         for _ in range(len(self._late)):
             self.give_back(self._late.popleft())
         running = list(holds)
-        kept = {hold.ask.holder: hold for hold in running if hold.kept}
+        kept = [hold for hold in running if hold.kept]
         if kept:
             try:
-                alive = await self._store.renew(sorted(kept), self._clock.now() + self._lasts)
+                now = self._clock.now()
+                alive = await self._store.renew([hold.ask for hold in kept], now + self._lasts, now)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with a store, requests go on
                 self._trouble(error)
                 return
-            for hold in (hold for holder, hold in kept.items() if holder not in alive and not hold.ended):
+            for hold in (hold for hold in kept if hold.ask.holder not in alive and not hold.ended):
                 hold.kept, hold.answer = False, None
                 self._lost()
         for hold in running:

@@ -1,25 +1,32 @@
-"""Leases of containers in the shared store: a container belongs to one transaction at a time, and entries never wait.
+"""Leases of containers in the shared store: a row a container, read, and swapped if nobody has swapped it since.
 
-Who asks for a container that another transaction has is told that it is busy and waits for nobody (`SKIP LOCKED`); who
-gives one back waits for the milliseconds of the other. What is read is read after the lock is held, each statement by
-itself, so that it sees what whoever held it before has written.
+That is two statements, each a transaction of its own, on connections of their own: no request waits for the ledger.
+Who asks to be lent a container that is being changed at that moment waits for nobody (`SKIP LOCKED`) and reads again;
+who must change it waits for the millisecond of the other.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from planner.core.containers import State
-from planner.core.lending import Answer, Ask, End, Ended
-from planner.stores.connections import Connection, Connections
-from planner.stores.leases import STATEMENTS, Fetch, give_back_in, take_in, text
+from planner.core.lending import Answer, Ask, End, Ended, Standing, give_back, take
+from planner.stores import StoreError
+from planner.stores.connections import Connections
+from planner.stores.leases import decode, encode, moment
+from planner.stores.statements import statements
 
-CONNECTIONS: Final = 4
-"""At most so many of one process, beside those of the ledger and of budgets: an exchange takes a millisecond or two.
-Ours."""
-FORGETTING: Final = ("forget_container_leases", "forget_continued_turns", "forget_containers")
-_LOCKED: Final = Answer(taken=False, state=State.BUSY, passing=True)
+CONNECTIONS: Final = 2
+"""So many of one process, beside those of the ledger and of budgets: each is busy for a millisecond at a time. Ours."""
+TRIES: Final = 3
+"""How often who is lent a container reads again that others change. Ours."""
+MOST: Final = 1_000
+"""How often who must change it does: whenever it fails, somebody else has changed it. Ours."""
+
+T = TypeVar("T")
+Change = Callable[[Standing], tuple[T, Standing]]
+
+_SQL: Final = statements("leases")
 
 
 class PostgresLeases:
@@ -31,55 +38,60 @@ class PostgresLeases:
     @classmethod
     async def open(cls, address: str) -> "PostgresLeases":
         """Connect. Raises StoreError when that cannot be done."""
-        return cls(await Connections.open(address, CONNECTIONS))
+        return cls(await Connections.open(address, CONNECTIONS, ready=True))
 
     async def take(self, ask: Ask, now: datetime) -> Answer:
-        """Give a request a lease of its container, or say why not; it waits for no other. Raises StoreError."""
-        waits = "have_container" if ask.way == "lent" else "wait_for_container"
-        async with self._having() as fetch:
-            for _ in range(2):
-                if await fetch(waits, ask.container):
-                    return await take_in(fetch, ask, now)
-                await fetch("add_container", ask.container, text(now))
-        return _LOCKED
+        """Give a request a lease of its container, or say why not. Raises StoreError."""
+        must = ask.way != "lent"
+        found = await self._change(ask.container, now, lambda standing: take(standing.expired(now), ask), must=must)
+        return found or Answer(taken=False, state=State.BUSY, passing=True)
 
     async def give_back(self, ask: Ask, end: End, now: datetime, *, claimed: bool) -> Ended:
-        """End the lease of a request. Raises StoreError."""
-        async with self._having() as fetch:
-            if not await fetch("wait_for_container", ask.container):
-                await fetch("add_container", ask.container, text(now))
-                await fetch("wait_for_container", ask.container)
-            return await give_back_in(fetch, ask, end, now, claimed=claimed)
+        """End the lease of a request; late or not, it counts while nobody took the container. Raises StoreError."""
+        found = await self._change(
+            ask.container, now, lambda standing: give_back(standing, ask, end, claimed=claimed), must=True
+        )
+        return found or Ended(counts=False, state=State.BUSY)
 
-    async def renew(self, holders: Sequence[str], until: datetime) -> frozenset[str]:
-        """Let leases go on until then; say which of them there still are. Raises StoreError."""
-        async with self._connections.one() as connection:
-            rows = await connection.fetch(STATEMENTS["renew_leases"], list(holders), text(until))
-        return frozenset(holder for (holder,) in rows)
+    async def renew(self, asks: Sequence[Ask], until: datetime, now: datetime) -> frozenset[str]:
+        """Let leases go on until then; say whose there still are, by holder. Raises StoreError."""
+        holders: dict[str, set[str]] = {}
+        for ask in asks:
+            holders.setdefault(ask.container, set()).add(ask.holder)
+        alive = set[str]()
+        for container, mine in holders.items():
+
+            def renewed(standing: Standing, mine: set[str] = mine) -> tuple[set[str], Standing]:
+                return standing.held.keys() & mine, standing.renewed(mine, until)
+
+            alive |= await self._change(container, now, renewed, must=True) or set()
+        return frozenset(alive)
 
     async def forget(self, before: datetime) -> None:
-        """Forget containers, turns and leases of which nothing was heard since. Raises StoreError."""
+        """Forget containers of which nothing was heard since. Raises StoreError."""
         async with self._connections.one() as connection:
-            for name in FORGETTING:
-                await connection.execute(STATEMENTS[name], text(before))
+            await connection.execute(_SQL["forget_containers"], moment(before))
 
     async def close(self) -> None:
         """Let go of the database."""
         await self._connections.close()
 
-    @asynccontextmanager
-    async def _having(self) -> AsyncIterator[Fetch]:
-        """A transaction whose every statement sees what was committed before it. Raises StoreError."""
-        async with self._connections.one() as connection, connection.transaction(isolation="read_committed"):
-            yield _Fetching(connection)
+    async def _change(self, container: str, now: datetime, change: Change[T], *, must: bool) -> T | None:
+        """Swap how a container stands for what a change makes of it, and return what else that says.
 
-
-class _Fetching:
-    """Runs statements by their names inside the transaction of a connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def __call__(self, name: str, *arguments: str | None) -> Sequence[Any]:
-        rows: Sequence[Any] = await self._connection.fetch(STATEMENTS[name], *arguments)
-        return rows
+        None where others change it all the time, and it need not be.
+        """
+        async with self._connections.one() as connection:
+            for _ in range(MOST if must else TRIES):
+                row = await connection.fetchrow(_SQL["standing"], container)
+                version, standing = (0, Standing()) if row is None else (row[0], decode(row[1]))
+                said, after = change(standing)
+                if after == standing:
+                    return said
+                name = "add_standing" if row is None else "put_standing" if must else "swap_standing"
+                arguments = (container, moment(now), encode(after), *((version,) if version else ()))
+                if await connection.fetchval(_SQL[name], *arguments) is not None:
+                    return said
+        if must:
+            raise StoreError(f"a container was changed by others {MOST} times in a row")
+        return None

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.containers import State
-from planner.core.lending import Ask, End, Held, Leases, Stand, Way, give_back, take
+from planner.core.lending import TURNS, Ask, End, Held, Leases, Standing, Way, give_back, take
 from tests.doubles.deciding import NOW
 
 SOON: Final = NOW + timedelta(minutes=1)
-OTHERS: Final = {"x": Held("t9", SOON)}
-SIBLINGS: Final = {"x": Held("t1", SOON)}
+OTHERS: Final = {"x": Held(SOON, "t9")}
+SIBLINGS: Final = {"x": Held(SOON, "t1")}
 WAYS: Final[tuple[Way, ...]] = ("lent", "named", "pending")
 ENDS: Final[tuple[End, ...]] = ("answered", "failed", "lost")
 
@@ -25,40 +25,44 @@ def ask(holder: str = "a", turn: str | None = "t1", way: Way = "lent", **changes
 
 
 @pytest.mark.parametrize(
-    ("stand", "state", "passing"),
+    ("standing", "state", "passing"),
     [
-        (Stand(held=SIBLINGS), State.BUSY, False),
-        (Stand(held=OTHERS), State.BUSY, True),
-        (Stand(held=OTHERS | {"y": Held("t1", SOON)}), State.BUSY, False),
-        (Stand(continued=True), State.CONTINUED, False),
-        (Stand(continued=True, held=OTHERS), State.CONTINUED, False),
-        (Stand(lost=True, continued=True, held=OTHERS), State.DEAD, False),
+        (Standing(held=SIBLINGS), State.BUSY, False),
+        (Standing(held=OTHERS), State.BUSY, True),
+        (Standing(held=OTHERS | {"y": Held(SOON, "t1")}), State.BUSY, False),
+        (Standing(continued=("t1",)), State.CONTINUED, False),
+        (Standing(continued=("t1",), held=OTHERS), State.CONTINUED, False),
+        (Standing(lost=True, continued=("t1",), held=OTHERS), State.DEAD, False),
     ],
 )
-def test_who_is_lent_a_container_has_it_alone(stand: Stand, state: State, *, passing: bool) -> None:
+def test_who_is_lent_a_container_has_it_alone(standing: Standing, state: State, *, passing: bool) -> None:
     """Where anybody has a lease, from this turn or another, it is refused; and so is a fork, and what is lost."""
-    answer = take(stand, ask())
+    answer, after = take(standing, ask())
+    assert after == standing
     assert (answer.taken, answer.state, answer.passing) == (False, state, passing)
 
 
-@pytest.mark.parametrize("stand", [Stand(), Stand(held=SIBLINGS), Stand(continued=True), Stand(lost=True)])
-def test_who_must_have_it_has_it(stand: Stand) -> None:
+@pytest.mark.parametrize(
+    "standing", [Standing(), Standing(held=SIBLINGS), Standing(continued=("t1",)), Standing(lost=True)]
+)
+def test_who_must_have_it_has_it(standing: Standing) -> None:
     """Whatever stands against it; of an idle turn, a caller that names its container is one like any other."""
-    pending, named = take(stand, ask(way="pending")), take(stand, ask(way="named"))
+    (pending, after), (named, _) = take(standing, ask(way="pending")), take(standing, ask(way="named"))
     assert pending.taken
     assert named.taken
     assert pending.claimed
-    assert named.claimed == (stand != Stand())
-    assert pending.state is (State.DEAD if stand.lost else State.CONTINUED)
+    assert named.claimed == (standing != Standing())
+    assert pending.state is after.state("t1") is (State.DEAD if standing.lost else State.CONTINUED)
+    assert after.held == {**standing.held, "a": Held(SOON, "t1")}
 
 
 def test_what_comes_from_no_holder_counts_for_nothing() -> None:
     """Its lease has ended, and perhaps somebody else has one: only that it claimed the turn stands."""
     for end in ENDS:
-        late = give_back(Stand(held=SIBLINGS), ask("late"), end, claimed=False)
-        assert (late.counts, late.state) == (False, State.BUSY)
-        claimed = give_back(Stand(held=SIBLINGS), ask("late"), end, claimed=True)
-        assert (claimed.counts, claimed.state) == (True, State.CONTINUED)
+        late, after = give_back(Standing(held=SIBLINGS), ask("late"), end, claimed=False)
+        assert (late.counts, late.state, after) == (False, State.BUSY, Standing(held=SIBLINGS))
+        claimed, after = give_back(Standing(held=SIBLINGS), ask("late"), end, claimed=True)
+        assert (claimed.counts, claimed.state, after.lost) == (True, State.CONTINUED, False)
 
 
 def test_a_lease_that_is_not_renewed_ends() -> None:
@@ -66,29 +70,41 @@ def test_a_lease_that_is_not_renewed_ends() -> None:
     leases = Leases()
     leases.take(ask("a", way="named"))
     leases.take(ask("b", "t2", way="named", until=SOON + timedelta(seconds=1)))
-    assert leases.renew({"a", "z"}, SOON) == {"a"}
+    leases.renew("c", {"a", "z"}, SOON)
+    assert "z" not in leases.standing("c").held
     leases.expire("c", SOON - timedelta(seconds=1))
-    assert set(leases.stand("c", None).held) == {"a", "b"}
+    assert set(leases.standing("c").held) == {"a", "b"}
     leases.expire("c", SOON)
-    assert set(leases.stand("c", None).held) == {"b"}
+    assert set(leases.standing("c").held) == {"b"}
     assert not leases.give_back(ask("a"), "answered", claimed=False).counts
-    assert leases.stand("c", "t1").state is State.BUSY
+    assert leases.standing("c").state("t1") is State.BUSY
     leases.expire("c", SOON + timedelta(seconds=1))
-    assert leases.stand("c", "t1").state is State.IDLE
+    assert leases.standing("c").state("t1") is State.IDLE
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """The oldest goes first; a lease that runs is none of it."""
-    leases = Leases(bound=2)
+    """The oldest container goes first, but none in which a request runs; of one, the oldest turns."""
+    leases = Leases(bound=3)
     leases.take(ask("running"))
     for number in range(5):
-        leases.heard(str(number), str(number), State.CONTINUED)
-        leases.heard(str(number), str(number), State.DEAD)
-        leases.heard("c", None, State.CONTINUED)
-    states = [leases.stand(str(number), None).state for number in range(5)]
+        leases.heard(str(number), None, State.DEAD)
+        leases.heard("nothing", None, State.CONTINUED)
+        leases.heard("nothing", "t", State.IDLE)
+    states = [leases.standing(str(number)).state(None) for number in range(5)]
     assert states == [State.IDLE] * 3 + [State.DEAD] * 2
-    assert [leases.stand("x", str(number)).continued for number in range(5)] == [False] * 3 + [True] * 2
-    assert leases.stand("c", "t1").state is State.BUSY
+    assert leases.standing("c").state("t1") is State.BUSY
+    for number in range(TURNS + 1):
+        leases.heard("c", str(number), State.CONTINUED)
+        leases.heard("c", str(number), State.CONTINUED)
+    assert leases.standing("c").continued == tuple(map(str, range(1, TURNS + 1)))
+
+
+def test_running_requests_are_never_forgotten() -> None:
+    """However many there are."""
+    leases = Leases(bound=1)
+    for number in range(4):
+        assert leases.take(ask(container=str(number))).taken
+    assert [leases.standing(str(number)).state("t1") for number in range(4)] == [State.BUSY] * 4
 
 
 @given(st.data())
@@ -114,7 +130,7 @@ def test_never_lent_beside_anybody(data: st.DataObject) -> None:
             asked, claimed = running.pop(data.draw(st.sampled_from(sorted(running))))
             ended.append((asked, claimed))
             if event == "expire":
-                leases.renew([asked.holder], NOW)
+                leases.renew("c", [asked.holder], NOW)
                 leases.expire("c", NOW)
                 continue
             end = data.draw(st.sampled_from(ENDS))
@@ -122,4 +138,4 @@ def test_never_lent_beside_anybody(data: st.DataObject) -> None:
             lost = lost or end == "lost"
             if end == "answered":
                 gone_on_from.add(asked.turn or "")
-        assert set(leases.stand("c", None).held) == set(running)
+        assert set(leases.standing("c").held) == set(running)
