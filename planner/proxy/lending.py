@@ -33,6 +33,11 @@ class Lending:
         self._numbers = count(1)
         self._out: dict[str, Hold] = {}
 
+    @property
+    def out(self) -> tuple[Hold, ...]:
+        """The requests that are in containers now."""
+        return tuple(self._out.values())
+
     async def take(self, container_id: str, lease: Lease | None, way: Way) -> Hold | Refused:
         """Let a request have a container, or say why not; only who is lent it can be refused."""
         turn = None if lease is None else lease.turn.key
@@ -80,7 +85,7 @@ class Lending:
     async def run(self) -> None:
         """Renew what a store has of the requests that run; for ever, or not at all where none is shared."""
         if self._shared is not None:
-            await self._shared.run(lambda: tuple(self._out.values()))
+            await self._shared.run(lambda: self.out)
 
     async def finish(self) -> None:
         """Wait, for a moment at most, until a store that is shared has the end of every request."""
