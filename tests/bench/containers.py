@@ -25,6 +25,7 @@ from planner.clock import SystemClock
 from planner.simulator import Simulator, serve
 from tests.doubles.postgres import serving as database_server
 from tests.doubles.process import Process, serving
+from tests.doubles.proxy import settled
 from tests.doubles.simulated import config
 from tests.identity.agent import CODE, CODE_WEATHER, Agent, Answer, results
 from tests.parts import postgres
@@ -143,11 +144,14 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for number in range(conversations):
                 group.create_task(self._converse(number))
-            group.create_task(self._kill(conversations // 2))
+            group.create_task(self._kill(conversations))
 
-    async def _kill(self, after: int) -> None:
-        while self._over < after or not self._sent[self._alive[0].address]:  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.002)
+    async def _kill(self, conversations: int) -> None:
+        """Kill one proxy half way through, while a request runs through it."""
+        first = self._alive[0].address
+        await settled(
+            lambda: self._over == conversations or (self._over >= conversations // 2 and bool(self._sent[first]))
+        )
         process = self._alive.pop(0)
         self._killed = process.address
         await process.kill()
