@@ -175,7 +175,7 @@ class App:
             experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))
             lessons = Lessons(experience, recorder)
             await memory.load()
-            await self._recall(store, lessons)
+            await lessons.recall(store, self.log)
             since = remembered(self._clock.now())
             hours.restore(await store.hours(_text(since)))
             opened.push_async_callback(tasks.close)
@@ -185,8 +185,7 @@ class App:
             tasks.start("forgetting", self._forget_old(store))
             tasks.start("budgets", budgets.run())
             if shared:
-                counting = tasks.start("counting", self._count_hours(store, hours))
-                opened.callback(counting.cancel)
+                opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)
             tasks.start("reconciled", Reconciled(store, self.metrics, self._clock, self.log).run())
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
@@ -195,12 +194,10 @@ class App:
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
             )
             opened.push_async_callback(upstream.close)
-            opened.callback(self._keep, lessons)
+            opened.callback(lambda: lessons.keep(self._clock.now()))
             if settings.calibration_key is not None:
-                calibrating = tasks.start(
-                    "calibration", self._calibration(lessons, upstream, settings.calibration_key).run()
-                )
-                opened.callback(calibrating.cancel)
+                calibration = self._calibration(lessons, upstream, settings.calibration_key)
+                opened.callback(tasks.start("calibration", calibration.run()).cancel)
             self._export(writer, memory, hours)
             budgets.export(self.metrics)
             self._forward = Forward(
@@ -230,22 +227,6 @@ class App:
             )
             opened.callback(self._close)
             yield
-
-    async def _recall(self, store: Store, lessons: Lessons) -> None:
-        """Go on from what was learnt; what cannot be gone on from is said and left aside, for no request needs it."""
-        try:
-            kept = await store.learnt()
-        except StoreError as error:
-            self.log.warning("what was learnt cannot be read", error=str(error))
-            return
-        lost = kept.unread
-        for each in kept.learnt:
-            try:
-                lessons.restore((each,))
-            except Exception:  # noqa: BLE001 - what another version wrote must not stop this one
-                lost += 1
-        if lost:
-            self.log.warning("some of what was learnt is left aside", rows=lost)
 
     async def _reloading(self, watched: Watched, place: Path) -> Reload:
         reload = Reload(
@@ -303,10 +284,6 @@ class App:
             every=timedelta(days=self._settings.calibrate_every_days),
             pause=self._settings.calibration_pause,
         )
-
-    def _keep(self, lessons: Lessons) -> None:
-        """Write down what was learnt since the last time."""
-        lessons.keep(self._clock.now())
 
     def _close(self) -> None:
         self._forward = None

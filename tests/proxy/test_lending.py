@@ -7,10 +7,16 @@ import pytest
 
 from planner.core.containers import State
 from planner.core.lending import Leases
+from planner.proxy.arrive import Arrived
+from planner.proxy.budgets import Admission, Budgets
 from planner.proxy.lending import Lending
+from planner.proxy.planning import Planned
 from planner.proxy.sharing import Hold, Refused
+from planner.proxy.statuses import Status
 from tests.doubles.deciding import NEWER_CODE, RAN, body, lease
 from tests.doubles.proxy import run
+from tests.doubles.upstream import Turn
+from tests.proxy.test_forward import BEGUN, going_on, ok, plan_of, planned, post
 from tests.proxy.test_learning import GOING_ON, RUNS, ran, told
 from tests.proxy.test_planning import CALLER
 
@@ -109,8 +115,8 @@ def test_requests_that_are_planned_at_once_are_lent_it_once(tmp_path: Path) -> N
     async def scenario() -> None:
         here = await told(tmp_path, call_ids=("srvtoolu_1",))
         plan = here.mind.planning.plan
-        planned = await asyncio.gather(*(plan(GOING_ON, CALLER, here.at, here.mind.book) for _ in range(3)))
-        assert [each.plan.threaded for each in planned].count(True) == 1
+        found = await asyncio.gather(*(plan(GOING_ON, CALLER, here.at, here.mind.book) for _ in range(3)))
+        assert [each.plan.threaded for each in found].count(True) == 1
 
     run(scenario())
 
@@ -121,7 +127,52 @@ def test_no_name_is_no_container(tmp_path: Path, container: str | None) -> None:
 
     async def scenario() -> None:
         here = await told(tmp_path)
-        planned = await here.send(body(tools=[NEWER_CODE], container=container))
-        assert planned.hold is None
+        assert (await here.send(body(tools=[NEWER_CODE], container=container))).hold is None
+
+    run(scenario())
+
+
+class KeepsBack:
+    """A budget that keeps the first request back that it is asked of: it refuses it, or the asking is cancelled."""
+
+    def __init__(self, behind: Budgets, *, cancelled: bool) -> None:
+        self._behind = behind
+        self._cancelled = cancelled
+        self.asked = asyncio.Event()
+        self.release = behind.release
+        self.settle = behind.settle
+
+    async def admit(self, arrived: Arrived, planned: Planned | None) -> Admission:
+        """What is said of a request."""
+        if self.asked.is_set():
+            return await self._behind.admit(arrived, planned)
+        assert planned is not None
+        assert planned.plan.threaded
+        self.asked.set()
+        if self._cancelled:
+            raise asyncio.CancelledError
+        return Admission(refused=Status(budget="b", value="", spent=2, limit=1, resets=arrived.at, percent=None))
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_request_that_is_kept_back_keeps_no_container(tmp_path: Path, *, cancelled: bool) -> None:
+    """Refused by a budget, or cancelled while that is asked: the next one is lent it."""
+
+    async def script(turn: Turn) -> None:
+        await turn.body()
+        await turn.write(ok())
+
+    async def scenario() -> None:
+        async with planned(tmp_path, script) as (proxy, _), proxy.client() as client:
+            await client.ask(post(body(tools=None)))
+            await client.ask(post(BEGUN))
+            forward = proxy.app._forward  # noqa: SLF001 - what is behind the socket
+            assert forward is not None
+            keeps = KeepsBack(forward._budgets, cancelled=cancelled)  # noqa: SLF001 - likewise
+            forward._budgets = keeps  # type: ignore[assignment]  # noqa: SLF001 - likewise
+            async with proxy.client() as other:
+                await other.send(post(going_on()))
+                await keeps.asked.wait()
+            assert plan_of(await client.ask(post(going_on()))).endswith("container=threaded")
 
     run(scenario())
