@@ -38,8 +38,11 @@ class Lending:
         """The requests that are in containers now."""
         return tuple(self._out.values())
 
-    async def take(self, container_id: str, lease: Lease | None, way: Way) -> Hold | Refused:
-        """Let a request have a container, or say why not; only who is lent it can be refused."""
+    async def take(self, container_id: str, lease: Lease | None, way: Way, *, goes_on: bool = True) -> Hold | Refused:
+        """Let a request have a container, or say why not; only who is lent it can be refused.
+
+        `goes_on` says that its conversation is in the middle, and not one that begins.
+        """
         turn = None if lease is None else lease.turn.key
         holder = f"{self._owner}-{next(self._numbers)}"
         ask = Ask(container=container_digest(container_id), turn=turn, holder=holder, way=way, until=FOREVER)
@@ -53,7 +56,7 @@ class Lending:
         if self._shared is None:
             return hold
         try:
-            refused = await self._shared.take(hold)
+            refused = await self._shared.take(hold, goes_on=goes_on)
         except BaseException:
             self.give_back(hold, "failed")
             raise

@@ -38,6 +38,9 @@ WAITS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 """Seconds between looks for a turn that another process answered: it writes down at once, and a transaction takes a few
 milliseconds. Ours, and small beside the second in which a conversation is to be found."""
 
+LONGER: Final = (*WAITS, 0.16, 0.32)
+"""The same for a call that code waits for, which fails without its turn. Ours, within what looking one up may take."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -174,12 +177,12 @@ class Memory:
                 return self._seen(lease)
         return None
 
-    async def lease_to_come(self, keys: Sequence[str]) -> Lease | None:
+    async def lease_to_come(self, keys: Sequence[str], *, must: bool = False) -> Lease | None:
         """The same where another process may have answered a moment ago, and its turn be on the way to the store.
 
-        Raises StoreError.
+        `must` says that the request fails without it. Raises StoreError.
         """
-        for seconds in WAITS if self.shared else ():
+        for seconds in (LONGER if must else WAITS) if self.shared else ():
             await asyncio.sleep(seconds)
             if (lease := await self.lease(keys)) is not None:
                 return lease

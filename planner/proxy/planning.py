@@ -186,7 +186,7 @@ class Planning:
         if ours is None:
             return await self._lending.take(own or "", lease, "named")
         waits = lease is not None and awaited(request, lease.turn)
-        return await self._lending.take(ours, lease, "pending" if waits else "lent")
+        return await self._lending.take(ours, lease, "pending" if waits else "lent", goes_on=not begins(request))
 
     async def _facts(
         self, request: MessagesRequest, caller: Caller, known: Facts, book: RuleBook, followed: Followed | None
@@ -198,7 +198,7 @@ class Planning:
         keys = lookups(request, principal)
         lease = await self._memory.lease(lookups(request, principal, None if followed is None else followed.last))
         if lease is None and self._memory.shared and keys and await self._is_due(request, root):
-            lease = await self._memory.lease_to_come(keys)
+            lease = await self._memory.lease_to_come(keys, must=request.awaited)
         conversation = None if lease is None else lease.turn.conversation
         by_session = lease is None and session is not None
         if lease is None and session is not None:

@@ -26,8 +26,9 @@ WAITS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 """Seconds between looks at a container whose last request has ended elsewhere: its end takes milliseconds to get here.
 As long as for the turn that it left. Ours."""
 REPEAT_SECONDS: Final = 1.0
-"""What asking for a container may take that a conversation was lent before: without it its files are gone, which is
-worse than waiting. As long as for its edit. Ours."""
+"""What asking for the container may take in which a conversation goes on: without it its files are gone, which is worse
+than waiting. As long as looking it up may take; but a store that was as slow as that is waited for no longer than for a
+decision until it answers again. Ours."""
 RENEWALS: Final = 3
 """How often a lease is renewed in its time: two may fail. Ours."""
 LATE: Final = 10_000
@@ -79,7 +80,7 @@ class Sharing:
     """The leases that this process has in a store.
 
     `here` are those within the process. The rules in force say how long a lease lasts that is not renewed; `patience`
-    is how many seconds a request waits for the store to answer, unless its conversation was lent the container before.
+    is how many seconds a request waits for the store to answer that can do without the container, or has it anyway.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of it, named
@@ -105,22 +106,27 @@ class Sharing:
         self._returning: dict[str, asyncio.Task[None]] = {}
         self._late: deque[Late] = deque(maxlen=LATE)
         self._troubled = False
+        self._slow = False
 
     @property
     def _lasts(self) -> timedelta:
         return timedelta(seconds=self._rules.book.settings.container.lease_seconds)
 
-    async def take(self, hold: Hold) -> Refused | None:
-        """Ask for a lease; again for a moment where only the end of a request from another turn is waited for."""
+    async def take(self, hold: Hold, *, goes_on: bool) -> Refused | None:
+        """Ask for a lease; again for a moment where only the end of a request from another turn is waited for.
+
+        `goes_on` says that its conversation is in the middle.
+        """
         refused = Refused(State.BUSY)
-        again = hold.ask.way == "lent" and hold.lease is not None and hold.lease.turn.threaded
-        patience = max(REPEAT_SECONDS, self._patience) if again else self._patience
         for seconds in (0.0, *WAITS):
             await asyncio.sleep(seconds)
+            patient = goes_on and hold.ask.way == "lent" and not self._slow
+            patience = max(REPEAT_SECONDS, self._patience) if patient else self._patience
             asking = self._tasks.start("lease", self._ask(hold))
             await asyncio.wait({asking}, timeout=patience)
             answer = hold.answer
             if answer is None:
+                self._slow = not asking.done()
                 self._metrics.fail_open.add(("lease",))
                 return Refused(State.IDLE, Reason.ERROR if asking.done() else Reason.TIME_BUDGET)
             if answer.taken:
@@ -239,7 +245,7 @@ class Sharing:
     def _answered(self) -> None:
         if self._troubled:
             self._log.info("containers can be leased again")
-        self._troubled = False
+        self._troubled = self._slow = False
 
     async def _forget(self) -> None:
         try:

@@ -12,7 +12,7 @@ from planner.core.lending import Ask
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import TurnRecord
 from planner.core.settlement import Session, Sessions
-from planner.proxy.memory import AGAIN, LONGEST_CACHE, REST, Memory, Recent
+from planner.proxy.memory import AGAIN, LONGER, LONGEST_CACHE, REST, WAITS, Memory, Recent
 from planner.stores import StoreError
 from tests.doubles.deciding import NOW, conversation, turn
 from tests.doubles.stored import MemoryStore
@@ -337,3 +337,19 @@ def test_memory_is_bounded() -> None:
     kept = {name: len(each) for name, each in vars(memory).items() if isinstance(each, Recent)}
     assert len(kept) == 8
     assert set(kept.values()) == {3}
+
+
+@pytest.mark.parametrize("must", [True, False])
+def test_a_turn_that_is_on_its_way_is_waited_for(*, must: bool) -> None:
+    """Longer where a request fails without it; and not at all where no other process could have it."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        assert await Memory(store).lease_to_come((KEY,), must=must) is None
+        assert store.reads == 0
+        assert await Memory(store, shared=True).lease_to_come((KEY,), must=must) is None
+        assert store.reads == len(LONGER if must else WAITS)
+        await store.apply([TurnRecord("2026", turn())])
+        assert await Memory(store, shared=True).lease_to_come((KEY,), must=must) is not None
+
+    asyncio.run(scenario())

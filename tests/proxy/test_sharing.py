@@ -12,7 +12,7 @@ from planner.core.containers import Lease, State
 from planner.core.exchange import container_digest
 from planner.core.lending import Answer, Ask, End, Ended, Leases, Way
 from planner.core.reasons import Reason
-from planner.proxy.sharing import KEPT, Hold, Refused
+from planner.proxy.sharing import KEPT, REPEAT_SECONDS, Hold, Refused
 from planner.stores import StoreError
 from tests.doubles.deciding import BOOK, NOW, lease
 from tests.doubles.proxy import run, settled
@@ -159,7 +159,8 @@ def test_no_word_is_no_lease(tmp_path: Any, *, broken: bool, why: Reason) -> Non
         if not broken:
             two.store.gate.clear()
         turn = lease()
-        assert await two.one.lending.take("container_1", turn, "lent") == Refused(State.IDLE, why)
+        taken = await two.one.lending.take("container_1", turn, "lent", goes_on=False)
+        assert taken == Refused(State.IDLE, why)
         assert (two.late(), turn.state, two.one.lending.out) == (1, State.IDLE, ())
         two.store.broken = False
         two.store.gate.set()
@@ -173,17 +174,26 @@ def test_no_word_is_no_lease(tmp_path: Any, *, broken: bool, why: Reason) -> Non
     told(tmp_path, scenario)
 
 
-def test_a_conversation_that_was_lent_it_before_waits_longer(tmp_path: Any) -> None:
-    """Without the container its files are gone."""
+def test_a_conversation_in_its_middle_waits_longer(tmp_path: Any) -> None:
+    """Without the container its files are gone; but not again and again for a store that hangs."""
 
     async def scenario(two: Two) -> None:
         two.store.gate.clear()
-        asking = asyncio.get_running_loop().create_task(take(two.one, lease(threaded=True)))
+        asking = asyncio.get_running_loop().create_task(take(two.one))
         await asyncio.sleep(3 * PATIENCE)
         assert not asking.done()
         two.store.gate.set()
         two.one.lending.give_back(await asking, "failed")
+        await two.one.lending.finish()
         assert two.late() == 0
+        two.store.gate.clear()
+        waits, now = list[float](), asyncio.get_running_loop().time
+        for _ in range(3):
+            began = now()
+            assert await two.one.lending.take("container_1", lease(), "lent") == Refused(State.IDLE, Reason.TIME_BUDGET)
+            waits.append(now() - began)
+        assert waits[0] > REPEAT_SECONDS > sum(waits[1:])
+        two.store.gate.set()
 
     told(tmp_path, scenario)
 
