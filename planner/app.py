@@ -28,7 +28,7 @@ from planner.dashboard.telling import Telling
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
-from planner.opening import beside, hold_journal, is_shared, journal_path, open_budgets, open_store
+from planner.opening import beside, hold_journal, is_shared, journal_path, open_budgets, open_leases, open_store
 from planner.proxy import errors, own
 from planner.proxy.batches import Batches
 from planner.proxy.budgets import Budgets
@@ -37,6 +37,7 @@ from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
 from planner.proxy.inforce import InForce
 from planner.proxy.learning import Learning
+from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
@@ -44,6 +45,7 @@ from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.reconciled import Reconciled
 from planner.proxy.recorder import Recorder
 from planner.proxy.reload import Reload
+from planner.proxy.sharing import Sharing
 from planner.rulesource import Watched
 from planner.settings import Settings
 from planner.stores import Store, StoreError
@@ -167,21 +169,23 @@ class App:
                 on_stored=budgets.stored,
             )
             memory, hours = Memory(store, shared=shared), Hours()
+            lending = await self._lending(memory, opened, tasks)
             recorder = Recorder(journal, writer, self.metrics, self.log)
             await writer.drain()  # what the last process left behind is remembered before the first request comes
             experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))
             lessons = Lessons(experience, recorder)
             await memory.load()
-            await self._recall(store, lessons)
+            await lessons.recall(store, self.log)
             since = remembered(self._clock.now())
             hours.restore(await store.hours(_text(since)))
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
+            opened.push_async_callback(lending.finish)
+            tasks.start("leases", lending.run())
             tasks.start("forgetting", self._forget_old(store))
             tasks.start("budgets", budgets.run())
             if shared:
-                counting = tasks.start("counting", self._count_hours(store, hours))
-                opened.callback(counting.cancel)
+                opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)
             tasks.start("reconciled", Reconciled(store, self.metrics, self._clock, self.log).run())
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
@@ -190,18 +194,17 @@ class App:
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
             )
             opened.push_async_callback(upstream.close)
-            opened.callback(self._keep, lessons)
+            opened.callback(lambda: lessons.keep(self._clock.now()))
             if settings.calibration_key is not None:
-                calibrating = tasks.start(
-                    "calibration", self._calibration(lessons, upstream, settings.calibration_key).run()
-                )
-                opened.callback(calibrating.cancel)
+                calibration = self._calibration(lessons, upstream, settings.calibration_key)
+                opened.callback(tasks.start("calibration", calibration.run()).cancel)
             self._export(writer, memory, hours)
             budgets.export(self.metrics)
             self._forward = Forward(
                 upstream=upstream,
                 planning=Planning(
                     memory=memory,
+                    lending=lending,
                     hours=hours,
                     experience=experience,
                     metrics=self.metrics,
@@ -209,7 +212,7 @@ class App:
                     stop=_stop(settings),
                     budget=settings.decide_timeout,
                 ),
-                learning=Learning(memory, hours, recorder, lessons),
+                learning=Learning(memory, lending, hours, recorder, lessons),
                 recorder=recorder,
                 metrics=self.metrics,
                 hours=hours,
@@ -224,22 +227,6 @@ class App:
             )
             opened.callback(self._close)
             yield
-
-    async def _recall(self, store: Store, lessons: Lessons) -> None:
-        """Go on from what was learnt; what cannot be gone on from is said and left aside, for no request needs it."""
-        try:
-            kept = await store.learnt()
-        except StoreError as error:
-            self.log.warning("what was learnt cannot be read", error=str(error))
-            return
-        lost = kept.unread
-        for each in kept.learnt:
-            try:
-                lessons.restore((each,))
-            except Exception:  # noqa: BLE001 - what another version wrote must not stop this one
-                lost += 1
-        if lost:
-            self.log.warning("some of what was learnt is left aside", rows=lost)
 
     async def _reloading(self, watched: Watched, place: Path) -> Reload:
         reload = Reload(
@@ -270,6 +257,22 @@ class App:
             observe=self._settings.observe,
         )
 
+    async def _lending(self, memory: Memory, opened: AsyncExitStack, tasks: Tasks) -> Lending:
+        shared, store = None, await open_leases(self._settings.store)
+        if store is not None:
+            opened.push_async_callback(store.close)
+            shared = Sharing(
+                store,
+                memory.lent,
+                self.rules,
+                self._settings.decide_timeout,
+                clock=self._clock,
+                metrics=self.metrics,
+                log=self.log,
+                tasks=tasks,
+            )
+        return Lending(memory.lent, shared, self._ids.new())
+
     def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(
             lessons=lessons,
@@ -281,10 +284,6 @@ class App:
             every=timedelta(days=self._settings.calibrate_every_days),
             pause=self._settings.calibration_pause,
         )
-
-    def _keep(self, lessons: Lessons) -> None:
-        """Write down what was learnt since the last time."""
-        lessons.keep(self._clock.now())
 
     def _close(self) -> None:
         self._forward = None

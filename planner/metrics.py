@@ -186,6 +186,9 @@ class Metrics:
         self.budget_overspend = Counter("planner_budget_overspend_usd_total", "Spent beyond hard budgets.", per=NANO)
         self.container_starts = Counter("planner_container_starts_total", "Requests that started a container.")
         self.container_reuses = Counter("planner_container_reuses_total", "Requests that went on in a warm container.")
+        self.leases_lost = Counter(
+            "planner_container_leases_lost_total", "Leases of containers that ended before their requests."
+        )
         self.container_seconds = Counter(
             "planner_container_seconds_total",
             "Seconds of code execution, likely (estimate).",
@@ -203,7 +206,7 @@ class Metrics:
             self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
             self.untouched_cost, self.decisions, self.shadows, self.shadow_expected, self.policy_errors, self.unpriced,
             self.fail_open, self.cache_breaks,
-            self.container_starts,
+            self.container_starts, self.leases_lost,
             self.container_reuses, self.container_seconds, self.calibrations, self.ledger_write, self.reloads,
             self.budget_refusals, self.budget_warnings, self.budget_overspend,
         ]  # fmt: skip

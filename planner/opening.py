@@ -12,6 +12,7 @@ from planner.stores.schema import Status
 
 if TYPE_CHECKING:
     from planner.stores.budgets import BudgetStore
+    from planner.stores.leases import LeaseStore
     from planner.stores.sqlite import SqliteStore
 
 SHARED: Final = ("postgresql", "postgres")
@@ -87,6 +88,19 @@ async def open_budgets(address: str) -> "BudgetStore":
     from planner.stores.sqlitebudgets import SqliteBudgets  # noqa: PLC0415 - as above
 
     return await SqliteBudgets.open(sqlite_path(address))
+
+
+async def open_leases(address: str) -> "LeaseStore | None":
+    """Open what processes share of containers, in a store that `open_store` has opened; None for a file.
+
+    A file has one process, which knows by itself where its requests run. Raises SettingsError, StoreError.
+    """
+    if not is_shared(address):
+        return None
+    _postgres()
+    from planner.stores.postgresleases import PostgresLeases  # noqa: PLC0415 - only who uses it loads the driver
+
+    return await PostgresLeases.open(address)
 
 
 async def read_store(address: str) -> WholeStore:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from planner.core.containers import EVENTS, TABLE, State
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.schema import render
@@ -42,7 +43,29 @@ def reasons_page() -> str:
     )
 
 
+def states() -> str:
+    """The drawing of what can become of a turn's container, and the events in words, without what changes nothing."""
+    steps: dict[tuple[State, State], list[str]] = {}
+    for (before, event), after in TABLE.items():
+        if before is not after:
+            steps.setdefault((before, after), []).append(event)
+    arrows = "\n".join(f"    {a.value} --> {b.value}: {', '.join(events)}" for (a, b), events in steps.items())
+    words = "\n".join(f"| `{event}` | {meaning} |" for event, meaning in EVENTS.items())
+    return f"\n```mermaid\nstateDiagram-v2\n    [*] --> idle\n{arrows}\n```\n\n| event | means |\n|---|---|\n{words}\n"
+
+
+def between(page: str, mark: str, text: str) -> str:
+    """A page with a text between two marks. Raises ValueError for a page without them."""
+    head, begin, rest = page.partition(f"<!-- {mark} -->\n")
+    _, end, tail = rest.partition(f"<!-- end of {mark} -->")
+    if not begin or not end:
+        raise ValueError(f"the page has no marks for {mark}")
+    return f"{head}{begin}{text}\n{end}{tail}"
+
+
 if __name__ == "__main__":
+    containers = DOCS / "containers.md"
+    containers.write_text(between(containers.read_text(encoding="utf-8"), "states", states()), encoding="utf-8")
     (DOCS / "reasons.md").write_text(reasons_page(), encoding="utf-8")
     (DOCS / "rules-reference.md").write_text(reference_page(), encoding="utf-8")
     (DOCS / "workflows" / "README.md").write_text(workflowpages.cookbook_page(), encoding="utf-8")

@@ -2,8 +2,12 @@
 
     idle --offer--> busy --answered--> continued        a fork finds `continued` and gets no container
                     busy --failed----> idle             the client's own retry finds it again
+                    busy --expire----> idle             so does everybody, where the process that lent it is gone
     idle, busy --claim--> continued                     a pending call always gets its container, and keeps it
     idle, busy, continued --lost--> dead                offered to nobody again, but to a pending call
+
+The table is of one turn. A turn is also busy while a request from another turn runs in its container, and dead when
+that has lost it: `planner.core.lending` sees to that, and that only who has a lease ends it.
 
 Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool, checked 2026-11-22.
 """
@@ -34,20 +38,37 @@ class State(Enum):
     DEAD = "dead"
 
 
+EVENTS: Final = {
+    "offer": "a request that names no container goes on from the turn",
+    "claim": "a request goes on from it whatever its state: code waits for it there, or its caller names the container",
+    "answered": "that request was answered",
+    "failed": "it was not: it was refused, broke off, or never left",
+    "lost": "the API no longer takes the container",
+    "renew": "the process of that request is alive, and so the lease goes on",
+    "expire": "it was not renewed in time",
+}
+"""What can happen to a turn's container, in words for those who read its drawing."""
+
 TABLE: Final = {
     (State.IDLE, "offer"): State.BUSY,
     (State.BUSY, "answered"): State.CONTINUED,
     (State.BUSY, "failed"): State.IDLE,
+    (State.BUSY, "renew"): State.BUSY,
+    (State.BUSY, "expire"): State.IDLE,
     # A claim does not wait for its end: whatever becomes of it, only a pending call may go on from this turn.
     (State.IDLE, "claim"): State.CONTINUED,
     (State.BUSY, "claim"): State.CONTINUED,
     (State.CONTINUED, "claim"): State.CONTINUED,
     (State.DEAD, "claim"): State.DEAD,
-    # The end of a request whose container was claimed or lost meanwhile.
+    # The life and the end of a request whose container was claimed or lost meanwhile.
     (State.CONTINUED, "answered"): State.CONTINUED,
     (State.CONTINUED, "failed"): State.CONTINUED,
+    (State.CONTINUED, "renew"): State.CONTINUED,
+    (State.CONTINUED, "expire"): State.CONTINUED,
     (State.DEAD, "answered"): State.DEAD,
     (State.DEAD, "failed"): State.DEAD,
+    (State.DEAD, "renew"): State.DEAD,
+    (State.DEAD, "expire"): State.DEAD,
     (State.IDLE, "lost"): State.DEAD,
     (State.BUSY, "lost"): State.DEAD,
     (State.CONTINUED, "lost"): State.DEAD,
@@ -63,10 +84,15 @@ class Lease(msgspec.Struct):
 
     def apply(self, event: str) -> None:
         """Take the step that the table has. Raises ValueError for one that it has not."""
-        after = TABLE.get((self.state, event))
-        if after is None:
-            raise ValueError(f"a container that is {self.state.value} cannot take the event {event}")
-        self.state = after
+        self.state = step(self.state, event)
+
+
+def step(state: State, event: str) -> State:
+    """The step that the table has. Raises ValueError for one that it has not."""
+    after = TABLE.get((state, event))
+    if after is None:
+        raise ValueError(f"a container that is {state.value} cannot take the event {event}")
+    return after
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -137,9 +137,17 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def keys(self) -> tuple[str, ...]:
         """Every key under which this turn is found again."""
+        return self._own_keys if self.session is None else (*self._own_keys, self.session)
+
+    @property
+    def key(self) -> str | None:
+        """The key that is this turn's alone; None where the response told no id."""
+        return next(iter(self._own_keys), None)
+
+    @property
+    def _own_keys(self) -> tuple[str, ...]:
         known_by = (*self.call_ids, self.message_id, self.trail)
-        ids = tuple(turn_key(self.conversation.principal, each) for each in known_by if each)
-        return ids if self.session is None else (*ids, self.session)
+        return tuple(turn_key(self.conversation.principal, each) for each in known_by if each)
 
     @property
     def edited(self) -> bool:

@@ -32,6 +32,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         off: whether the caller switched planning off, repeating included.
         conversation: what is remembered of this conversation.
         lease: the turn that this request goes on from, and the state of its container.
+        unleased: why no lease of that container can be had now, whatever else is so; None where one can.
         by_session: whether that turn was found by the caller's `planner-session`, not by what the request continues.
         begins: whether a conversation begins; None for what the request itself tells.
         prompt: how long the first prompt is; None for what the request itself tells.
@@ -61,6 +62,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     off: bool = False
     conversation: Conversation | None = None
     lease: Lease | None = None
+    unleased: Reason | None = None
     begins: bool | None = None
     prompt: Prompt | None = None
     epoch: Epoch | None = None

@@ -140,11 +140,8 @@ class Forward:
             words = statuses.refusal(admission.refused)
             await self._deny(arrived, exchange, errors.OVER_BUDGET, words, headers, send)
             return
-        progress = Relay(
-            plan=None if planned is None else planned.plan,
-            more=_budget_header(admission),
-            overhead=self._clock.monotonic() - received,
-        )
+        plan, overhead = None if planned is None else planned.plan, self._clock.monotonic() - received
+        progress = Relay(plan=plan, more=_budget_header(admission), overhead=overhead)
         await self._send(arrived, incoming, planned, exchange, progress, send)
 
     async def _send(
@@ -214,16 +211,20 @@ class Forward:
             latency = Latency(round(self._clock.monotonic() - arrived.started, 6), None, 0.0)
             entry = exchange.settle("refused", latency)
             self._recorder.settle(msgspec.structs.replace(entry, status=fault.status, attempts=0))
-        plan = (b"planner-plan", plan_header(exchange.intent.decisions).encode())
-        headers = [(b"planner-body", b"unchanged"), plan, *more]
+        plan = plan_header(exchange.intent.decisions).encode()
+        headers = [(b"planner-body", b"unchanged"), (b"planner-plan", plan), *more]
         await errors.send_error(send, fault, words, arrived.request_id, headers)
 
     async def _admit(self, arrived: Arrived, planned: Planned | None) -> Admission:
         """What budgets say of a request that no policy refuses."""
         if planned is None or planned.plan.denial is not None:
             return Admission()
-        with self._guard("budget", arrived):
-            return await self._budgets.admit(arrived, planned)
+        try:
+            with self._guard("budget", arrived):
+                return await self._budgets.admit(arrived, planned)
+        except asyncio.CancelledError:
+            self._take_back(arrived, planned)
+            raise
         return Admission()
 
     def _begin(self, arrived: Arrived, planned: Planned | None, admission: Admission) -> Planned | None:
@@ -231,6 +232,7 @@ class Forward:
         if planned is None or planned.plan.denial is not None:
             return planned
         if admission.refused is not None:
+            self._take_back(arrived, planned)
             return Planned(body=planned.body, plan=leave(Reason.EXHAUSTED), request=planned.request)
         with self._guard("remembering", arrived):
             self._learning.sending(planned, arrived.at)

@@ -6,15 +6,17 @@ from typing import Final
 import msgspec
 
 from planner.core.breaker import Blame
-from planner.core.containers import State
-from planner.core.conversations import Conversation, Scope, Turn, awaited, begins, keeps
+from planner.core.containers import Lease
+from planner.core.conversations import Conversation, Scope, Turn, begins, keeps
 from planner.core.exchange import Exchange
 from planner.core.ledger.entry import Entry
+from planner.core.lending import End
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
 from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Sessions
 from planner.core.wire import ResponseContainer
 from planner.proxy.hours import Hours
+from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planned
@@ -44,15 +46,16 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 class Learning:
     """Takes note of settled exchanges, in memory and in the journal."""
 
-    def __init__(self, memory: Memory, hours: Hours, recorder: Recorder, lessons: Lessons) -> None:
+    def __init__(self, memory: Memory, lending: Lending, hours: Hours, recorder: Recorder, lessons: Lessons) -> None:
         self._memory = memory
+        self._lending = lending
         self._hours = hours
         self._recorder = recorder
         self._lessons = lessons
 
     def sending(self, planned: Planned, now: datetime) -> None:
-        """Remember a conversation before its request is sent, and lend its container."""
-        conversation, request, lease = planned.plan.conversation, planned.request, planned.takes
+        """Remember a conversation before its request is sent."""
+        conversation, request = planned.plan.conversation, planned.request
         if request is None:
             return
         if conversation is not None and (begins(request) or not conversation.edit.empty):
@@ -62,10 +65,6 @@ class Learning:
             if not conversation.edit.empty:
                 self._memory.answering(conversation.root, id(planned))
         self._lessons.sending(planned)
-        if lease is not None:
-            free = lease.state is State.IDLE and not awaited(request, lease.turn)
-            lease.apply("offer" if free else "claim")
-            self._memory.lend(lease)
 
     def sessions(self, container_id: str | None) -> Sessions:
         """What is billed in a container up to now."""
@@ -82,12 +81,8 @@ class Learning:
     def abandoned(self, planned: Planned | None) -> None:
         """Take back what was lent to a request whose end could not be told."""
         self._ended(planned)
-        lease = None if planned is None else planned.takes
-        if lease is None:
-            return
-        if lease.state is State.BUSY:
-            lease.apply("failed")
-        self._memory.back(lease)
+        if planned is not None and planned.hold is not None:
+            self._lending.give_back(planned.hold, "failed")
 
     def settled(self, answered: Answered) -> None:
         """Learn from the answer to a request."""
@@ -158,16 +153,19 @@ class Learning:
     def _end_lease(self, answered: Answered, now: datetime) -> None:
         """Take the container back, or give it up for lost."""
         planned, sent, entry = answered.planned, answered.sent, answered.entry
-        lease = None if planned is None else planned.takes
-        if planned is None or sent is None or lease is None:
+        hold = None if planned is None else planned.hold
+        if sent is None or hold is None:
             return
-        self._memory.back(lease)
+        end: End = "failed"
         if answered.blamed is Blame.CONTAINER or (sent.plan.threaded and entry.status == SERVER_ERROR):
-            lease.apply("lost")
-        else:
-            went_on = sent.takes is not None and entry.status == OK and entry.outcome == "ok"
-            lease.apply("answered" if went_on else "failed")
-        if lease.state in {State.CONTINUED, State.DEAD}:
+            end = "lost"
+        elif sent.container is not None and entry.status == OK and entry.outcome == "ok":
+            end = "answered"
+        self._lending.give_back(hold, end, lambda: self._gone_on_from(hold.lease, now))
+
+    def _gone_on_from(self, lease: Lease | None, now: datetime) -> None:
+        """Remember for good that nobody is lent the container of a turn again."""
+        if lease is not None:
             lease.turn = msgspec.structs.replace(lease.turn, continued=True)
             self._recorder.remember(TurnRecord(_text(now), lease.turn))
 

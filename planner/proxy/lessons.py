@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
+from structlog.typing import FilteringBoundLogger
 
 from planner.core.exchange import Exchange
 from planner.core.learning.experience import Answer, Experience
@@ -17,6 +18,7 @@ from planner.core.rulebook.book import RuleBook
 from planner.core.wire import MessagesRequest
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
+from planner.stores import Store, StoreError
 
 KEEP_EVERY: Final = timedelta(seconds=15)
 KEPT_AT_ONCE: Final = 64
@@ -38,6 +40,22 @@ class Lessons:
         self.sizes = experience.sizes
         self._recorder = recorder
         self._kept_at: datetime | None = None
+
+    async def recall(self, store: Store, log: FilteringBoundLogger) -> None:
+        """Go on from what a store has; what cannot be gone on from is said and left aside, for no request needs it."""
+        try:
+            kept = await store.learnt()
+        except StoreError as error:
+            log.warning("what was learnt cannot be read", error=str(error))
+            return
+        lost = kept.unread
+        for each in kept.learnt:
+            try:
+                self.restore((each,))
+            except Exception:  # noqa: BLE001 - what another version wrote must not stop this one
+                lost += 1
+        if lost:
+            log.warning("some of what was learnt is left aside", rows=lost)
 
     def restore(self, learnt: Iterable[Learnt]) -> None:
         """Begin with what an earlier process knew."""

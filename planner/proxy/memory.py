@@ -13,6 +13,8 @@ import msgspec
 
 from planner.core.containers import Lease, State
 from planner.core.conversations import Conversation, Scope, Turn
+from planner.core.exchange import container_digest
+from planner.core.lending import Leases
 from planner.core.settlement import Session, Sessions
 from planner.stores import Store
 
@@ -35,6 +37,9 @@ AGAIN: Final = timedelta(minutes=10)
 WAITS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 """Seconds between looks for a turn that another process answered: it writes down at once, and a transaction takes a few
 milliseconds. Ours, and small beside the second in which a conversation is to be found."""
+
+LONGER: Final = (*WAITS, 0.16, 0.32)
+"""The same for a call that code waits for, which fails without its turn. Ours, within what looking one up may take."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -114,14 +119,14 @@ class Memory:
     """Conversations in flight. Reads go to memory, then to the store; writes are the journal's business.
 
     `bound` is how many of each kind are kept. `shared` says that other processes write to the store as well, so that
-    what it did not know a moment ago it may know now.
+    what it did not know a moment ago it may know now. `lent` are the leases of containers that this process knows of.
     """
 
     def __init__(self, store: Store, bound: int = BOUND, *, shared: bool = False) -> None:
         self._store = store
         self.shared = shared
+        self.lent = Leases(bound)
         self._leases: Recent[str, Lease] = Recent(bound)
-        self._lent: dict[str, Lease] = {}
         self._roots: Recent[str, Root] = Recent(bound)
         self._scopes: Recent[str, Scope] = Recent(bound)
         self._limits: Recent[str, tuple[int, datetime]] = Recent(bound)
@@ -164,34 +169,31 @@ class Memory:
     async def lease(self, keys: Sequence[str]) -> Lease | None:
         """The turn under the first key that is known: to memory, or else to the store. Raises StoreError."""
         for key in keys:
-            if (lease := self._lent.get(key) or self._leases.find(key)) is not None:
-                return lease
+            if (lease := self._leases.find(key)) is not None:
+                return self._seen(lease)
         for key in keys:
             if (turn := await self._store.turn(key)) is not None:
-                return self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
+                lease = self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
+                return self._seen(lease)
         return None
 
-    async def lease_to_come(self, keys: Sequence[str]) -> Lease | None:
+    async def lease_to_come(self, keys: Sequence[str], *, must: bool = False) -> Lease | None:
         """The same where another process may have answered a moment ago, and its turn be on the way to the store.
 
-        Raises StoreError.
+        `must` says that the request fails without it. Raises StoreError.
         """
-        for seconds in WAITS if self.shared else ():
+        for seconds in (LONGER if must else WAITS) if self.shared else ():
             await asyncio.sleep(seconds)
             if (lease := await self.lease(keys)) is not None:
                 return lease
         return None
 
-    def lend(self, lease: Lease) -> None:
-        """Keep a lease for as long as a request runs in its container, whatever else is forgotten."""
-        self._lent |= dict.fromkeys(lease.turn.keys, lease)
-
-    def back(self, lease: Lease) -> None:
-        """The request that ran in its container has ended."""
-        for key in lease.turn.keys:
-            if self._lent.get(key) is lease:
-                del self._lent[key]
-                self._leases.put(key, lease)
+    def _seen(self, lease: Lease) -> Lease:
+        """A lease in the state that its container is in by now; nothing takes back that its turn was gone on from."""
+        turn = lease.turn
+        if turn.container is not None and lease.state in {State.IDLE, State.BUSY}:
+            lease.state = self.lent.standing(container_digest(turn.container)).state(turn.key)
+        return lease
 
     def sessions(self, container_id: str) -> Sessions:
         """What is billed in a container up to now."""
@@ -279,7 +281,7 @@ class Memory:
         """How many of the containers seen last are in which state, each by the newest turn that ran in it."""
         counts = {state.value: 0 for state in State}
         for lease in self._containers.values():
-            counts[lease.state.value] += 1
+            counts[self._seen(lease).state.value] += 1
         return counts
 
     def _keep(self, turn: Turn) -> Lease:

@@ -15,6 +15,7 @@ from planner.core.conversations import (
     Conversation,
     Scope,
     ToolEdit,
+    awaited,
     begins,
     continues_thread,
     elder_lookups,
@@ -37,7 +38,9 @@ from planner.core.wire import Followed, MessagesRequest, Trail, WireError, follo
 from planner.metrics import Metrics
 from planner.proxy.callers import Caller
 from planner.proxy.hours import Hours
+from planner.proxy.lending import Lending
 from planner.proxy.memory import Memory
+from planner.proxy.sharing import Hold, Refused
 from planner.stores import StoreError
 
 BUDGET_SECONDS: Final = 0.025
@@ -55,13 +58,15 @@ T = TypeVar("T")
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it will be sent: the body, the plan behind it, and what it goes on from.
 
-    `trail` leads to its answer, where that has to be known again though it may have no id.
+    `trail` leads to its answer, where that has to be known again though it may have no id. `hold` is its lease of the
+    container that it names, by our doing or the caller's own; whoever drops the request gives that back.
     """
 
     body: bytes
     plan: Plan
     request: MessagesRequest | None = None
     lease: Lease | None = None
+    hold: Hold | None = None
     scope: Scope | None = None
     session: str | None = None
     sent: Sent | None = None
@@ -76,17 +81,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def container(self) -> str | None:
         """The container that the request names as it is sent."""
-        ours = next((edit.id for edit in self.plan.edits if isinstance(edit, splice.SetContainer)), None)
+        ours = _put_in(self.plan)
         return ours if self.request is None else ours or self.request.container.id
-
-    @property
-    def takes(self) -> Lease | None:
-        """The lease whose container this request runs in, by our doing or the caller's own."""
-        lease, request = self.lease, self.request
-        if lease is None or request is None:
-            return None
-        own = request.container.id is not None and request.container.id == lease.turn.container
-        return lease if own or self.plan.threaded else None
 
 
 class Planning:
@@ -96,6 +92,7 @@ class Planning:
         self,
         *,
         memory: Memory,
+        lending: Lending,
         hours: Hours,
         experience: Experience,
         metrics: Metrics,
@@ -105,6 +102,7 @@ class Planning:
     ) -> None:
         self._budget = budget
         self._memory = memory
+        self._lending = lending
         self._hours = hours
         self._experience = experience
         self._metrics = metrics
@@ -150,25 +148,45 @@ class Planning:
         followed = await _off_loop(request, _follow, request)
         async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
             facts, session = await self._facts(request, caller, known, book, followed)
-        plan = make_plan(request, facts, book)
-        sent = (await _off_loop(request, splice.apply, request.body, plan.edits)).body
-        self._count(plan)
-        if plan.denial is not None:
-            return Planned(body=request.body, plan=plan, request=request)
         own, lease = request.container.id, facts.lease
         lease = lease if lease is not None and own in {None, lease.turn.container} else None
-        stays = own is not None or plan.threaded or not plan.tool_edit.empty
-        return Planned(
-            body=sent,
-            plan=plan,
-            request=request,
-            lease=lease,
-            scope=facts.scope,
-            session=session,
-            sent=self._sent(request, facts, plan, book),
-            decided=facts.conversation is None and begins(request),
-            trail=followed.trail if followed is not None and stays else None,
-        )
+        plan = make_plan(request, facts, book)
+        sent = (await _off_loop(request, splice.apply, request.body, plan.edits)).body
+        taken = await self._take(request, plan, lease)
+        try:
+            if isinstance(taken, Refused):
+                plan = make_plan(request, _without(facts, taken), book)
+                sent = (await _off_loop(request, splice.apply, request.body, plan.edits)).body
+            self._count(plan)
+            if plan.denial is not None:
+                return Planned(body=request.body, plan=plan, request=request)
+            stays = own is not None or plan.threaded or not plan.tool_edit.empty
+            return Planned(
+                body=sent,
+                plan=plan,
+                request=request,
+                lease=lease,
+                hold=taken if isinstance(taken, Hold) else None,
+                scope=facts.scope,
+                session=session,
+                sent=self._sent(request, facts, plan, book),
+                decided=facts.conversation is None and begins(request),
+                trail=followed.trail if followed is not None and stays else None,
+            )
+        except BaseException:
+            if isinstance(taken, Hold):
+                self._lending.give_back(taken, "failed")
+            raise
+
+    async def _take(self, request: MessagesRequest, plan: Plan, lease: Lease | None) -> Hold | Refused | None:
+        """Take the container that a request names once it is edited; None where it names none."""
+        ours, own = _put_in(plan), request.container.id
+        if plan.denial is not None or not (ours or own):
+            return None
+        if ours is None:
+            return await self._lending.take(own or "", lease, "named")
+        waits = lease is not None and awaited(request, lease.turn)
+        return await self._lending.take(ours, lease, "pending" if waits else "lent", goes_on=not begins(request))
 
     async def _facts(
         self, request: MessagesRequest, caller: Caller, known: Facts, book: RuleBook, followed: Followed | None
@@ -180,7 +198,7 @@ class Planning:
         keys = lookups(request, principal)
         lease = await self._memory.lease(lookups(request, principal, None if followed is None else followed.last))
         if lease is None and self._memory.shared and keys and await self._is_due(request, root):
-            lease = await self._memory.lease_to_come(keys)
+            lease = await self._memory.lease_to_come(keys, must=request.awaited)
         conversation = None if lease is None else lease.turn.conversation
         by_session = lease is None and session is not None
         if lease is None and session is not None:
@@ -310,6 +328,17 @@ class Planning:
             self._log.error("naming a conversation failed", error=type(error).__name__)
             return found
         return msgspec.structs.replace(found, plan=plan)
+
+
+def _put_in(plan: Plan) -> str | None:
+    """The container that a plan puts into its request."""
+    return next((edit.id for edit in plan.edits if isinstance(edit, splice.SetContainer)), None)
+
+
+def _without(facts: Facts, refused: Refused) -> Facts:
+    """The facts where a container could not be had."""
+    lease = facts.lease and Lease(facts.lease.turn, refused.state)
+    return msgspec.structs.replace(facts, lease=lease, unleased=refused.unasked)
 
 
 def _untouched(request: MessagesRequest, plan: Plan, book: RuleBook) -> Planned:

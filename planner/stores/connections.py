@@ -32,17 +32,23 @@ class Connections:
         self.address = address
 
     @classmethod
-    async def open(cls, address: str, most: int = CONNECTIONS) -> "Connections":
-        """Connect, at most so many at a time. Raises StoreError when that cannot be done."""
+    async def open(cls, address: str, most: int = CONNECTIONS, *, ready: bool = False) -> "Connections":
+        """Connect, at most so many at a time. Raises StoreError when that cannot be done.
+
+        With `ready` all of them are made at once and kept, and handed on as they are: for those who have no time to
+        wait for one, and change nothing of it.
+        """
+        kept = {"max_inactive_connection_lifetime": 0, "reset": _as_it_is} if ready else {}
         shown = without_password(address)
         try:
             pool = await asyncpg.create_pool(
                 address,
-                min_size=1,
+                min_size=most if ready else 1,
                 max_size=most,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
                 server_settings={"application_name": "planner"},
+                **kept,
             )
         except (*_ERRORS, ValueError) as error:
             raise StoreError(f"{shown} cannot be reached: {_said(error)}. Name another with --store.") from error
@@ -77,6 +83,10 @@ def without_password(address: str) -> str:
         return address
     login, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{login.split(':', 1)[0]}@{host}"))
+
+
+async def _as_it_is(_: Connection) -> None:
+    """Leave a connection as its last user left it: one round trip less, where that changes nothing of it."""
 
 
 def _said(error: Exception) -> str:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from planner.core.containers import LIFE, TABLE, Charge, Lease, State, Work, charge, preloads
+from planner.core.containers import EVENTS, LIFE, TABLE, Charge, Lease, State, Work, charge, preloads
 from planner.core.pricing.prices import PriceBook
 from planner.core.rulebook.book import CodeSettings
 from tests.doubles.deciding import ANSWER, BOOK, NOW, USER, ask, turn
+from tests.pages import DOCS, between, states
 
-EVENTS = ("offer", "claim", "answered", "failed", "lost")
 MINIMUM_MS = 300_000
 MINIMUM_NANO = 4_166_667
 MS = st.integers(0, 2_000_000)
@@ -71,7 +71,7 @@ def test_nothing_leaves_the_dead() -> None:
     assert continued == {State.CONTINUED, State.DEAD}
 
 
-@given(st.lists(st.sampled_from(EVENTS), max_size=12))
+@given(st.lists(st.sampled_from(sorted(EVENTS)), max_size=12))
 def test_at_most_one_request_has_it(events: list[str]) -> None:
     """Between an offer and its end there is no second offer, and after an answer none at all."""
     lease = Lease(turn())
@@ -81,8 +81,29 @@ def test_at_most_one_request_has_it(events: list[str]) -> None:
             continue
         lease.apply(event)
         assert not (event == "offer" and (lent or answered))
-        lent = event == "offer" or (lent and event not in {"answered", "failed", "claim", "lost"})
+        lent = event == "offer" or (lent and event in {"offer", "renew"})
         answered = answered or event == "answered"
+
+
+def test_a_lease_is_renewed_or_ends() -> None:
+    """Renewing changes nothing, and what expires is as if it had failed; what is continued or dead stays so."""
+    for state in (State.BUSY, State.CONTINUED, State.DEAD):
+        assert TABLE[state, "renew"] is state
+        assert TABLE[state, "expire"] is TABLE[state, "failed"]
+    assert not {(State.IDLE, event) for event in ("renew", "expire", "answered", "failed")} & TABLE.keys()
+
+
+def test_the_drawing_is_the_table() -> None:
+    """Run `python -m tests.pages` after a change of the table or of its words."""
+    page = (DOCS / "containers.md").read_text(encoding="utf-8")
+    assert between(page, "states", states()) == page
+    with pytest.raises(ValueError, match="no marks for bench"):
+        between("nothing", "bench", "")
+
+
+def test_every_event_has_its_words() -> None:
+    """And there is no other."""
+    assert {event for _, event in TABLE} == set(EVENTS)
 
 
 def test_containers_live_thirty_days() -> None:

@@ -27,6 +27,7 @@ from planner.core.rulebook.book import RuleBook
 from planner.metrics import Metrics
 from planner.proxy.hours import Hours
 from planner.proxy.learning import Learning
+from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planning
@@ -162,9 +163,11 @@ class Mind:
         recorder = Recorder(self.journal, self.writer, self.metrics, log)
         self.experience = Experience(Sizes())
         self.lessons = Lessons(self.experience, recorder)
-        self.learning = Learning(self.memory, self.hours, recorder, self.lessons)
+        self.lending = Lending(self.memory.lent, None, "process")
+        self.learning = Learning(self.memory, self.lending, self.hours, recorder, self.lessons)
         self.planning = Planning(
             memory=self.memory,
+            lending=self.lending,
             hours=self.hours,
             experience=self.experience,
             metrics=self.metrics,

@@ -7,10 +7,12 @@ import pytest
 
 from planner.core.containers import State
 from planner.core.conversations import Scope, ToolEdit, Turn, turn_key
+from planner.core.exchange import container_digest
+from planner.core.lending import Ask
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import TurnRecord
 from planner.core.settlement import Session, Sessions
-from planner.proxy.memory import AGAIN, LONGEST_CACHE, REST, Memory, Recent
+from planner.proxy.memory import AGAIN, LONGER, LONGEST_CACHE, REST, WAITS, Memory, Recent
 from planner.stores import StoreError
 from tests.doubles.deciding import NOW, conversation, turn
 from tests.doubles.stored import MemoryStore
@@ -212,24 +214,49 @@ def test_an_edit_that_only_the_store_knows_joins_what_began_without() -> None:
 
 
 def test_a_lent_container_is_not_forgotten() -> None:
-    """Else the store would give it back as idle, and lend it twice."""
+    """However many turns come after its own: else the store would give it back as idle, and it be lent twice."""
 
     async def scenario() -> None:
-        memory = Memory(MemoryStore(), bound=3)
-        memory.learn_turn(turn(call_ids=("srvtoolu_1",), message_id=None))
-        lease = await memory.lease((KEY,))
-        assert lease is not None
-        lease.apply("offer")
-        memory.lend(lease)
-        for number in range(9):
-            memory.learn_turn(turn(call_ids=(), message_id=str(number)))
-        assert await memory.lease((KEY,)) is lease
-        lease.apply("answered")
-        memory.back(lease)
-        assert await memory.lease((KEY,)) is lease
-        for number in range(9):
-            memory.learn_turn(turn(call_ids=(), message_id=str(number)))
-        assert await memory.lease((KEY,)) is None
+        store = MemoryStore()
+        memory, old = Memory(store, bound=3), turn(call_ids=("srvtoolu_1",), message_id=None)
+        await store.apply([TurnRecord("2026", old)])
+        ask = Ask(container=container_digest("container_1"), turn=old.key, holder="h", way="lent", until=NOW)
+        assert memory.lent.take(ask).taken
+
+        async def state() -> State:
+            for number in range(9):
+                memory.learn_turn(turn(call_ids=(), message_id=str(number), container=str(number)))
+            lease = await memory.lease((KEY,))
+            assert lease is not None
+            return lease.state
+
+        assert await state() is State.BUSY
+        memory.lent.give_back(ask, "failed", claimed=False)
+        assert await state() is State.IDLE
+        assert memory.lent.take(ask).taken
+        memory.lent.give_back(ask, "answered", claimed=False)
+        assert await state() is State.CONTINUED
+
+    asyncio.run(scenario())
+
+
+def test_a_container_is_busy_for_all_of_its_turns() -> None:
+    """And lost for all of them; what is counted is the newest turn of each."""
+
+    async def scenario() -> None:
+        memory = Memory(MemoryStore())
+        memory.learn_turn(turn(message_id="msg_1", call_ids=()))
+        memory.learn_turn(turn(message_id="msg_2", call_ids=()))
+        one, other = [await memory.lease((turn_key("key-1", name),)) for name in ("msg_1", "msg_2")]
+        assert one is not None
+        assert other is not None
+        ask = Ask(container=container_digest("container_1"), turn=one.turn.key, holder="h", way="lent", until=NOW)
+        memory.lent.take(ask)
+        assert memory.containers() == {"idle": 0, "busy": 1, "continued": 0, "dead": 0}
+        assert await memory.lease((turn_key("key-1", "msg_2"),)) is other
+        assert other.state is State.BUSY
+        memory.lent.give_back(ask, "lost", claimed=False)
+        assert memory.containers() == {"idle": 0, "busy": 0, "continued": 0, "dead": 1}
 
     asyncio.run(scenario())
 
@@ -310,3 +337,19 @@ def test_memory_is_bounded() -> None:
     kept = {name: len(each) for name, each in vars(memory).items() if isinstance(each, Recent)}
     assert len(kept) == 8
     assert set(kept.values()) == {3}
+
+
+@pytest.mark.parametrize("must", [True, False])
+def test_a_turn_that_is_on_its_way_is_waited_for(*, must: bool) -> None:
+    """Longer where a request fails without it; and not at all where no other process could have it."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        assert await Memory(store).lease_to_come((KEY,), must=must) is None
+        assert store.reads == 0
+        assert await Memory(store, shared=True).lease_to_come((KEY,), must=must) is None
+        assert store.reads == len(LONGER if must else WAITS)
+        await store.apply([TurnRecord("2026", turn())])
+        assert await Memory(store, shared=True).lease_to_come((KEY,), must=must) is not None
+
+    asyncio.run(scenario())

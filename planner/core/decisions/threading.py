@@ -66,6 +66,8 @@ def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rule: Rule) 
         return _end(Outcome.NONE if quiet else Outcome.DECLINED, obstacle, rule.policy)
     if not _may(lease, facts, rule, pending=pending):
         return _end(Outcome.SHADOW, Reason.PENDING_CALL if pending else facts.undecided, rule.policy)
+    if facts.unleased is not None and not pending:
+        return _end(Outcome.FAILED_OPEN, facts.unleased, rule.policy)
     why = Reason.PENDING_CALL if pending else None
     return Decision(Action.CONTAINER, Outcome.THREADED, why, rule.policy), SetContainer(lease.turn.container or "")
 

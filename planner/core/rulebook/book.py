@@ -57,13 +57,15 @@ class FreeHoursSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What happens to a container id after its last seen expiry.
+    """What happens to a container id after its last seen expiry, and to a container whose process is gone.
 
     Attributes:
         after_idle: whether a container id is still offered after its last seen expiry (restore) or not (refuse).
+        lease_seconds: seconds until a container is free again whose process was killed, where several share a store.
     """
 
     after_idle: Literal["refuse", "restore"] = "refuse"
+    lease_seconds: Annotated[int, msgspec.Meta(ge=1)] = 60
 
 
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True):
