@@ -189,6 +189,10 @@ class Metrics:
         self.leases_lost = Counter(
             "planner_container_leases_lost_total", "Leases of containers that ended before their requests."
         )
+        self.container_losses = Counter(
+            "planner_container_losses_total", "Containers that a request named and lost.", ("cause", "named_by")
+        )
+        self.replays = Counter("planner_replays_total", "Requests sent once more without what was refused.", ("cause",))
         self.container_seconds = Counter(
             "planner_container_seconds_total",
             "Seconds of code execution, likely (estimate).",
@@ -206,8 +210,8 @@ class Metrics:
             self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
             self.untouched_cost, self.decisions, self.shadows, self.shadow_expected, self.policy_errors, self.unpriced,
             self.fail_open, self.cache_breaks,
-            self.container_starts, self.leases_lost,
-            self.container_reuses, self.container_seconds, self.calibrations, self.ledger_write, self.reloads,
+            self.container_starts, self.leases_lost, self.container_reuses, self.container_losses, self.replays,
+            self.container_seconds, self.calibrations, self.ledger_write, self.reloads,
             self.budget_refusals, self.budget_warnings, self.budget_overspend,
         ]  # fmt: skip
         self.gauge(
@@ -262,10 +266,13 @@ class Metrics:
                 self.shadow_expected.add((policy, "planned"), cost)
 
     def _count_container(self, entry: Entry) -> None:
+        if entry.lost is not None:
+            self.container_losses.add((entry.lost.cause, "planner" if entry.lost.ours else "caller"))
+        if entry.replayed is not None:
+            self.replays.add((entry.replayed,))
         if entry.code is None or entry.container is None:
             return
-        warm = any(each.outcome in {Outcome.THREADED, Outcome.CALLER} for each in entry.decisions)
-        (self.container_reuses if warm else self.container_starts).add()
+        (self.container_reuses if entry.warm else self.container_starts).add()
         self.container_seconds.add((entry.code.charge,), entry.code.seconds.likely)
 
     def _count_money(self, entry: Entry, model: str, team: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from planner.core.ledger.entry import Digests, Ending, Entry, Latency
+from planner.core.ledger.entry import Code, Digests, Ending, Entry, Latency, Lost, Seconds
 from planner.core.metering.usage import TokenClasses
 from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
@@ -126,6 +126,30 @@ def test_unknown_cost_is_counted() -> None:
     got = samples(metrics)
     assert [row for row in got["planner_unpriced_requests_total"] if row[1]] == [({"reason": "no-usage"}, 1)]
     assert "planner_cost_usd_total" not in got
+
+
+def test_containers_and_replays() -> None:
+    """What named a container and lost it is no reuse; each loss counts by its cause and by who named it."""
+    metrics = Metrics()
+    ran = msgspec.structs.replace(
+        entry(),
+        code=Code(1, Seconds(0.0, 2.0, 3.0), "covered"),
+        container="c",
+        decisions=(Decision(Action.CONTAINER, Outcome.THREADED),),
+    )
+    metrics.observe(ran)
+    metrics.observe(msgspec.structs.replace(ran, lost=Lost("d", "replaced", ours=True)))
+    metrics.observe(msgspec.structs.replace(entry(), lost=Lost("d", "server-error", ours=False)))
+    metrics.observe(msgspec.structs.replace(ran, decisions=(), replayed="container", lost=Lost("d", "refused", True)))
+    got = samples(metrics)
+    assert got["planner_container_losses_total"] == [
+        ({"cause": "replaced", "named_by": "planner"}, 1),
+        ({"cause": "server-error", "named_by": "caller"}, 1),
+        ({"cause": "refused", "named_by": "planner"}, 1),
+    ]
+    assert got["planner_replays_total"] == [({"cause": "container"}, 1)]
+    assert got["planner_container_reuses_total"] == [({}, 1)]
+    assert got["planner_container_starts_total"] == [({}, 2)]
 
 
 def test_decisions() -> None:

@@ -24,6 +24,15 @@ def profile_key(request: MessagesRequest, principal: str) -> ProfileKey:
     return ProfileKey(_digest("own", parent, request.model or "", request.stable_system.hex()), parent)
 
 
+def rest_key(key: ProfileKey, model: str) -> str:
+    """What rests together once the API refused an edit: a profile on a model, whatever its system prompt says.
+
+    The API refuses tools on a model, never the words around them; and a system prompt with a clock in it would make
+    another profile of each conversation, none of which would ever rest.
+    """
+    return _digest("rest", key.parent, model)
+
+
 def _digest(kind: str, *parts: str) -> str:
     hashed = sha256(f"planner-profile-{kind}".encode())
     for part in parts:

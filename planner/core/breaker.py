@@ -13,13 +13,19 @@ import msgspec
 
 from planner.core.conversations import ToolEdit
 from planner.core.decisions.bundle import frees_code
+from planner.core.ledger.entry import Cause
+from planner.core.metering.readers import Told
 from planner.core.plan import Plan
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
 from planner.core.splice import SetContainer
 from planner.core.wire import MessagesRequest
 
-_CONTAINER: Final = re.compile(r"(?<!\w)container(?!\w)", re.IGNORECASE)
+_CONTAINER: Final = re.compile(r"(?<!\w)container(?!\w|\.skills)", re.IGNORECASE)
+"""The container itself, and not what a caller asks to have in it."""
+SERVER_ERROR: Final = 500
+API_ERROR: Final = "api_error"
+"""The error type of a 500: https://platform.claude.com/docs/en/api/errors, checked 2026-11-22 [A]."""
 _SAME_NAME: Final = re.compile(r"tool names? must be unique", re.IGNORECASE)
 """What a code execution gets that is too old for the web tool beside it, without a word of either's version:
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools, checked 2026-11-22."""
@@ -42,7 +48,7 @@ def blame(status: int, message: str, plan: Plan) -> Blame | None:
     if not may_be_ours(status):
         return None
     ours = next((edit.id for edit in plan.edits if isinstance(edit, SetContainer)), None)
-    if ours is not None and (_CONTAINER.search(message) or (ours and ours in message)):
+    if refuses(status, message, ours):
         return Blame.CONTAINER
     edit = plan.tool_edit
     if status != 400 or edit.empty:
@@ -50,6 +56,27 @@ def blame(status: int, message: str, plan: Plan) -> Blame | None:
     named = any(_names(message, retype.type) for retype in edit.retypes) or _names(message, edit.name)
     named = named or any(_names(message, name) for limit in edit.limits for name, _ in limit.members)
     return Blame.TOOLS if named or _SAME_NAME.search(message) else None
+
+
+def refuses(status: int, message: str, container: str | None) -> bool:
+    """Whether an answer refuses the container of this id, whoever named it."""
+    if container is None or not may_be_ours(status):
+        return False
+    return _CONTAINER.search(message) is not None or (bool(container) and container in message)
+
+
+def loss(container: str | None, status: int | None, told: Told, *, refused: bool) -> Cause | None:
+    """How a request lost the container that it named; None where it named none, or may have gone on in it.
+
+    A container that is gone has been seen to answer a bare 500 [C], and a stream says the same with an `api_error`.
+    """
+    if container is None:
+        return None
+    if refused:
+        return "refused"
+    if status == SERVER_ERROR or told.failed == API_ERROR:
+        return "server-error"
+    return "replaced" if told.container is not None and told.container.id != container else None
 
 
 def retreat(plan: Plan, request: MessagesRequest, blamed: Blame, book: RuleBook) -> Plan | None:

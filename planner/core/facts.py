@@ -28,7 +28,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         scope: organization and workspace; None while they are not known.
         undecided: why nothing new is decided for this request (observe, off, draining, …); None to decide.
         observing: whether the process only observes, so that it refuses nothing; what a caller asks for does not count.
-        resting: whether the API refused an edit of ours on this prefix a short while ago.
+        resting: whether the API refused an edit of ours for this profile a short while ago.
         off: whether the caller switched planning off, repeating included.
         conversation: what is remembered of this conversation.
         lease: the turn that this request goes on from, and the state of its container.

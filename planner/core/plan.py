@@ -139,6 +139,18 @@ def concerns(request: MessagesRequest, book: RuleBook) -> bool:
     return bool(weblimits.declared(request)) or threading.runs_code(request, book.catalog) or request.awaited
 
 
+def holds(known: Conversation | None, request: MessagesRequest, book: RuleBook, *, resting: bool) -> bool:
+    """Whether what was decided for those that began in the same words holds for one that begins now.
+
+    Not where the API refused such an edit, or the catalog has come to deny a version in it: that stops deciding, and a
+    conversation that only begins has nothing yet that would break.
+    """
+    if known is None or not known.edit.adds:
+        return True
+    put = (tool.type or "" for tool in tools_under(known.edit, request.tools) if tool not in request.tools)
+    return not resting and not any(book.catalog.denied(request.model or "", type_) for type_ in put)
+
+
 def leave(reason: Reason) -> Plan:
     """The plan that leaves a request as it came, and says why."""
     return Plan(decisions=_left(reason))

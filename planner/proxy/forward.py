@@ -35,7 +35,7 @@ from planner.proxy.inforce import InForce
 from planner.proxy.learning import Answered, Learning
 from planner.proxy.planning import Planned, Planning
 from planner.proxy.recorder import Recorder
-from planner.proxy.relay import Instead, Outgoing, Relay, relay
+from planner.proxy.relay import Instead, Outgoing, Relay, marked, relay
 from planner.proxy.shapes import shaped
 from planner.tasks import Tasks
 from planner.upstream import Upstream, UpstreamError, UpstreamFault, UpstreamRequest
@@ -263,7 +263,7 @@ class Forward:
             terms = self._terms(arrived, sent, exchange)
             entry = exchange.settle(progress.ending, latency, terms, counted)
             self._batches.settled(entry)
-            entry = msgspec.structs.replace(entry, attempts=progress.attempts)
+            entry = marked(entry, progress, planned, exchange.told)
             with self._guard("settle", arrived):  # without its shape it is in no trace, and that is all
                 shape = shaped(sent, exchange, terms, entry.status, arrived.book, arrived.caller)
                 entry = msgspec.structs.replace(entry, shape=shape)
@@ -373,6 +373,7 @@ class Forward:
         return Outgoing(
             request=request,
             instead=lambda blamed: _instead(planned, blamed, arrived.book),
+            container=planned.container,
             drain=planned.plan.drain,
         )
 

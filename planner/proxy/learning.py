@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from planner.core.breaker import Blame
+from planner.core.agents import rest_key
+from planner.core.breaker import Blame, may_be_ours
 from planner.core.containers import Lease
 from planner.core.conversations import Conversation, Scope, Turn, begins, keeps
 from planner.core.exchange import Exchange
@@ -23,7 +24,6 @@ from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
 
 OK: Final = 200
-SERVER_ERROR: Final = 500
 INPUT_LEFT: Final = b"anthropic-ratelimit-input-tokens-remaining"
 TOOLS_CHANGED: Final = "tools_changed"
 """A reason for a cache miss: https://platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11-22 [A]."""
@@ -97,8 +97,8 @@ class Learning:
             self._learn_sessions(sent, answered.exchange)
         if sent is None or sent.request is None or sent.plan.conversation is None:
             return
-        if answered.blamed is Blame.TOOLS and entry.status == OK:
-            self._forget_edit(sent.plan.conversation, now)
+        if answered.blamed is Blame.TOOLS:
+            self._refused_edit(sent, sent.plan.conversation, entry.status, now)
         if entry.status == OK:
             self._learn_turn(sent, answered.exchange, entry, scope)
             self._lessons.observe(sent, answered.exchange, entry)
@@ -141,14 +141,19 @@ class Learning:
         if container_id is not None and exchange.settlement.sessions != Sessions():
             self._memory.learn_sessions(container_id, exchange.settlement.sessions)
 
-    def _forget_edit(self, conversation: Conversation, now: datetime) -> None:
+    def _refused_edit(self, sent: Planned, conversation: Conversation, status: int | None, now: datetime) -> None:
         """A conversation whose edit was refused goes on without one, and the rule rests for its profile.
 
-        Only an answer to the caller's own bytes proves that it was the edit.
+        Only an answer to the caller's own bytes proves that it was the edit. Where they were refused as well, it was
+        not; where they got no answer, the rule rests, and what has only begun is tried without the edit next time.
         """
-        self._memory.forget_edit(conversation, now)
-        self._memory.rest(conversation.prefix, now)
-        self._recorder.remember(ConversationRecord(_text(now), conversation))
+        if status is not None and may_be_ours(status):
+            return
+        if sent.sent is not None:
+            self._memory.rest(rest_key(sent.sent.profile, sent.sent.model), now)
+        if status == OK or (sent.request is not None and begins(sent.request)):
+            self._memory.forget_edit(conversation, now)
+            self._recorder.remember(ConversationRecord(_text(now), conversation))
 
     def _end_lease(self, answered: Answered, now: datetime) -> None:
         """Take the container back, or give it up for lost."""
@@ -157,7 +162,7 @@ class Learning:
         if sent is None or hold is None:
             return
         end: End = "failed"
-        if answered.blamed is Blame.CONTAINER or (sent.plan.threaded and entry.status == SERVER_ERROR):
+        if entry.lost is not None:
             end = "lost"
         elif sent.container is not None and entry.status == OK and entry.outcome == "ok":
             end = "answered"
@@ -175,7 +180,9 @@ class Learning:
         if conversation is None:
             return
         container = told.container
-        if container is None and sent.container is not None:  # later answers of a turn may leave it out
+        if entry.lost is not None and entry.lost.cause != "replaced" and sent.container is not None:
+            container = None  # the turn has none to go on in
+        elif container is None and sent.container is not None:  # later answers of a turn may leave it out
             expires = before.turn.expires_at if before is not None and before.turn.container == sent.container else None
             container = ResponseContainer(sent.container, expires)
         at = datetime.fromisoformat(entry.at)

@@ -153,13 +153,13 @@ class Memory:
         known = self._limits.get(account)
         return None if known is None or now - known[1] >= LIMIT_LASTS else known[0]
 
-    def rest(self, prefix: str, now: datetime) -> None:
-        """Let our edits rest on a prefix, since the API refused one."""
-        self._resting.put(prefix, now)
+    def rest(self, key: str, now: datetime) -> None:
+        """Let our edits rest under a key, since the API refused one."""
+        self._resting.put(key, now)
 
-    def rests(self, prefix: str, now: datetime) -> bool:
-        """Whether our edits rest on a prefix."""
-        since = self._resting.get(prefix)
+    def rests(self, key: str, now: datetime) -> bool:
+        """Whether our edits rest under a key."""
+        since = self._resting.get(key)
         return since is not None and now - since < REST
 
     def edited_conversations(self, now: datetime) -> int:

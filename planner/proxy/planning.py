@@ -9,7 +9,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from planner.core import splice
-from planner.core.agents import ProfileKey, profile_key
+from planner.core.agents import ProfileKey, profile_key, rest_key
 from planner.core.containers import Lease, preloads
 from planner.core.conversations import (
     Conversation,
@@ -31,7 +31,7 @@ from planner.core.learning.epochs import warm
 from planner.core.learning.experience import Experience, Sent
 from planner.core.learning.scale import Prompt
 from planner.core.learning.sizes import combination, estimated_prompt
-from planner.core.plan import Plan, concerns, fail_open, gated, gates, leave, make_plan, unconcerned, unedited
+from planner.core.plan import Plan, concerns, fail_open, gated, gates, holds, leave, make_plan, unconcerned, unedited
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
 from planner.core.wire import Followed, MessagesRequest, Trail, WireError, follow
@@ -199,16 +199,19 @@ class Planning:
         lease = await self._memory.lease(lookups(request, principal, None if followed is None else followed.last))
         if lease is None and self._memory.shared and keys and await self._is_due(request, root):
             lease = await self._memory.lease_to_come(keys, must=request.awaited)
+        resting = profile is not None and self._memory.rests(rest_key(profile, request.model or ""), now)
         conversation = None if lease is None else lease.turn.conversation
         by_session = lease is None and session is not None
         if lease is None and session is not None:
             lease = await self._memory.lease((session,))
         if conversation is None:
             conversation = await self._by_root(request, principal, root, now)
+            if begins(request) and not holds(conversation, request, book, resting=resting):
+                conversation = None
         facts = msgspec.structs.replace(
             known,
             by_session=by_session,
-            resting=self._memory.rests(prefix, now),
+            resting=resting,
             conversation=conversation,
             lease=lease,
             epoch=self._experience.epochs.find(prefix, now),

@@ -13,14 +13,16 @@ import msgspec
 from litestar.types import Send
 
 from planner.clock import Clock
-from planner.core.breaker import Blame, blame, may_be_ours
-from planner.core.exchange import Exchange
-from planner.core.ledger.entry import Ending
+from planner.core.breaker import Blame, blame, loss, may_be_ours, refuses
+from planner.core.exchange import Exchange, container_digest
+from planner.core.ledger.entry import Ending, Entry, Lost
 from planner.core.metering.decoding import Decoder
+from planner.core.metering.readers import Told
 from planner.core.plan import Plan
 from planner.core.reasons import plan_header
 from planner.proxy.bodies import Incoming
 from planner.proxy.headers import downward, value
+from planner.proxy.planning import Planned
 from planner.tasks import Tasks
 from planner.upstream import Upstream, UpstreamError, UpstreamRequest, UpstreamResponse
 
@@ -38,11 +40,13 @@ class Instead(msgspec.Struct, frozen=True):
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it goes out; `instead` makes what goes out when the API refuses an edit of ours, if anything can.
 
+    `container` is the one that it names, by our doing or its caller's.
     `drain` says that its answer is read to the end when the caller hangs up: it is metered exactly, and paid in full.
     """
 
     request: UpstreamRequest
     instead: Callable[[Blame], Instead | None] | None = None
+    container: str | None = None
     drain: bool = False
 
 
@@ -50,6 +54,7 @@ class Relay(msgspec.Struct):
     """How far the answer to one request has come; times are monotonic seconds.
 
     `plan` is the one that the request was sent under last; `more` are header fields of ours besides the usual ones.
+    `refused` says that the API refused the container that the request named at first.
     `overhead` is the time that we took before sending, in seconds.
     """
 
@@ -60,8 +65,29 @@ class Relay(msgspec.Struct):
     done: bool = False
     attempts: int = 1
     blamed: Blame | None = None
+    refused: bool = False
     more: tuple[tuple[bytes, bytes], ...] = ()
     overhead: float = 0.0
+
+
+def marked(entry: Entry, progress: Relay, planned: Planned | None, told: Told) -> Entry:
+    """A settled entry with what the way of its request tells: how often it was sent, and whether a container was lost.
+
+    `planned` is how it was meant to go. What went as the caller's own bytes carried no container of ours.
+    """
+    entry = msgspec.structs.replace(entry, attempts=progress.attempts)
+    if planned is None or planned.request is None:
+        return entry
+    ours = planned.plan.threaded
+    named = planned.container
+    if progress.blamed is Blame.TOOLS and ours:
+        named = None
+    cause = loss(named, entry.status, told, refused=progress.refused)
+    return msgspec.structs.replace(
+        entry,
+        replayed=None if progress.blamed is None else progress.blamed.value,
+        lost=None if cause is None or named is None else Lost(container_digest(named), cause, ours),
+    )
 
 
 async def relay(  # noqa: PLR0913 - the parts of one exchange
@@ -98,7 +124,9 @@ async def _answer(
     """The answer to relay, and what was read of it already."""
     response = await upstream.send(outgoing.request)
     plan = progress.plan
-    if outgoing.instead is None or plan is None or not plan.edits or not may_be_ours(response.status):
+    if outgoing.instead is None or plan is None or not may_be_ours(response.status):
+        return response, []
+    if not plan.edits and outgoing.container is None:
         return response, []
     try:
         kept = await _peek(response)
@@ -106,7 +134,9 @@ async def _answer(
         response.release()
         raise
     try:
-        blamed = blame(response.status, _readable(response, kept), plan)
+        said = _readable(response, kept)
+        progress.refused = refuses(response.status, said, outgoing.container)
+        blamed = blame(response.status, said, plan)
         instead = None if blamed is None else outgoing.instead(blamed)
     except Exception as error:  # noqa: BLE001 - the refusal is an answer, whatever is wrong with reading it
         tasks.report("blame", error)

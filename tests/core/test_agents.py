@@ -1,6 +1,6 @@
 """Which requests are one agent's: principal, model, tools, and the system prompt as far as it is stable."""
 
-from planner.core.agents import profile_key
+from planner.core.agents import profile_key, rest_key
 from tests.doubles.deciding import CLIENT_TOOL, CODE, NEWER_CODE, ask, cached
 
 
@@ -25,3 +25,14 @@ def test_each_part_makes_another_profile() -> None:
     for found in (profile_key(ask(**one), "key-2"), profile_key(ask(**one | {"tools": [NEWER_CODE]}), "key-1")):
         assert found.parent != key.parent
         assert found.own != key.own
+
+
+def test_what_rests_together() -> None:
+    """A profile on a model, whatever its system prompt says: a clock in it is no reason to be refused again."""
+    one = {"system": "It is 12:00.", "tools": [CODE]}
+    key = rest_key(profile_key(ask(**one), "key-1"), "claude-opus-5-5")
+    later = profile_key(ask(**one | {"system": "It is 12:01."}), "key-1")
+    assert rest_key(later, "claude-opus-5-5") == key
+    assert rest_key(later, "claude-opus-5") != key
+    assert rest_key(profile_key(ask(**one), "key-2"), "claude-opus-5-5") != key
+    assert rest_key(profile_key(ask(**one | {"tools": [NEWER_CODE]}), "key-1"), "claude-opus-5-5") != key

@@ -3,12 +3,13 @@
 import msgspec
 import pytest
 
-from planner.core.breaker import Blame, blame, retreat
+from planner.core.breaker import Blame, blame, loss, refuses, retreat
 from planner.core.conversations import Retype, ToolEdit
+from planner.core.metering.readers import Told
 from planner.core.plan import Plan
 from planner.core.reasons import Action, Decision, Outcome, Reason, plan_header
 from planner.core.splice import AppendTool, ReplaceToolType, SetContainer
-from planner.core.wire import MessagesRequest
+from planner.core.wire import MessagesRequest, ResponseContainer
 from tests.doubles.deciding import BOOK, CODE, NEW_SEARCH, PENDING, RAN, ask, conversation
 
 TOOL = '{"type":"web_fetch_20260318","name":"web_fetch"}'
@@ -34,6 +35,7 @@ UNTOUCHED = Plan(decisions=(Decision(Action.BUNDLE, Outcome.DECLINED, Reason.NOT
         (404, "No such thing: container_7", Blame.CONTAINER),
         (400, "Container has expired", Blame.CONTAINER),
         (400, "messages.0.content.1.container_upload: file not found", None),
+        (400, "container.skills.0.skill_id: no such skill", None),
         (400, "tools.1.web_fetch_20260318.max_uses: Input should be greater than 0", Blame.TOOLS),
         (400, "tools: 'web_fetch' is not available for this model", Blame.TOOLS),
         (400, "tools.0: code_execution_20260120 is not supported by claude-x", Blame.TOOLS),
@@ -52,6 +54,51 @@ UNTOUCHED = Plan(decisions=(Decision(Action.BUNDLE, Outcome.DECLINED, Reason.NOT
 def test_who_is_to_blame(status: int, message: str, expected: Blame | None) -> None:
     """Names count as whole words, in a refusal, and only if they are of our edit."""
     assert blame(status, message, BOTH) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "container", "expected"),
+    [
+        (404, "container: no such thing", "container_7", True),
+        (400, "container_7 has expired", "container_7", True),
+        (400, "container_7 has expired", "container_8", False),
+        (400, "container: no such thing", None, False),
+        (400, "max_tokens: Field required", "", False),
+        (429, "container: too many", "container_7", False),
+        (500, "container: sorry", "container_7", False),
+    ],
+)
+def test_whether_a_container_is_refused(status: int, message: str, container: str | None, expected: bool) -> None:  # noqa: FBT001 - a column
+    """By its id or by the field, whoever named it; a message about something else says nothing of it."""
+    assert refuses(status, message, container) is expected
+
+
+@pytest.mark.parametrize(
+    ("container", "status", "told", "refused", "expected"),
+    [
+        ("c", 404, Told(), True, "refused"),
+        ("c", 200, Told(container=ResponseContainer("d", None)), True, "refused"),
+        ("c", 500, Told(), False, "server-error"),
+        ("c", 200, Told(failed="api_error"), False, "server-error"),
+        ("c", 200, Told(failed="overloaded_error"), False, None),
+        ("c", 529, Told(), False, None),
+        ("c", 200, Told(container=ResponseContainer("d", None)), False, "replaced"),
+        ("c", 200, Told(container=ResponseContainer("c", None)), False, None),
+        ("c", 200, Told(), False, None),
+        ("c", None, Told(), False, None),
+        (None, 500, Told(), False, None),
+        (None, 200, Told(container=ResponseContainer("d", None)), False, None),
+    ],
+)
+def test_how_a_container_is_lost(
+    container: str | None,
+    status: int | None,
+    told: Told,
+    refused: bool,  # noqa: FBT001 - a column
+    expected: str | None,
+) -> None:
+    """An answer that leaves the container out says nothing; the one that names another says that this one is gone."""
+    assert loss(container, status, told, refused=refused) == expected
 
 
 @pytest.mark.parametrize("message", ["container: not found", "web_fetch_20260318: no", "Tool names must be unique."])

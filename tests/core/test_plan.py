@@ -1,6 +1,7 @@
 """A plan: same inputs, same plan; what begins is decided, what goes on is repeated, and every edit can be made."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from planner.core.containers import State
 from planner.core.conversations import Conversation, Retype, ToolEdit
 from planner.core.facts import Facts
-from planner.core.plan import STEPS, Plan, make_plan, plan_container, plan_gate, plan_tools, plan_whole
+from planner.core.plan import STEPS, Plan, holds, make_plan, plan_container, plan_gate, plan_tools, plan_whole
 from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
+from planner.core.rulebook.catalog import Deny
 from planner.core.rulebook.policies import BundleRule, Policy, Then
 from planner.core.splice import AppendTool, ReplaceToolType, SetContainer, apply
 from planner.core.wire import MessagesRequest, canonical_raw
@@ -27,6 +29,7 @@ from tests.doubles.deciding import (
     HERE,
     NEW_SEARCH,
     NEWER_CODE,
+    NOW,
     OLDEST_CODE,
     PENDING,
     RAN,
@@ -348,3 +351,22 @@ def test_what_was_decided_is_repeated_to_the_byte(request: MessagesRequest, worl
     assert again.edits == first.edits
     assert again.tool_edit == first.tool_edit
     assert again.free == first.free
+
+
+def test_what_holds_for_all_that_begin_alike() -> None:
+    """Until the API refuses the edit, or the catalog denies a version in it; bounds and no edit hold all the same."""
+    row = Deny(models=("claude-haiku-5-5*",), tools=("web_fetch_20260318",), why="w", source="s", checked=NOW.date())
+    denied = book(catalog=replace(BOOK.catalog, deny=(row,)))
+    elsewhere = book(catalog=replace(BOOK.catalog, deny=(msgspec.structs.replace(row, models=("claude-opus-5",)),)))
+    lifts = book(catalog=replace(BOOK.catalog, deny=(msgspec.structs.replace(row, tools=(LIFT.type,)),)))
+    plain = msgspec.structs.replace(BEGUN, edit=ToolEdit())
+    for known, rules, resting, expected in (
+        (BEGUN, BOOK, False, True),
+        (BEGUN, BOOK, True, False),
+        (BEGUN, denied, False, False),
+        (BEGUN, lifts, False, False),
+        (BEGUN, elsewhere, False, True),
+        (plain, denied, True, True),
+        (None, denied, True, True),
+    ):
+        assert holds(known, ask(), rules, resting=resting) is expected

@@ -120,7 +120,7 @@ async def planned(
     clock = VirtualClock(START)
     async with RawUpstream(script).listening() as upstream:
         store = directory / "ledger.db"
-        values = Settings(upstream=upstream.address, port=0, store=f"sqlite:///{store}")
+        values = Settings(upstream=upstream.address, port=0, store=f"sqlite:///{store}", decide_timeout=10.0)
         log = io.StringIO()
         app = App(values, BOOK, clock=clock, log=logs.build(log))
         async with Server(app, values).serving() as address:

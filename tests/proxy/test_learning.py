@@ -17,6 +17,7 @@ from planner.core.settlement import Session, Terms
 from planner.proxy.callers import Caller
 from planner.proxy.learning import Answered
 from planner.proxy.planning import Planned
+from planner.proxy.relay import Relay, marked
 from tests.doubles.deciding import ANSWER, NEW_SEARCH, NEWER_CODE, RAN, USER, body, turn
 from tests.doubles.messages import message
 from tests.doubles.proxy import run
@@ -94,6 +95,8 @@ class Told(msgspec.Struct):
             at=self.at, model="", edit=plan.tool_edit, free=plan.free, threaded=plan.threaded, sessions=sessions
         )
         entry = exchange.settle(ending, Latency(total=2.0, first_byte=1.0, overhead=0.0), terms)
+        progress = Relay(plan=plan, blamed=blamed, refused=blamed is Blame.CONTAINER)
+        entry = marked(entry, progress, planned, exchange.told)
         self.mind.learning.settled(
             Answered(planned=planned, sent=sent, blamed=blamed, entry=entry, exchange=exchange, account="a")
         )

@@ -290,7 +290,7 @@ def test_edited_conversations_are_counted_while_they_live() -> None:
 
 
 def test_a_rule_rests_for_an_hour() -> None:
-    """On that prefix alone."""
+    """Under that key alone."""
     memory = Memory(MemoryStore())
     memory.rest("p", NOW)
     assert memory.rests("p", NOW + REST - timedelta(seconds=1))

@@ -11,7 +11,7 @@ from planner.core.reasons import Action
 from planner.core.rulebook.book import RuleBook
 from planner.rulesource import Source, Watched
 from tests.doubles.client import RawClient, request
-from tests.doubles.deciding import NEWER_CODE, body
+from tests.doubles.deciding import ANSWER, NEWER_CODE, USER, body
 from tests.doubles.messages import INPUT_TOKENS, OUTPUT_TOKENS, SSE_END, SSE_HEAD, events
 from tests.doubles.proxy import Proxied, proxied, run, settled
 from tests.doubles.upstream import Field, Turn, chunk
@@ -153,5 +153,70 @@ def test_a_broken_edit_under_traffic(tmp_path: Path) -> None:
         assert count > 3
         assert {(entry.digests.rules, entry.digests.prices) for entry in entries} == {(book.digest, book.prices.digest)}
         assert len({(entry.decisions, entry.cost_nano, entry.team) for entry in entries}) == 1
+
+    run(scenario())
+
+
+ALWAYS = """policies:
+  - name: always
+    why: A test.
+    mode: enforce
+    then: {bundle: {act: always}}
+"""
+DENIED = """deny:
+  - models: ["claude-haiku-5-5*"]
+    tools: [web_fetch_20260318]
+    why: Answers 400 since yesterday.
+    source: https://status.claude.com
+    checked: 2026-11-22
+"""
+
+
+def test_a_denied_version_under_traffic(tmp_path: Path) -> None:
+    """Nothing new is begun with it, in words that began so before neither; what has begun keeps it.
+
+    Without the entry it is taken again.
+    """
+    shipped = Source().look().files["catalog.yaml"].decode()
+    assert shipped.rstrip().endswith("deny: []")
+    usual = version(0) | {"policies/ours.yaml": ALWAYS, "catalog.yaml": shipped}
+    denied = usual | {"catalog.yaml": shipped.replace("deny: []", DENIED)}
+
+    async def scenario() -> None:
+        upstream, volume = Streams(), Volume(tmp_path / "rules")
+        volume.publish(usual)
+        first = watched(volume)
+        settings = USUAL | {"rules": Source(volume.directory).compile(first.files).required(), "watched": first}
+        async with proxied(tmp_path, upstream, **settings) as proxy, proxy.client() as client, proxy.client() as other:
+
+            async def said(sent: bytes) -> str:
+                answer = await other.ask(request("POST", "/v1/messages", (b"x-api-key", KEY), body=sent))
+                return (answer.value(b"planner-plan") or b"").decode().replace(';policy="always"', "")
+
+            def tools() -> int:
+                return proxy.upstream.requests[-1].body.count(b"web_fetch_20260318")
+
+            def reloads(count: int) -> Callable[[], bool]:
+                return lambda: proxy.app.metrics.reloads.values.get(("ok",), 0) == count
+
+            await client.send(asked(1))
+            under_way = await client.head()
+            volume.publish(denied)
+            await settled(reloads(1))
+            upstream.go_on.set()
+            while await client.piece(under_way):
+                pass
+            assert tools() == 1
+            words = body(tools=[NEWER_CODE], system="Conversation 1.", stream=True)
+            history = [USER, ANSWER, {"role": "user", "content": "Go on."}]
+            begun = body(tools=[NEWER_CODE], system="Conversation 1.", stream=True, messages=history)
+            assert "bundle=kept;reason=repeated" in await said(begun)
+            assert tools() == 1
+            for new in (words, body(tools=[NEWER_CODE], system="Conversation 2.", stream=True)):
+                assert "bundle=declined;reason=denied" in await said(new)
+                assert tools() == 0
+            volume.publish(usual)
+            await settled(reloads(2))
+            assert "bundle=applied" in await said(body(tools=[NEWER_CODE], system="Conversation 3.", stream=True))
 
     run(scenario())

@@ -16,6 +16,7 @@ from planner.core.rulebook.spending import Spender
 
 Mode = Literal["plan", "observe", "off"]
 Ending = Literal["ok", "error", "cancelled", "refused", "unknown"]
+Cause = Literal["refused", "server-error", "replaced"]
 
 
 CORRECTION: Final = "correction"
@@ -82,6 +83,18 @@ class Batch(msgspec.Struct, frozen=True):
     settled_before: int = 0
 
 
+class Lost(msgspec.Struct, frozen=True):
+    """A container that a request named and could not go on in: its digest, how that was told, and who named it.
+
+    `refused` is a 4xx that names it, `server-error` a 500 or an `api_error` in a stream, which a container that is gone
+    answers with as well, `replaced` an answer from another container, without a word.
+    """
+
+    container: str
+    cause: Cause
+    ours: bool
+
+
 class Latency(msgspec.Struct, frozen=True):
     """Seconds: from arrival to the end, from arrival to the first byte of the answer, and what the planner added."""
 
@@ -94,7 +107,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One request that went upstream. `outcome` is `unknown` until it is settled; `cost_nano` None means unknown.
 
     `cost_nano` is at contracted price, `list_nano` the same lines at list price. `shape` is what a trace needs to know
-    of a request; None where none was read, or where nothing is known of what it used.
+    of a request; None where none was read, or where nothing is known of what it used. `replayed` names what of ours the
+    API refused, so that the request was sent once more without it.
     An entry that `corrects` another one is no request: its amounts are differences (`planner.core.ledger.corrections`).
     """
 
@@ -116,6 +130,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
     upstream_request_id: str | None = None
     attempts: int = 1
+    replayed: Literal["container", "tools"] | None = None
     cost_nano: int | None = None
     list_nano: int | None = None
     unpriced: str | None = None
@@ -129,12 +144,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     tokens: TokenClasses | None = None
     code: Code | None = None
     container: str | None = None
+    lost: Lost | None = None
     shape: Shape | None = None
     batch: Batch | None = None
     corrects: str | None = None
     corrected_at: str | None = None
     latency: Latency | None = None
     digests: Digests
+
+    @property
+    def warm(self) -> bool:
+        """Whether the request went on in the container that it named, by our doing or its caller's."""
+        named = any(each.outcome in {Outcome.THREADED, Outcome.CALLER} for each in self.decisions)
+        return named and self.container is not None and self.lost is None
 
 
 def batch_digest(batch_id: str) -> str:

@@ -325,6 +325,5 @@ def _container(entry: Entry) -> Amounts:
         "untouched_hours_ms": code.untouched_hours_ms,
     }
     if entry.container is not None and entry.corrects is None:
-        warm = any(each.outcome in {Outcome.THREADED, Outcome.CALLER} for each in entry.decisions)
-        found["container_reuses" if warm else "container_starts"] = 1
+        found["container_reuses" if entry.warm else "container_starts"] = 1
     return found
