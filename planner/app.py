@@ -199,6 +199,7 @@ class App:
                 calibration = self._calibration(lessons, upstream, settings.calibration_key)
                 opened.callback(tasks.start("calibration", calibration.run()).cancel)
             self._export(writer, memory, hours)
+            lessons.export(self.metrics, self.rules)
             budgets.export(self.metrics)
             self._forward = Forward(
                 upstream=upstream,

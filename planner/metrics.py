@@ -193,6 +193,17 @@ class Metrics:
             "planner_container_losses_total", "Containers that a request named and lost.", ("cause", "named_by")
         )
         self.replays = Counter("planner_replays_total", "Requests sent once more without what was refused.", ("cause",))
+        self.minimums_avoided = Counter(
+            "planner_container_minimums_avoided_total", "Minimums that our edits spared (estimate).", ("by",)
+        )
+        self.minimums_avoided_usd = Counter(
+            "planner_container_minimums_avoided_usd_total", "What they would have cost (estimate).", ("by",), per=NANO
+        )
+        self.start_saved = Counter(
+            "planner_cold_start_saved_seconds_total",
+            "Starts of containers that nobody waited for (estimate).",
+            per=1000,
+        )
         self.container_seconds = Counter(
             "planner_container_seconds_total",
             "Seconds of code execution, likely (estimate).",
@@ -211,6 +222,7 @@ class Metrics:
             self.untouched_cost, self.decisions, self.shadows, self.shadow_expected, self.policy_errors, self.unpriced,
             self.fail_open, self.cache_breaks,
             self.container_starts, self.leases_lost, self.container_reuses, self.container_losses, self.replays,
+            self.minimums_avoided, self.minimums_avoided_usd, self.start_saved,
             self.container_seconds, self.calibrations, self.ledger_write, self.reloads,
             self.budget_refusals, self.budget_warnings, self.budget_overspend,
         ]  # fmt: skip
@@ -272,6 +284,11 @@ class Metrics:
             self.replays.add((entry.replayed,))
         if entry.code is None or entry.container is None:
             return
+        self.start_saved.add((), entry.code.start_saved_ms)
+        if entry.code.avoided_nano is not None:
+            self.minimums_avoided.add((entry.code.avoided_by,))
+            # A counter cannot fall: where the free hours cover more without us than with us, nothing is claimed.
+            self.minimums_avoided_usd.add((entry.code.avoided_by,), max(entry.code.avoided_nano, 0))
         (self.container_reuses if entry.warm else self.container_starts).add()
         self.container_seconds.add((entry.code.charge,), entry.code.seconds.likely)
 

@@ -152,6 +152,26 @@ def test_containers_and_replays() -> None:
     assert got["planner_container_starts_total"] == [({}, 2)]
 
 
+def test_what_containers_spare() -> None:
+    """Minimums by what spared them, their price never below 0, and starts; all of it under words that say estimate."""
+    metrics = Metrics()
+    code = Code(1, Seconds(0.0, 2.0, 3.0), "covered", avoided_nano=4_000_000, start_saved_ms=1_500)
+    for each in (
+        code,
+        msgspec.structs.replace(code, charge="free", avoided_nano=-1),
+        msgspec.structs.replace(code, avoided_nano=None, start_saved_ms=0),
+    ):
+        metrics.observe(msgspec.structs.replace(entry(), code=each, container="c"))
+    got = samples(metrics)
+    assert got["planner_container_minimums_avoided_total"] == [({"by": "container"}, 1), ({"by": "bundle"}, 1)]
+    assert got["planner_container_minimums_avoided_usd_total"] == [
+        ({"by": "container"}, 0.004),
+        ({"by": "bundle"}, 0.0),
+    ]
+    assert got["planner_cold_start_saved_seconds_total"] == [({}, 3.0)]
+    assert metrics.text().decode().count("(estimate)") >= 3
+
+
 def test_decisions() -> None:
     """Each decision counts once, with its reason or none."""
     metrics = Metrics()

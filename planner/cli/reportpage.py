@@ -169,6 +169,8 @@ def _behind(report: Report) -> Iterator[str]:
             f"which it is known what they would have cost untouched: {_exact(total.untouched.nano)}, and they cost "
             f"{_exact(total.compared.nano)}."
         )
+    if total.container_reuses or total.container_losses or total.minimums_avoided or total.replays:
+        yield _containers(total)
     yield from map(_holdout, report.holdouts)
     if report.notional.requests:
         yield (
@@ -180,6 +182,16 @@ def _behind(report: Report) -> Iterator[str]:
     if report.forecast is not None:
         yield _forecast(report.forecast)
     yield from report.notes
+
+
+def _containers(total: Figures) -> str:
+    """What became of containers; what they spared is an estimate, and part of what was saved."""
+    saved = f"{total.start_saved_ms / 1000:,.1f} s of starts"
+    return (
+        f"Containers: {total.container_starts:,} started, {total.container_reuses:,} gone on in, "
+        f"{total.container_losses:,} lost; {several(total.replays, 'request')} sent again. Spared, as estimated: "
+        f"{several(total.minimums_avoided, 'minimum')} ({_exact(total.avoided.nano)}) and {saved}."
+    )
 
 
 def _since(since: Since) -> Iterator[str]:

@@ -64,6 +64,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         measured_ms: how long code was seen to run in its stream; None where nothing was seen.
         likely_ms: how long code is believed to run in a request that runs any, by what was learnt of its like; None
             for the catalog's prior. Either counts only where nothing was measured.
+        spared_start_ms: how long a new container is believed to take to start, where we had it go on in a warm one.
         preloaded: whether something was preloaded into the container.
         elapsed_ms: how long the response took.
         notional: whether it is not billed by the token.
@@ -85,6 +86,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     resumed: bool = False
     measured_ms: int | None = None
     likely_ms: int | None = None
+    spared_start_ms: int = 0
     preloaded: bool = False
     elapsed_ms: int = 0
     notional: bool = False
@@ -127,7 +129,14 @@ def _settle(metered: Metered, terms: Terms, book: RuleBook) -> Settlement:
     hours, alone_hours = (0, 0) if terms.notional else (charged.hours_ms, alone.hours_ms)
     code = charged.code
     if code is not None:
-        code = msgspec.structs.replace(code, hours_ms=hours, untouched_hours_ms=alone_hours)
+        spared = _opens(alone, before, terms, book) and not _opens(charged, terms.sessions.billed, terms, book)
+        code = msgspec.structs.replace(
+            code,
+            hours_ms=hours,
+            untouched_hours_ms=alone_hours,
+            avoided_nano=_sum(alone.lines) - _sum(charged.lines) if spared and not terms.notional else None,
+            start_saved_ms=terms.spared_start_ms if terms.runs else 0,
+        )
     settled = Settlement(
         code=code, sessions=Sessions(billed, untouched), hours_ms=hours, untouched_hours_ms=alone_hours
     )
@@ -171,6 +180,13 @@ def _container(
     if charged.code is None or charged.code.charge == "free" or charged.used_ms is None:
         return charged, before
     return charged, Session(charged.used_ms, terms.at + timedelta(milliseconds=terms.elapsed_ms))
+
+
+def _opens(charged: Charge, before: Session | None, terms: Terms, book: RuleBook) -> bool:
+    """Whether a charge carries the minimum of a session, or of a request."""
+    if charged.code is None or charged.code.charge != "billed":
+        return False
+    return book.settings.code.minimum_per == "request" or before is None or not before.alive(terms.at)
 
 
 def _likely_ms(terms: Terms, book: RuleBook) -> int:

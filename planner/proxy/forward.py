@@ -351,6 +351,7 @@ class Forward:
             edit=plan.tool_edit,
             added=self._learning.added(sent, book),
             likely_ms=self._learning.likely_ms(sent, book),
+            spared_start_ms=self._learning.spared_start_ms(sent, container, book),
             free=plan.free,
             frees=request is not None and frees_code(request.tools, ToolEdit(), book),
             threaded=plan.threaded,

@@ -78,6 +78,14 @@ class Learning:
         """How long code is believed to run in a request like this one; None where nothing was seen of its like."""
         return self._lessons.likely_ms(sent, book)
 
+    def spared_start_ms(self, sent: Planned, container: str | None, book: RuleBook) -> int:
+        """How long a start took that a request did not wait for, since we had it go on in a warm container.
+
+        `container` is the one that answered, None where that was not said.
+        """
+        ours = sent.plan.threaded and sent.warm and container in {None, sent.container}
+        return self._lessons.cold_start_ms(book) if ours else 0
+
     def abandoned(self, planned: Planned | None) -> None:
         """Take back what was lent to a request whose end could not be told."""
         self._ended(planned)

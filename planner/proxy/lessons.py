@@ -16,6 +16,8 @@ from planner.core.ledger.entry import Entry
 from planner.core.records import Learnt, LearntRecord
 from planner.core.rulebook.book import RuleBook
 from planner.core.wire import MessagesRequest
+from planner.metrics import Metrics
+from planner.proxy.inforce import InForce
 from planner.proxy.planning import Planned
 from planner.proxy.recorder import Recorder
 from planner.stores import Store, StoreError
@@ -65,6 +67,14 @@ class Lessons:
             else:
                 self.experience.profiles.restore(each)
 
+    def export(self, metrics: Metrics, rules: InForce) -> None:
+        """Export what decides how much of a start is saved."""
+        metrics.gauge(
+            "planner_cold_start_seconds",
+            "How long a new container is believed to take to start (estimate).",
+            lambda: [((), self.cold_start_ms(rules.book) / 1000)],
+        )
+
     def sending(self, planned: Planned) -> None:
         """Note what goes out."""
         if planned.sent is not None:
@@ -85,10 +95,16 @@ class Lessons:
         prior = book.catalog.priors.code_seconds.likely
         return None if seconds is UNKNOWN else round(seconds.at(prior) * 1000)
 
+    def cold_start_ms(self, book: RuleBook) -> int:
+        """How long a new container takes to start: as it was seen, else as the settings say."""
+        seen = self.experience.starts.cold_ms
+        return round(book.settings.container.cold_start_seconds * 1000) if seen is None else seen
+
     def observe(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
         """Learn from a request that was answered, and write down now and then what was learnt."""
         self._observe_size(sent, exchange, entry)
         self._observe_habit(sent, exchange, entry)
+        self._observe_start(sent, exchange, entry)
         now = datetime.fromisoformat(entry.at)
         if self._kept_at is None or now - self._kept_at >= KEEP_EVERY:
             self._kept_at = now
@@ -116,6 +132,13 @@ class Lessons:
             ),
             exchange.book,
         )
+
+    def _observe_start(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
+        """Learn from the first code of a response; what ran in a container that had to be restored is neither."""
+        told = exchange.told
+        if told.first_ms is None or told.container is None or (entry.warm and not sent.warm):
+            return
+        self.experience.starts.observe(told.first_ms, warm=entry.warm)
 
     def _observe_size(self, sent: Planned, exchange: Exchange, entry: Entry) -> None:
         """Learn from a request and its first prompt; what tells nothing of sizes is left out."""

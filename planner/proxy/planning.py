@@ -84,6 +84,14 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
         ours = _put_in(self.plan)
         return ours if self.request is None else ours or self.request.container.id
 
+    @property
+    def warm(self) -> bool:
+        """Whether the container that it names ran a moment ago, so that nothing has to be started or restored."""
+        turn = None if self.lease is None else self.lease.turn
+        if turn is None or turn.expires_at is None or turn.container is None or self.sent is None:
+            return False
+        return turn.container == self.container and self.sent.at < turn.expires_at
+
 
 class Planning:
     """Plans requests, each under the rule book that it came under."""

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from planner.cli.reportpage import SHARED, Report, as_csv, as_json, as_text, columns
+from planner.core.ledger.entry import Code, Lost, Seconds
 from planner.core.money import parse_nano
+from planner.core.reasons import Action, Decision, Outcome
 from planner.core.reports.wording import dollars
 from tests.cli.test_reading import fill
 from tests.doubles.reported import BEGIN, GOLDEN, asked, month, pages, reported, request
@@ -123,3 +125,20 @@ def test_dollars() -> None:
     assert dollars(-5_000_000, 2) == ">-0.01"
     assert dollars(-12_345_000_000, 4) == "-12.3450"
     assert dollars(0, 2) == "0.00"
+
+
+def test_what_became_of_containers(tmp_path: Path) -> None:
+    """A sentence where there is something to say, and none where every container was new."""
+    code = Code(1, Seconds(0.0, 2.0, 3.0), "covered", avoided_nano=4_000_000, start_saved_ms=1_500)
+    threaded = (Decision(Action.CONTAINER, Outcome.THREADED),)
+    gone = Lost("c", "refused", ours=True)
+    entries = (
+        request(1, BEGIN, code=code, container="c", decisions=threaded),
+        request(2, BEGIN, lost=gone, replayed="container"),
+    )
+    said = " ".join(as_text(reported(fill(tmp_path / "l.db", *entries), asked("team")), 80).split())
+    assert (
+        "Containers: 0 started, 1 gone on in, 1 lost; 1 request sent again. "
+        "Spared, as estimated: 1 minimum ($0.004) and 1.5 s of starts."
+    ) in said
+    assert "Containers:" not in as_text(reported(fill(tmp_path / "m.db", *month()), asked("team")), 80)

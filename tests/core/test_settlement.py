@@ -10,7 +10,7 @@ from planner.core.conversations import ToolEdit
 from planner.core.metering.usage import Extra, Metered, Modifiers, TokenClasses
 from planner.core.pricing.prices import PriceBook
 from planner.core.settlement import IDLE, Session, Sessions
-from tests.doubles.deciding import BOOK, book
+from tests.doubles.deciding import BOOK, book, settings
 from tests.doubles.settling import (
     ADDED,
     AT,
@@ -167,6 +167,56 @@ def test_how_long_code_ran(known: dict[str, Any], seconds: float) -> None:
     assert (one.code.seconds.low, one.code.seconds.likely, one.code.seconds.high) == (0.0, seconds, 600.0)
     assert one.sessions.billed is not None
     assert one.sessions.billed.used_ms == round(seconds * 1_000)
+
+
+OPEN = Session(60_000, AT)
+PER_REQUEST = book(settings=settings(code={"minimum_per": "request"}))
+
+
+@pytest.mark.parametrize(
+    ("terms", "avoided", "by"),
+    [
+        pytest.param({"threaded": True, "sessions": Sessions(OPEN, OPEN)}, MINIMUM, "container", id="covered"),
+        pytest.param({"threaded": True}, None, None, id="nothing was open"),
+        pytest.param({"sessions": Sessions(OPEN, OPEN)}, None, None, id="the caller's own doing"),
+        pytest.param({"free": True, "edit": ADDED}, MINIMUM, "bundle", id="free"),
+        pytest.param({"free": True, "frees": True}, None, None, id="free by the caller's own tool"),
+        pytest.param({"free": True, "edit": ADDED, "threaded": True}, MINIMUM, "bundle", id="free and threaded"),
+        pytest.param({"free": True, "edit": ADDED, "sessions": Sessions(None, OPEN)}, None, None, id="paid anyway"),
+        pytest.param(
+            {"threaded": True, "sessions": Sessions(Session(60_000, AT - 2 * IDLE), OPEN)}, None, None, id="over"
+        ),
+        pytest.param(
+            {"threaded": True, "sessions": Sessions(OPEN, OPEN), "rules": PER_REQUEST}, None, None, id="each its own"
+        ),
+        pytest.param(
+            {"threaded": True, "sessions": Sessions(OPEN, OPEN), "free_ms": HOUR_MS}, 0, "container", id="free hours"
+        ),
+        pytest.param({"threaded": True, "sessions": Sessions(OPEN, OPEN), "notional": True}, None, None, id="notional"),
+    ],
+)
+def test_a_minimum_that_was_spared(terms: dict[str, Any], avoided: int | None, by: str | None) -> None:
+    """Only where our edit spared it, and for what it would have cost; free hours make that nothing."""
+    code = settled(runs=1, **terms).code
+    assert code is not None
+    assert code.avoided_nano == avoided
+    assert by is None or code.avoided_by == by
+
+
+def test_a_session_that_outlasts_its_minimum() -> None:
+    """What is charged of it all the same was not avoided."""
+    long = Session(MINIMUM_MS - 10_000, AT)
+    one = settled(runs=1, threaded=True, sessions=Sessions(long, None), measured_ms=20_000, elapsed_ms=20_000)
+    assert amounts(one)["code_execution"] > 0
+    assert one.code is not None
+    assert one.code.avoided_nano == MINIMUM - amounts(one)["code_execution"]
+
+
+@pytest.mark.parametrize(("runs", "saved"), [(1, 1_500), (0, None)])
+def test_a_start_that_nobody_waited_for(runs: int, saved: int | None) -> None:
+    """It is saved where code ran."""
+    code = settled(runs=runs, threaded=True, spared_start_ms=1_500).code
+    assert (None if code is None else code.start_saved_ms) == saved
 
 
 def test_free_use_opens_no_billed_session() -> None:

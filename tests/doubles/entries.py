@@ -1,11 +1,11 @@
 """Random ledger entries: what the laws of sums, stores and reports are tried on. No price is looked up for them."""
 
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
 
-from planner.core.ledger.entry import Cause, Code, Digests, Entry, Expected, Latency, Lost, Seconds, Shadow
+from planner.core.ledger.entry import Code, Digests, Entry, Expected, Latency, Lost, Seconds, Shadow
 from planner.core.metering.usage import TokenClasses
 from planner.core.pricing.prices import Line
 from planner.core.reasons import Action, Decision, Outcome, Reason
@@ -37,6 +37,7 @@ DECISIONS = st.builds(
     st.sampled_from([None, Reason.HOLDOUT, Reason.NOT_WORTH_IT]),
     st.none() | WORDS,
 )
+LOSSES = st.sampled_from([None, Lost("c", "replaced", ours=True), Lost("d", "refused", ours=False)])
 EXPECTED = st.none() | st.builds(Expected, NANO, NANO)
 SHADOWS = st.builds(
     Shadow,
@@ -87,7 +88,7 @@ def entries(draw: st.DrawFn, number: int = 1) -> Entry:
         tokens=draw(st.none() | st.builds(TokenClasses, input=COUNT, cache_write_5m=COUNT, output=COUNT)),
         code=draw(st.none() | CODES),
         container=draw(st.none() | st.just("c")),
-        lost=draw(st.none() | st.builds(Lost, WORDS, st.sampled_from(get_args(Cause)), st.booleans())),
+        lost=draw(LOSSES),
         latency=draw(st.none() | st.builds(Latency, SECONDS, st.none() | SECONDS, SECONDS)),
         digests=Digests("r", "p"),
         **fields,

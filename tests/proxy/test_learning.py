@@ -78,18 +78,24 @@ class Told(msgspec.Struct):
         ending: Ending = "ok",
         blamed: Blame | None = None,
         where: list[tuple[bytes, bytes]] = WHERE,
+        stream: list[tuple[float, bytes]] | None = None,
         **members: Any,
     ) -> Entry:
-        """Let a request be answered after two seconds, with a message of these members, and learn from it."""
+        """Let a request be answered after two seconds, with a message of these members, and learn from it.
+
+        A `stream` is fed instead, each chunk at its moment.
+        """
         request = planned.request
         assert request is not None
         plan = planned.plan if blamed is None else retreat(planned.plan, request, blamed, BOOK)
         assert plan is not None
         sent = msgspec.structs.replace(planned, plan=plan)
+        asked = msgspec.structs.replace(intent(self.at), decisions=plan.decisions)
         terms = Terms(at=self.at, model="")
-        exchange = Exchange(intent(self.at), terms, BOOK, billing="message", trail=planned.trail)
+        exchange = Exchange(asked, terms, BOOK, billing="message", trail=planned.trail)
         exchange.begin(status, where)
-        exchange.feed(message(**({"container": CONTAINER} | members)))
+        for at, chunk in stream or [(0.0, message(**({"container": CONTAINER} | members)))]:
+            exchange.feed(chunk, at)
         sessions = self.mind.learning.sessions(sent.container)
         terms = Terms(
             at=self.at, model="", edit=plan.tool_edit, free=plan.free, threaded=plan.threaded, sessions=sessions

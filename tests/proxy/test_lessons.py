@@ -1,6 +1,7 @@
 """Sizes of edits as a running process learns and keeps them."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ import pytest
 from planner.core.agents import profile_key
 from planner.core.conversations import ToolEdit
 from planner.core.learning.sizes import Combination, LearntScale, LearntSize, Sizes
+from planner.core.learning.starts import FEWEST
 from planner.proxy.lessons import KEEP_EVERY, group_of
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.deciding import CLIENT_TOOL, NEWER_CODE, USER, ask, body
-from tests.doubles.messages import usage
+from tests.doubles.messages import event, usage
 from tests.doubles.proxy import run
 from tests.doubles.simulated import planning, rules, simulating
 from tests.identity.agent import world
-from tests.proxy.test_learning import FRESH, GOING_ON, Told, told
+from tests.proxy.test_learning import FRESH, GOING_ON, WHERE, Told, ran, told
 from tests.proxy.test_planning import BOOK, CALLER
 
 ALWAYS = {
@@ -169,3 +171,59 @@ def test_traffic_alone_teaches_the_size(tmp_path: Path) -> None:
             assert Combination(key.model, key.declared, key.append) == key
 
     run(main())
+
+
+STREAMED = [(b"content-type", b"text/event-stream"), *WHERE[1:]]
+
+
+def timed(seconds: float, container: str, call: str) -> list[tuple[float, bytes]]:
+    """A stream whose first code takes so long."""
+    there = {"id": container, "expires_at": "2026-11-22T12:05:00Z"}
+    told = {"stop_reason": "end_turn", "container": there}
+    made, result = ran(call)
+    return [
+        (0.0, event("message_start", message={"id": f"msg_{call}", "model": "claude-haiku-5-5", "usage": usage()})),
+        (1.0, event("content_block_start", index=0, content_block=made)),
+        (1.0, event("content_block_stop", index=0)),
+        (1.0 + seconds, event("content_block_start", index=1, content_block=result)),
+        (9.0, event("message_delta", delta=told, usage=usage())),
+        (9.0, event("message_stop")),
+    ]
+
+
+def test_starts_are_learnt_from_streams(tmp_path: Path) -> None:
+    """New containers are compared with warm ones, and one that came in place of another is new.
+
+    Until enough was seen, the settings hold.
+    """
+    here = BOOK.settings.container
+    believed = replace(
+        BOOK,
+        settings=msgspec.structs.replace(
+            BOOK.settings, container=msgspec.structs.replace(here, cold_start_seconds=0.7)
+        ),
+    )
+
+    async def scenario() -> None:
+        here = await told(tmp_path)
+        lessons = here.mind.lessons
+        assert (lessons.cold_start_ms(BOOK), lessons.cold_start_ms(believed)) == (0, 700)
+        for number in range(FEWEST):
+            first, second, third = (f"srvtoolu_{number}_{turn}" for turn in range(3))
+            fresh = body(tools=[NEWER_CODE], system=f"{number}")
+            here.answer(await here.send(fresh), where=STREAMED, stream=timed(2.5, f"c{number}", first))
+            for call, after, container, seconds in (
+                (first, second, f"c{number}", 0.5),
+                (second, third, f"d{number}", 2.5),
+            ):
+                history = [USER, {"role": "assistant", "content": ran(call)}, {"role": "user", "content": "Go on."}]
+                planned = await here.send(body(tools=[NEWER_CODE], system=f"{number}", messages=history))
+                assert planned.plan.threaded
+                assert planned.warm
+                spared = here.mind.learning.spared_start_ms(planned, container, believed)
+                assert (spared > 0) is (container == planned.container)
+                entry = here.answer(planned, where=STREAMED, stream=timed(seconds, container, after))
+                assert entry.warm is (container == f"c{number}")
+        assert lessons.cold_start_ms(believed) == 2_000
+
+    run(scenario())

@@ -16,6 +16,7 @@ from planner.core.learning.epochs import Epochs, Warmth, cache_seconds
 from planner.core.learning.profile import Observation, Profiles
 from planner.core.learning.scale import Prompt
 from planner.core.learning.sizes import Combination, Sizes
+from planner.core.learning.starts import Starts
 from planner.core.metering.usage import TokenClasses
 from planner.core.rulebook.book import RuleBook
 
@@ -101,6 +102,7 @@ class Experience:
         self.profiles = Profiles()
         self.epochs = Epochs()
         self.sizes = sizes
+        self.starts = Starts()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._trials: dict[str, Trials] = {}
 

@@ -16,6 +16,9 @@ nano-dollars, durations in milliseconds or microseconds as their names say. The 
 - `expected_untouched_nano`, `expected_planned_nano`: as expected when it was decided, of `expected_known` requests
 - `container_ms.low`, `.likely`, `.high`; `charged_ms`, `credited_ms` as in the lines; `hours_ms`, `untouched_hours_ms`
   that count toward the free hours; `container_starts`, `container_reuses`
+- `container_losses` of containers that were named, `replays` without what the API refused of ours
+- `avoided.bundle`, `.container`: minimums that our edits spared, and what these would have cost, `avoided_nano`;
+  `start_saved_ms` that new containers are believed to take to start
 - `unpriced.<reason>`: requests whose cost is unknown
 - `latency_us` over `latencies`, `first_byte_us` over `first_bytes`, `overhead_us` over `latencies`
 
@@ -37,6 +40,7 @@ NANO: Final = "nano."
 LIST: Final = "list."
 TOKENS: Final = "tokens."
 UNPRICED: Final = "unpriced."
+AVOIDED: Final = "avoided."
 """What a name begins with; what follows is a kind of line, a token class, or a reason."""
 
 _MICROSECONDS: Final = 1_000_000
@@ -218,6 +222,7 @@ def _amounts(entry: Entry) -> Iterator[tuple[str, int]]:
     found: Amounts = {}
     if entry.corrects is None:
         add(found, {"requests": 1, "attempts": entry.attempts, f"{front}requests": 1})
+        add(found, {"container_losses": int(entry.lost is not None), "replays": int(entry.replayed is not None)})
         add(found, _latency(entry))
     else:
         add(found, {"corrections": 1})
@@ -324,6 +329,9 @@ def _container(entry: Entry) -> Amounts:
         "hours_ms": code.hours_ms,
         "untouched_hours_ms": code.untouched_hours_ms,
     }
+    if code.avoided_nano is not None:
+        found |= {f"{AVOIDED}{code.avoided_by}": 1, "avoided_nano": code.avoided_nano}
+    found["start_saved_ms"] = code.start_saved_ms
     if entry.container is not None and entry.corrects is None:
         found["container_reuses" if entry.warm else "container_starts"] = 1
     return found

@@ -40,9 +40,9 @@ class Told(msgspec.Struct):
     """What a response has told so far of the message in it; `ids` are its calls' and the seals of its thinking.
 
     `code_resumed` says that code of an earlier response ran on in it, `code_ms` how long code was seen to run, None
-    where nothing was seen. `rounds` are the sampling iterations that its blocks show. `trail` is what an answer without
-    calls is known by, where its trail was followed. `waiting` are the server's calls for which no result came,
-    `settled` the earlier ones for which one did.
+    where nothing was seen, and `first_ms` how long the first of it took. `rounds` are the sampling iterations that its
+    blocks show. `trail` is what an answer without calls is known by, where its trail was followed. `waiting` are the
+    server's calls for which no result came, `settled` the earlier ones for which one did.
     """
 
     message_id: str | None = None
@@ -54,6 +54,7 @@ class Told(msgspec.Struct):
     code_runs: int = 0
     code_resumed: bool = False
     code_ms: int | None = None
+    first_ms: int | None = None
     rounds: int = 1
     failed: str | None = None
     finished: bool = False
@@ -175,6 +176,7 @@ class StreamReader:
     def _tell_time(self) -> None:
         told, watch = self.told, self._watch
         told.code_runs, told.code_resumed, told.code_ms = watch.runs, watch.resumed, watch.milliseconds
+        told.first_ms = watch.first_ms
 
     def _tell(self, event: object, at: float) -> None:
         told = self.told

@@ -39,13 +39,21 @@ class Stopwatch:
     Attributes:
         runs: code that the model had run.
         resumed: whether code that an earlier response began ran on in this one.
+        first_ms: how long the first code took from its call to its result, a start of its container included; None
+            where it was not seen to come back.
     """
 
-    __slots__ = ("_index", "_now", "_read", "_running", "_since", "_spoken", "_writing", "resumed", "runs")
+    __slots__ = (
+        "_began", "_first", "_index", "_now", "_read", "_running", "_since", "_spoken", "_writing", "first_ms",
+        "resumed", "runs",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.runs = 0
         self.resumed = False
+        self.first_ms: int | None = None
+        self._first: str | None = None
+        self._began = 0.0
         self._read = 0.0
         self._now: float | None = None
         self._since = 0.0
@@ -99,11 +107,15 @@ class Stopwatch:
             return
         if not self._running:
             self._since = now
+        if self.runs == 1:
+            self._first, self._began = self._writing[0], now
         if len(self._running) < MOST_CALLS:
             self._running.add(self._writing[0])
         self._writing = None
 
     def _result(self, call: str | None, now: float) -> None:
+        if call is not None and call == self._first and self.first_ms is None and now > self._began:
+            self.first_ms = round((now - self._began) * 1000)
         if call not in self._running:
             self._resume(now)
         elif len(self._running) > 1:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from planner.core.ledger.rollup import (
+    AVOIDED,
     LIST,
     NANO,
     NOTIONAL,
@@ -72,6 +73,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         charged_ms, credited_ms: container time as it is charged, and what free hours give back of it.
         free_hours_ms, untouched_free_hours_ms: what counts toward the free hours, as it is and without our edits.
         container_starts, container_reuses: requests that ran in a new container, and in a warm one.
+        container_losses: containers that requests named and could not go on in.
+        replays: requests that were sent once more without what the API refused of ours.
+        minimums_avoided: minimums that our edits spared, an estimate as all that follows of containers.
+        avoided: what these would have cost, the credit taken off.
+        start_saved_ms: how long new containers are believed to take to start, where requests went on in warm ones.
         listed: at list price, the credit taken off.
         code_execution: container time before the credit, at contracted price as all that follows.
         credit: what free hours gave back, negative.
@@ -98,6 +104,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     untouched_free_hours_ms: int
     container_starts: int
     container_reuses: int
+    container_losses: int
+    replays: int
+    minimums_avoided: int
+    avoided: Money
+    start_saved_ms: int
     listed: Money
     code_execution: Money
     credit: Money
@@ -170,6 +181,11 @@ def _figures(amounts: Mapping[str, int], requests: int, notional_requests: int) 
         untouched_free_hours_ms=of("untouched_hours_ms"),
         container_starts=of("container_starts"),
         container_reuses=of("container_reuses"),
+        container_losses=of("container_losses"),
+        replays=of("replays"),
+        minimums_avoided=sum(of(AVOIDED + by) for by in ("bundle", "container")),
+        avoided=money(of("avoided_nano")),
+        start_saved_ms=of("start_saved_ms"),
         listed=money(list_nano(amounts)),
         code_execution=money(of(NANO + CODE)),
         credit=money(of(NANO + CREDIT)),

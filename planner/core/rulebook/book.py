@@ -61,10 +61,12 @@ class ContainerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         after_idle: whether a container id is still offered after its last seen expiry (restore) or not (refuse).
+        cold_start_seconds: how long a new container takes to start, until that was seen.
         lease_seconds: seconds until a container is free again whose process was killed, where several share a store.
     """
 
     after_idle: Literal["refuse", "restore"] = "refuse"
+    cold_start_seconds: Amount = 0
     lease_seconds: Annotated[int, msgspec.Meta(ge=1)] = 60
 
 

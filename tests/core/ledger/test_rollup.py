@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.ledger.corrections import Billed, correct
-from planner.core.ledger.entry import Batch, Code, Digests, Entry, Expected, Latency, Seconds, Shadow
+from planner.core.ledger.entry import Batch, Code, Digests, Entry, Expected, Latency, Lost, Seconds, Shadow
 from planner.core.ledger.rollup import (
     NOTIONAL,
     Amounts,
@@ -257,3 +257,18 @@ def test_an_entry_stands_in_its_hour(entry: Entry) -> None:
     (key,) = rollup([entry]).requests
     assert key.hour == hour_of(entry.at) <= entry.at
     assert datetime.fromisoformat(key.hour).minute == 0
+
+
+def test_what_containers_spared_and_lost() -> None:
+    """Minimums by what spared them, starts, losses and replays; a loss is no reuse."""
+    code = Code(1, Seconds(0.0, 2.0, 3.0), "covered", avoided_nano=70, start_saved_ms=1_500)
+    threaded = (Decision(Action.CONTAINER, Outcome.THREADED),)
+    warm = amounts(one(code=code, decisions=threaded))
+    assert {name: warm[name] for name in ("avoided.container", "avoided_nano", "start_saved_ms")} == {
+        "avoided.container": 1,
+        "avoided_nano": 70,
+        "start_saved_ms": 1_500,
+    }
+    assert amounts(one(code=msgspec.structs.replace(code, charge="free")))["avoided.bundle"] == 1
+    lost = amounts(one(decisions=threaded, replayed="tools", lost=Lost("c", "replaced", ours=True)))
+    assert (lost["container_losses"], lost["replays"], lost["container_starts"]) == (1, 1, 1)

@@ -158,3 +158,21 @@ def test_what_is_followed_is_bounded() -> None:
     for index in range(MOST_CALLS + 10):
         watch.start(None, result(str(index)), 1_000)
     assert watch.milliseconds == 999_500
+
+
+@pytest.mark.parametrize(
+    ("watch", "milliseconds"),
+    [
+        (seen((1, call("a")), (3, result("a")), (4, call("b")), (9, result("b"))), 1_500),
+        (seen((1, call("a")), (3, call("b")), (5, result("b")), (6, result("a"))), 4_500),
+        (seen((1, call("a")), (3, call("b")), (5, result("b")), end=8), None),
+        (seen((2, result("z")), (3, call("a")), (5, result("a"))), 1_500),
+        (seen((1, call("a")), end=4), None),
+        (seen((1, call("a")), (1, result("a"))), None),
+        (seen((2, result("z"))), None),
+        (seen((1, call(None)), (3, result(None))), None),
+    ],
+)
+def test_how_long_the_first_code_took(watch: Stopwatch, milliseconds: int | None) -> None:
+    """From its own call to its own result; what an earlier response began, or what never came back, is no first."""
+    assert watch.first_ms == milliseconds
