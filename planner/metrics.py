@@ -12,7 +12,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from planner.core.ledger.entry import Entry
-from planner.core.reasons import Outcome
 
 LABEL_VALUES = 100
 LONGEST_LABEL = 128
@@ -273,8 +272,7 @@ class Metrics:
             self.shadows.add((policy, shadow.action, shadow.outcome, shadow.reason or ""))
             if shadow.expected_nano is not None:
                 self.shadow_expected.add((policy, "untouched"), shadow.expected_nano.untouched)
-                planned = shadow.outcome is Outcome.APPLIED
-                cost = shadow.expected_nano.planned if planned else shadow.expected_nano.untouched
+                cost = shadow.expected_nano.planned if shadow.acts else shadow.expected_nano.untouched
                 self.shadow_expected.add((policy, "planned"), cost)
 
     def _count_container(self, entry: Entry) -> None:

@@ -19,11 +19,11 @@ Code = Literal[
     "implausible-price", "implausible-tier", "merge-key", "missing-component", "missing-field", "missing-file",
     "money-not-a-string", "needs-cel", "needs-tool", "never-refuses", "no-hit", "no-keys", "no-miss", "no-rules",
     "not-ascending", "not-utf-8", "not-yaml", "one-spender", "out-of-range", "overlapping-dates",
-    "overlapping-discounts", "shadowed-action", "tag", "too-deep", "too-large", "too-many-decimals", "too-many-files",
-    "too-many-findings", "unknown-context", "unknown-field", "unknown-file", "unknown-member", "unknown-model",
-    "unknown-policy", "unknown-principal", "unknown-project", "unknown-setting", "unknown-step", "unknown-team",
-    "unknown-template", "unknown-tool", "unknown-value", "unreachable-policy", "unusual-name", "widens-reach",
-    "wrong-family", "wrong-type",
+    "overlapping-discounts", "shadowed-action", "shared-session", "tag", "too-deep", "too-large", "too-many-decimals",
+    "too-many-files", "too-many-findings", "unknown-context", "unknown-field", "unknown-file", "unknown-member",
+    "unknown-model", "unknown-policy", "unknown-principal", "unknown-project", "unknown-setting", "unknown-step",
+    "unknown-team", "unknown-template", "unknown-tool", "unknown-value", "unreachable-policy", "unusual-name",
+    "widens-reach", "wrong-family", "wrong-type",
 ]  # fmt: skip
 
 CODES: Final[Mapping[Code, str]] = {
@@ -70,6 +70,7 @@ CODES: Final[Mapping[Code, str]] = {
     "overlapping-dates": "One thing has two rows on one day.",
     "overlapping-discounts": "One thing has two discounts on one day; they do not stack.",
     "shadowed-action": "A policy names an action that one before it always decides: a warning.",
+    "shared-session": "A policy lets whoever names a session share files between conversations: a warning.",
     "tag": "A YAML tag; nothing in a rule file makes anything but text, numbers, lists and tables.",
     "too-deep": "Nested deeper than any rule needs.",
     "too-large": "The file, or what its aliases unfold to, is larger than any rule needs.",

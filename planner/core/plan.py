@@ -269,7 +269,8 @@ def plan_tools(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: 
 
 def plan_container(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Rulings, draft: Draft) -> None:
     """Thread the conversation's container."""
-    draft.container, edit, shadows = threading.decide(request, facts, book, rulings.container)
+    free = bundle.frees_code(request.tools, draft.tool_edit, book)
+    draft.container, edit, shadows = threading.decide(request, facts, book, rulings.container, free=free)
     draft.shadows.extend(shadows)
     if edit is not None:
         draft.edits.append(edit)

@@ -70,6 +70,7 @@ class Reason(StrEnum):
         "Its edit is not legal under this turn's tools or model, or web tools changed under thinking bound to them.",
     )
     CONTAINER_GONE = "container-gone", "The API no longer took this container, so it is not offered again."
+    COLD = "cold", "The session's container would have to be restored, and costs no less than a new one."
     DENIED = "denied", "The catalog denies this tool version for this model."
     DOMAINS_CONFLICT = (
         "domains-conflict",

@@ -117,8 +117,8 @@ class Learning:
         planned, sent = answered.planned, answered.sent
         if planned is None or planned.lease is None or sent is None or sent.request is None:
             return False
-        if answered.exchange.told.cache_miss != TOOLS_CHANGED:
-            return False
+        if answered.exchange.told.cache_miss != TOOLS_CHANGED or begins(sent.request):
+            return False  # what begins may have joined the container of another conversation
         before = planned.lease.turn.conversation.edit
         return not keeps(sent.plan.tool_edit, before, sent.request.tools) and answered.entry.mode != "off"
 
@@ -172,7 +172,7 @@ class Learning:
         end: End = "failed"
         if entry.lost is not None:
             end = "lost"
-        elif sent.container is not None and entry.status == OK and entry.outcome == "ok":
+        elif sent.container is not None and entry.status == OK and entry.outcome == "ok" and not sent.joins:
             end = "answered"
         self._lending.give_back(hold, end, lambda: self._gone_on_from(hold.lease, now))
 

@@ -92,6 +92,11 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return turn.container == self.container and self.sent.at < turn.expires_at
 
+    @property
+    def joins(self) -> bool:
+        """Whether a conversation begins with it in the container of another one, which is to go on there as well."""
+        return self.plan.threaded and self.request is not None and begins(self.request)
+
 
 class Planning:
     """Plans requests, each under the rule book that it came under."""

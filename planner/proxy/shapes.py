@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from planner.core.conversations import begins
 from planner.core.exchange import Exchange, container_digest
 from planner.core.ledger.shape import Claims, Shape
 from planner.core.ledger.shaping import Beliefs, Known, shape_of
@@ -26,7 +27,7 @@ def shaped(
         principal=intent.principal,
         own=None if own == Claims(team=intent.team, project=intent.project, tags=intent.tags) else own,
         root=None if conversation is None else conversation.root,
-        after=None if lease is None else lease.turn.message_id,
+        after=None if lease is None or begins(request) else lease.turn.message_id,
         message=exchange.told.message_id,
         container=None if container is None else container_digest(container),
     )

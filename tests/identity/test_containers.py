@@ -132,10 +132,13 @@ def test_a_session_of_the_callers_own(tmp_path: Path) -> None:
         agent = world.agent()
         agent.headers["planner-session"] = "nightly"
         first = await agent.say("[build]")
+        beginner = agent.fork()
         agent.messages = []
         second = await agent.say("[build] once more")
         assert second.plan["container"] == "threaded"
         assert second.container == first.container
+        again = await beginner.say("go on")  # joining takes it from nobody
+        assert (again.plan["container"], again.container) == ("threaded", first.container)
         other = world.agent("sk-ant-two")
         other.headers["planner-session"] = "nightly"
         third = await other.say("[build]")

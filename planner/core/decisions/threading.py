@@ -6,9 +6,10 @@ import msgspec
 
 from planner.core.containers import LIFE, Lease, State
 from planner.core.conversations import awaited, continues_thread
+from planner.core.decisions import joining
 from planner.core.decisions.version import would
 from planner.core.facts import Facts, begins
-from planner.core.ledger.entry import Shadow
+from planner.core.ledger.entry import Expected, Shadow
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
 from planner.core.rulebook.catalog import Catalog
@@ -32,27 +33,51 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def decide(
-    request: MessagesRequest, facts: Facts, book: RuleBook, ruling: Ruling[ContainerRule]
+    request: MessagesRequest, facts: Facts, book: RuleBook, ruling: Ruling[ContainerRule], *, free: bool = False
 ) -> tuple[Decision, SetContainer | None, tuple[Shadow, ...]]:
     """Decide on the container of one request; the edit is there exactly when the outcome is `threaded`.
 
-    Behind them stands what shadow policies would have done.
+    `free` says whether its code is free. Behind them stands what shadow policies would have done.
     """
-    decision, edit = _decide(request, facts, book, Rule(ruling.value, ruling.policy, ruling.held_out))
+    rules = [
+        Rule(ruling.value, ruling.policy, ruling.held_out),
+        *(Rule(each.value, each.policy) for each in ruling.shadow),
+    ]
+    weighed, lease = None, facts.lease
+    if lease is not None and any(_joins(request, facts, rule) for rule in rules):
+        weighed = joining.weigh(request, facts, book, lease.turn, free=free)
+    decision, edit = _decide(request, facts, book, rules[0], weighed)
     enforced = would(facts) if ruling.shadow else facts
-    shadows = ((_decide(request, enforced, book, Rule(each.value, each.policy))[0], each) for each in ruling.shadow)
+    shadows = ((_decide(request, enforced, book, rule, weighed)[0], rule) for rule in rules[1:])
     return (
         decision,
         edit,
         tuple(
-            Shadow(Action.CONTAINER, shadow.outcome, shadow.reason, each.policy)
-            for shadow, each in shadows
+            Shadow(
+                Action.CONTAINER,
+                shadow.outcome,
+                shadow.reason,
+                rule.policy or "",
+                weighed if _joins(request, facts, rule) and _was_weighed(shadow) else None,
+            )
+            for shadow, rule in shadows
             if shadow.outcome not in {Outcome.NONE, Outcome.CALLER}
         ),
     )
 
 
-def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rule: Rule) -> Threaded:
+def _joins(request: MessagesRequest, facts: Facts, rule: Rule) -> bool:
+    """Whether what begins would go on in the container of another conversation of its caller's session."""
+    return begins(request, facts) and facts.by_session and rule.value == "session"
+
+
+def _was_weighed(decision: Decision) -> bool:
+    return decision.outcome is Outcome.THREADED or decision.reason in joining.UNFIT
+
+
+def _decide(
+    request: MessagesRequest, facts: Facts, book: RuleBook, rule: Rule, weighed: Expected | None = None
+) -> Threaded:
     if request.container.id is not None:
         return _end(Outcome.CALLER)
     lease = facts.lease
@@ -61,6 +86,8 @@ def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rule: Rule) 
         return _end(Outcome.NONE, Reason.OFF if facts.off else waits)
     pending = awaited(request, lease.turn)
     obstacle = _impossible(request, lease, facts) or (None if pending else _obstacle(request, lease, facts, book, rule))
+    if obstacle is None and not pending and _joins(request, facts, rule):
+        obstacle = joining.declines(weighed, lease.turn, facts)
     if obstacle is not None:
         quiet = obstacle in _QUIET or (obstacle is Reason.POLICY and rule.policy is None)
         return _end(Outcome.NONE if quiet else Outcome.DECLINED, obstacle, rule.policy)
@@ -75,8 +102,8 @@ def _decide(request: MessagesRequest, facts: Facts, book: RuleBook, rule: Rule) 
 def _theirs(request: MessagesRequest, lease: Lease, facts: Facts, rule: Rule) -> bool:
     """Whether there is a container that this request can be said to go on in.
 
-    What begins a conversation goes on in the container of the caller's session only where a policy says so: it would
-    find the files of another conversation there.
+    What begins a conversation goes on in the container of the caller's session only where a policy says so: it finds
+    the files and variables of another conversation there.
     """
     turn = lease.turn
     begun = not begins(request, facts) or (facts.by_session and rule.value == "session")

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from planner.core.containers import State
 from planner.core.facts import Facts
 from planner.core.learning.epochs import cache_seconds
 from planner.core.learning.expectation import SESSION_SECONDS, Beliefs, Expectation, Terms, expect
@@ -188,9 +189,13 @@ def _cached(prompt: Prompt, tokens: float, facts: Facts) -> float | None:
 
 
 def _open_container(request: MessagesRequest, facts: Facts, rulings: Rulings) -> str | None:
-    """The container that the conversation begins in: the caller's own, or that of the caller's session."""
-    session = facts.lease is not None and facts.by_session and rulings.container.value == "session"
-    return request.container.id or (facts.lease.turn.container if session and facts.lease is not None else None)
+    """The container that the conversation begins in: the caller's own, or that of the caller's session, if it can."""
+    lease = facts.lease
+    if request.container.id or lease is None or not facts.by_session or rulings.container.value != "session":
+        return request.container.id
+    expires, idle = lease.turn.expires_at, lease.state is State.IDLE
+    joined = idle and lease.turn.scope == facts.scope and expires is not None and facts.now < expires
+    return lease.turn.container if joined else None
 
 
 def _covered(facts: Facts, own: str | None, minimum_ms: int) -> int:

@@ -71,7 +71,7 @@ class Expected(msgspec.Struct, frozen=True):
 class Shadow(msgspec.Struct, frozen=True):
     """What a policy in shadow would have done, were it enforced, and what that was expected to cost.
 
-    `expected_nano` is there where money was weighed: of bundles.
+    `expected_nano` is there where money was weighed: of bundles, and of joining the container of a session.
     """
 
     action: Action
@@ -79,6 +79,11 @@ class Shadow(msgspec.Struct, frozen=True):
     reason: Reason | None
     policy: str
     expected_nano: Expected | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether it would have changed the request."""
+        return self.outcome in {Outcome.APPLIED, Outcome.THREADED}
 
 
 class Batch(msgspec.Struct, frozen=True):

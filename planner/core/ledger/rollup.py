@@ -33,7 +33,7 @@ import msgspec
 
 from planner.core.ledger.entry import Entry, Shadow
 from planner.core.pricing.prices import CODE, CREDIT
-from planner.core.reasons import Decision, Outcome, Reason
+from planner.core.reasons import Decision, Reason
 
 NOTIONAL: Final = "notional."
 NANO: Final = "nano."
@@ -205,7 +205,7 @@ def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
         found: Amounts = {"requests": 1}
         if shadow.expected_nano is not None:
             untouched = shadow.expected_nano.untouched
-            planned = shadow.expected_nano.planned if shadow.outcome is Outcome.APPLIED else untouched
+            planned = shadow.expected_nano.planned if shadow.acts else untouched
             found |= _expected(front, untouched, planned)
         add(into.shadows.setdefault(ShadowKey(hour, organization, team, *_words(shadow)), {}), found)
 

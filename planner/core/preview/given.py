@@ -34,6 +34,11 @@ ANONYMOUS: Final = "anonymous"  # who calls without a key, as the proxy names it
 SOMEWHERE: Final = "example"
 CONTAINER: Final = "container_of_the_test"
 
+IDLE_SECONDS: Final = 30.0
+EXPIRES_AFTER: Final = timedelta(minutes=5)
+"""How far the API moves `expires_at` with each use [A]:
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/code-execution-tool, checked 2026-11-22."""
+
 EDITS: Final = Policy(name="?", why="?", mode="enforce", then=Then(bundle=BundleRule(act="always")))
 """How a conversation was edited that a test calls `edited`: as if this policy had decided when it began."""
 
@@ -237,15 +242,19 @@ def _conversation(request: MessagesRequest, facts: Facts, book: RuleBook, earlie
 
 
 def _lease(facts: Facts, conversation: Conversation, earlier: Earlier) -> Lease | None:
-    """The turn before this one, half a minute ago; its container began five minutes ago."""
+    """The turn before this one, half a minute ago or as long as is said; its container began five minutes before."""
     if earlier.container == "none":
         return None
-    minutes = -1 if earlier.container == "expired" else 4
+    idle = timedelta(seconds=IDLE_SECONDS if earlier.idle_seconds is None else earlier.idle_seconds)
+    last = facts.now - idle
+    billed = earlier.billed_seconds
     turn = Turn(
         conversation=conversation,
         scope=facts.scope,
         container=CONTAINER,
-        expires_at=facts.now + timedelta(minutes=minutes),
-        opened_at=facts.now - timedelta(minutes=5),
+        expires_at=facts.now - timedelta(minutes=1) if earlier.container == "expired" else last + EXPIRES_AFTER,
+        opened_at=last - timedelta(minutes=5),
+        used_ms=None if billed is None else round(billed * 1000),
+        used_at=None if billed is None else last,
     )
     return Lease(turn, _STATES.get(earlier.container, State.IDLE))

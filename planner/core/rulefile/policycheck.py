@@ -22,6 +22,8 @@ from planner.core.rulefile.tree import Items, Node, Pairs, Scalar, position_in
 SNAPSHOT: Final = "-20990101"
 CLAIMED: Final = ("team", "project")
 """What a client may say of itself in `planner-tags`, unless `callers.yaml` says otherwise."""
+WHOSE: Final = frozenset({"principal", "team", "project", "tags"})
+"""What says whose conversations may share a container."""
 KNOWN: Final = frozenset({"principal", "organization", "workspace", "billing", "flags"})
 """What no client can say of itself."""
 
@@ -43,6 +45,7 @@ def check(reader: Reader, row: Row[Any], policy: Policy, catalog: Catalog | None
         remedy = f"Name one of: {', '.join(Then.__struct_fields__)}."
         reader.find(place(node, "then"), "decides-nothing", subject, problem, remedy)
     _check_span(reader, node, policy, subject)
+    _check_session(reader, node, policy, subject)
     if policy.then.web is not None:
         _check_web(reader, row, policy.then.web, subject)
     if policy.then.bundle is not None:
@@ -85,6 +88,17 @@ def _check_span(reader: Reader, node: Pairs, policy: Policy, subject: str) -> No
         problem, remedy = "its roll-out lets nobody in", "Write mode: off, which says so."
         where = place(node, "rollout", "percent")
         reader.find(where, "empty-rollout", subject, problem, remedy, "warning")
+
+
+def _check_session(reader: Reader, node: Pairs, policy: Policy, subject: str) -> None:
+    """Find a shared container that nobody in particular has asked for."""
+    if policy.mode == "off" or policy.then.container != "session":
+        return
+    asked = {key for key in WHOSE if getattr(policy.match, key)} | (WHOSE & names(policy.when or ""))
+    if not asked:
+        problem = "whoever sends planner-session shares files and variables between conversations"
+        remedy = "Name whose may see each other's, in match: principal, team, project or tags."
+        reader.find(place(node, "then", "container"), "shared-session", subject, problem, remedy, "warning")
 
 
 def _check_web(reader: Reader, row: Row[Any], web: WebRule, subject: str) -> None:

@@ -98,11 +98,15 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
         edited: whether the conversation was bundled with the catalog's inert tool when it began.
         container: what became of the one that the last turn ran in.
         by: whether that turn is found by its ids, or by the caller's `planner-session`.
+        billed_seconds: container seconds that its session has been billed so far; else it has paid nothing yet.
+        idle_seconds: seconds since the last use of its container; without a word half a minute.
     """
 
     edited: bool = False
     container: Literal["none", "idle", "busy", "continued", "dead", "expired"] = "none"
     by: Literal["ids", "session"] = "ids"
+    billed_seconds: Amount | None = None
+    idle_seconds: Amount | None = None
 
 
 class FactsGiven(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from tests.doubles.deciding import (
     CLIENT_TOOL,
     HERE,
     NEW_SEARCH,
+    NEWER_CODE,
     NOW,
     PENDING,
     RAN,
@@ -140,6 +141,62 @@ def test_a_session_reaches_into_new_conversations_by_policy_only() -> None:
     assert container(planned(**begun)) == (Outcome.NONE, None)
     assert container(planned(book(policies=(policy("session"),)), **begun)) == (Outcome.THREADED, None)
     assert container(planned(by_session=True)) == (Outcome.THREADED, None)
+
+
+BEGUN: dict[str, Any] = {"messages": [USER], "conversation": None, "by_session": True}
+PAID: dict[str, Any] = {"used_ms": 60_000, "used_at": NOW - timedelta(seconds=30)}
+RESTORED = settings(container={"after_idle": "restore"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"lease": lease(**PAID)}, (Outcome.THREADED, None), id="paid"),
+        pytest.param({"lease": lease()}, (Outcome.THREADED, None), id="nothing paid, but warm"),
+        pytest.param({"lease": lease(State.BUSY, **PAID)}, (Outcome.DECLINED, Reason.BUSY), id="in use"),
+        pytest.param({"lease": lease(State.DEAD, **PAID)}, (Outcome.DECLINED, Reason.CONTAINER_GONE), id="gone"),
+        pytest.param({"lease": lease(State.CONTINUED, **PAID)}, (Outcome.NONE, Reason.FORK), id="gone on from"),
+        pytest.param(
+            {"lease": lease(opened_at=NOW - LIFE)}, (Outcome.DECLINED, Reason.EXPIRED), id="at its life's end"
+        ),
+        pytest.param({"lease": lease(scope=OTHER)}, (Outcome.DECLINED, Reason.OTHER_SCOPE), id="another workspace"),
+        pytest.param({"principal": "key-2"}, (Outcome.NONE, None), id="a stranger's"),
+        pytest.param(
+            {"lease": lease(expires_at=NOW - timedelta(hours=1))}, (Outcome.DECLINED, Reason.COLD), id="to be restored"
+        ),
+        pytest.param({"undecided": Reason.OBSERVE}, (Outcome.SHADOW, Reason.OBSERVE), id="observed"),
+    ],
+)
+def test_what_begins_in_the_container_of_a_session(
+    changes: dict[str, Any], expected: tuple[Outcome, Reason | None]
+) -> None:
+    """Where a policy says so, and it is there to be had, and that is cheaper or quicker than a new one."""
+    rules = book(policies=(policy("session"),), settings=RESTORED)
+    assert container(planned(rules, **(BEGUN | changes))) == expected
+
+
+def test_a_session_that_would_cost_more() -> None:
+    """Where its waiting bills, a session that has used up its minimum may be dearer than a new one."""
+    rules = book(policies=(policy("session"),), settings=settings(code={"idle_bills": True}))
+    waited = lease(used_ms=300_000, used_at=NOW - timedelta(seconds=299))
+    assert container(planned(rules, **BEGUN, lease=waited)) == (Outcome.DECLINED, Reason.NOT_WORTH_IT)
+    assert container(planned(rules, members={"tools": [NEWER_CODE, NEW_SEARCH]}, **BEGUN, lease=waited)) == (
+        Outcome.THREADED,
+        None,
+    )
+    assert container(planned(rules, lease=waited)) == (Outcome.THREADED, None)
+
+
+def test_what_joining_is_worth_is_said_of_shadow_policies() -> None:
+    """Only where money was weighed: not of a container in use, nor of a conversation's own."""
+    rules = book(policies=(policy("session", "shadow"), policy("conversation")))
+    (shadow,) = planned(rules, **BEGUN, lease=lease(**PAID)).shadows
+    assert (shadow.outcome, shadow.acts) == (Outcome.THREADED, True)
+    assert shadow.expected_nano is not None
+    assert (shadow.expected_nano.untouched > 0, shadow.expected_nano.planned) == (True, 0)
+    (busy,) = planned(rules, **BEGUN, lease=lease(State.BUSY, **PAID)).shadows
+    (own,) = planned(rules, lease=lease(**PAID)).shadows
+    assert (busy.expected_nano, own.expected_nano) == (None, None)
 
 
 def test_shadow_policies_are_reported() -> None:

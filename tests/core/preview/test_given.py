@@ -1,7 +1,7 @@
 """What a test of the rules states is what the plan is made from: nothing is left to a clock, a ledger or a hash."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -206,6 +206,14 @@ def test_a_turn_that_is_known_by_its_session() -> None:
     """The session tells the container, not the conversation; one may begin in it."""
     facts = staged({"earlier": {"container": "idle", "by": "session"}}).facts
     assert (facts.by_session, facts.conversation, facts.begins) == (True, None, True)
+    turn = facts.lease and facts.lease.turn
+    assert turn is not None
+    assert (turn.used_ms, turn.used_at, turn.expires_at) == (None, None, facts.now + timedelta(seconds=270))
+    paid = {"container": "idle", "by": "session", "billed_seconds": 12.5, "idle_seconds": 301}
+    turn = (there := staged({"earlier": paid}).facts).lease and there.lease.turn
+    assert turn is not None
+    last = there.now - timedelta(seconds=301)
+    assert (turn.used_ms, turn.used_at, turn.expires_at) == (12_500, last, last + timedelta(minutes=5))
     facts = staged({"begins": False, "earlier": {"container": "idle", "by": "session"}}).facts
     assert (facts.by_session, facts.conversation, facts.begins) == (True, None, False)
 

@@ -36,6 +36,23 @@ def test_a_refusal_by_what_a_client_says_of_itself(who: str) -> None:
     assert codes(f"then: {{bundle: never}}, {who}") == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("then: {container: session}", ["shared-session"]),
+        ("then: {container: session}, match: {model: ['claude-sonnet-5-5*']}", ["shared-session"]),
+        ("then: {container: session}, when: hour < 6", ["shared-session"]),
+        ("then: {container: session}, match: {principal: [a]}", []),
+        ("then: {container: session}, match: {tags: {feature: [a]}}", []),
+        ("then: {container: session}, when: team == 'a'", []),
+        ("then: {container: conversation}", []),
+    ],
+)
+def test_a_session_that_nobody_in_particular_shares(fields: str, expected: list[str]) -> None:
+    """Files and variables stay for the next conversation, so a policy says whose they may be."""
+    assert codes(fields) == expected
+
+
 def test_a_refusal_that_rests_on_the_key() -> None:
     """In match or in when, whatever else is asked for; and one that is for everybody."""
     for who in (
