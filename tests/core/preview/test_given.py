@@ -202,18 +202,20 @@ def test_the_container_of_the_last_turn(container: str, state: State) -> None:
     assert staged({"earlier": {}}).facts.lease is None
 
 
+def test_what_a_container_has_been_billed() -> None:
+    """Nothing yet, half a minute ago, where nothing is said."""
+    for said, used, idle in (({}, None, 30), ({"billed_seconds": 12.5, "idle_seconds": 301}, 12_500, 301)):
+        facts = staged({"earlier": {"container": "idle", "by": "session"} | said}).facts
+        assert facts.lease is not None
+        turn, last = facts.lease.turn, facts.now - timedelta(seconds=idle)
+        assert (turn.used_ms, turn.used_at) == (used, None if used is None else last)
+        assert turn.expires_at == last + timedelta(minutes=5)
+
+
 def test_a_turn_that_is_known_by_its_session() -> None:
     """The session tells the container, not the conversation; one may begin in it."""
     facts = staged({"earlier": {"container": "idle", "by": "session"}}).facts
     assert (facts.by_session, facts.conversation, facts.begins) == (True, None, True)
-    turn = facts.lease and facts.lease.turn
-    assert turn is not None
-    assert (turn.used_ms, turn.used_at, turn.expires_at) == (None, None, facts.now + timedelta(seconds=270))
-    paid = {"container": "idle", "by": "session", "billed_seconds": 12.5, "idle_seconds": 301}
-    turn = (there := staged({"earlier": paid}).facts).lease and there.lease.turn
-    assert turn is not None
-    last = there.now - timedelta(seconds=301)
-    assert (turn.used_ms, turn.used_at, turn.expires_at) == (12_500, last, last + timedelta(minutes=5))
     facts = staged({"begins": False, "earlier": {"container": "idle", "by": "session"}}).facts
     assert (facts.by_session, facts.conversation, facts.begins) == (True, None, False)
 
