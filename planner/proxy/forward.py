@@ -8,9 +8,7 @@ from litestar.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from planner.clock import Clock, Ids
-from planner.core import splice
 from planner.core.allowance import MS_PER_HOUR
-from planner.core.breaker import Blame, retreat
 from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
 from planner.core.decisions.bundle import frees_code
@@ -19,7 +17,6 @@ from planner.core.exchange import Exchange
 from planner.core.ledger.entry import Batch, Digests, Entry, Latency, batch_digest
 from planner.core.plan import leave, stripped
 from planner.core.reasons import Reason, plan_header
-from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Terms
 from planner.metrics import Metrics
 from planner.proxy import errors, statuses
@@ -35,7 +32,7 @@ from planner.proxy.inforce import InForce
 from planner.proxy.learning import Answered, Learning
 from planner.proxy.planning import Planned, Planning
 from planner.proxy.recorder import Recorder
-from planner.proxy.relay import Instead, Outgoing, Relay, marked, relay
+from planner.proxy.relay import Outgoing, Relay, marked, relay, without
 from planner.proxy.shapes import shaped
 from planner.tasks import Tasks
 from planner.upstream import Upstream, UpstreamError, UpstreamFault, UpstreamRequest
@@ -373,7 +370,7 @@ class Forward:
         request = UpstreamRequest(arrived.method, arrived.target, headers, planned.body)
         return Outgoing(
             request=request,
-            instead=lambda blamed: _instead(planned, blamed, arrived.book),
+            instead=lambda blamed: without(planned, blamed, arrived.book),
             container=planned.container,
             drain=planned.plan.drain,
         )
@@ -390,10 +387,3 @@ def _budget_header(admission: Admission) -> Fields:
 def _is_read(arrived: Arrived) -> bool:
     """Whether the body is read whole before it goes on: only what is planned, and not if it is encoded."""
     return arrived.endpoint.planned and value(arrived.fields, b"content-encoding") is None
-
-
-def _instead(planned: Planned, blamed: Blame, book: RuleBook) -> Instead | None:
-    """The request without what was refused."""
-    request = planned.request
-    plan = None if request is None else retreat(planned.plan, request, blamed, book)
-    return None if request is None or plan is None else Instead(splice.apply(request.body, plan.edits).body, plan)

@@ -13,13 +13,15 @@ import msgspec
 from litestar.types import Send
 
 from planner.clock import Clock
-from planner.core.breaker import Blame, blame, loss, may_be_ours, refuses
+from planner.core import splice
+from planner.core.breaker import Blame, blame, loss, may_be_ours, refuses, retreat
 from planner.core.exchange import Exchange, container_digest
 from planner.core.ledger.entry import Ending, Entry, Lost
 from planner.core.metering.decoding import Decoder
 from planner.core.metering.readers import Told
 from planner.core.plan import Plan
 from planner.core.reasons import plan_header
+from planner.core.rulebook.book import RuleBook
 from planner.proxy.bodies import Incoming
 from planner.proxy.headers import downward, value
 from planner.proxy.planning import Planned
@@ -68,6 +70,13 @@ class Relay(msgspec.Struct):
     refused: bool = False
     more: tuple[tuple[bytes, bytes], ...] = ()
     overhead: float = 0.0
+
+
+def without(planned: Planned, blamed: Blame, book: RuleBook) -> Instead | None:
+    """What goes out instead of a request, without what was refused of it; None for nothing."""
+    request = planned.request
+    plan = None if request is None else retreat(planned.plan, request, blamed, book)
+    return None if request is None or plan is None else Instead(splice.apply(request.body, plan.edits).body, plan)
 
 
 def marked(entry: Entry, progress: Relay, planned: Planned | None, told: Told) -> Entry:

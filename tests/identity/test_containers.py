@@ -145,6 +145,9 @@ def test_a_session_of_the_callers_own(tmp_path: Path) -> None:
         assert third.plan["container"] == "none"
         assert third.container != first.container
         assert all(heard.values("planner-session") == [] for heard in world.planner.heard)
+        begun = [each.shape for each in await world.planner.entries(6) if each.shape and each.shape.begins]
+        assert len(begun) >= 3
+        assert all(shape.after is None for shape in begun)  # it joined a container, and continues nothing
 
     policy = "policies: [{name: s, why: Ours., mode: enforce, then: {container: session, bundle: when-cheaper}}]"
     within(tmp_path, work, book=deciding({"policies/shipped.yaml": policy}))

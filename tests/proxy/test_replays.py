@@ -103,25 +103,27 @@ class Case(NamedTuple):
 CASES = [
     Case(*each)
     for each in itertools.product(("both", "container", "tools", "own"), (False, True), (False, True), STATUSES, TEXTS)
-    if not (
-        each[0] in {"tools", "own"} and each[1]
-    )  # what begins awaits nothing, and the caller's own id needs no help
+    if each[0] in {"both", "container"} or not each[1]  # what begins awaits nothing, and an own id needs no help
 ]
 
 
 class Caller(msgspec.Struct):
-    """One of many callers of one planner; what one of them has learnt says nothing of the others."""
+    """One of many callers of one planner, who calls its own container `container_1`.
+
+    What one of them has learnt says nothing of the others.
+    """
 
     talk: Talk
-    key: bytes
+    number: int
 
     async def ask(self, sent: bytes, *answers: bytes) -> tuple[Answer, list[bytes]]:
         """Send a request for which the upstream has these answers, no more and no less; and what went up."""
-        before = len(self.talk.proxy.upstream.requests)
-        self.talk.answers[:] = answers
-        got = await self.talk.client.ask(request("POST", "/v1/messages", (b"x-api-key", self.key), body=sent))
-        assert self.talk.answers == [], (self.key, plan_of(got))
-        return got, [each.body for each in self.talk.proxy.upstream.requests[before:]]
+        before, mine = len(self.talk.proxy.upstream.requests), b"c%010d" % self.number  # an id as long, for all to see
+        self.talk.answers[:] = [each.replace(b"container_1", mine) for each in answers]
+        fields, body = (b"x-api-key", b"key-%d" % self.number), sent.replace(b"container_1", mine)
+        got = await self.talk.client.ask(request("POST", "/v1/messages", fields, body=body))
+        assert self.talk.answers == [], (self.number, plan_of(got))
+        return got, [each.body.replace(mine, b"container_1") for each in self.talk.proxy.upstream.requests[before:]]
 
     async def begin(self, case: Case) -> None:
         """Become known, and begin the conversation of a case."""
@@ -165,7 +167,7 @@ def test_what_goes_up(tmp_path: Path, again: str) -> None:
         async with talking(tmp_path, begun=False) as talk:
             sent: list[int] = []
             for number, case in enumerate(case for case in CASES if again == "ok" or case.second is not None):
-                caller = Caller(talk, b"key-%d" % number)
+                caller = Caller(talk, number)
                 await caller.begin(case)
                 said = refusal(case.text, case.status)
                 expected = [each for each in (case.first, case.second) if each is not None]
@@ -288,7 +290,7 @@ def test_a_rule_rests_for_a_profile(tmp_path: Path) -> None:
             assert "bundle=declined;reason=breaker" in plan_of(later)
             model = body(tools=[NEWER_CODE], system="It is 12:02.", model="claude-sonnet-4-5")
             assert "breaker" not in plan_of(await talk.ask(model, ok()))
-            other = Caller(talk, b"another")
+            other = Caller(talk, 1)
             await other.ask(body(tools=None), ok(container=None, call=None))
             got, _ = await other.ask(first, ok())
             assert "bundle=applied" in plan_of(got)
