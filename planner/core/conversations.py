@@ -149,6 +149,12 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         known_by = (*self.call_ids, self.message_id, self.trail)
         return tuple(turn_key(self.conversation.principal, each) for each in known_by if each)
 
+    def warm(self, container: str | None, at: datetime) -> bool:
+        """Whether it ran in this container, and that a moment before a time: its last seen expiry is not past."""
+        if container is None or self.container != container:
+            return False
+        return self.expires_at is not None and at < self.expires_at
+
     @property
     def edited(self) -> bool:
         """Whether this conversation was ever edited by us, so that leaving it alone now could break it."""

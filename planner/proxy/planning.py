@@ -87,10 +87,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def warm(self) -> bool:
         """Whether the container that it names ran a moment ago, so that nothing has to be started or restored."""
-        turn = None if self.lease is None else self.lease.turn
-        if turn is None or turn.expires_at is None or turn.container is None or self.sent is None:
-            return False
-        return turn.container == self.container and self.sent.at < turn.expires_at
+        return self.lease is not None and self.sent is not None and self.lease.turn.warm(self.container, self.sent.at)
 
     @property
     def joins(self) -> bool:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ from tests.doubles.deciding import (
     CODE,
     HERE,
     NEWER_CODE,
+    NOW,
     PENDING,
     RAN,
     USER,
@@ -328,3 +330,15 @@ def test_a_conversation_that_an_earlier_version_kept_is_understood() -> None:
     one = msgspec.json.decode(kept, type=Conversation)
     assert one == Conversation(root="r", principal="p", prefix="x")
     assert b"begun" not in msgspec.json.encode(one)
+
+
+def test_a_warm_container() -> None:
+    """The one that it ran in, until its last seen expiry; what nobody told is not warm."""
+    known = turn(expires_at=NOW)
+    before = NOW - timedelta(microseconds=1)
+    assert known.warm("container_1", before)
+    assert not known.warm("container_1", NOW)
+    assert not known.warm("container_2", before)
+    assert not known.warm(None, before)
+    assert not turn(expires_at=None).warm("container_1", before)
+    assert not turn(container=None, expires_at=NOW).warm(None, before)

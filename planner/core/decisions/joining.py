@@ -52,5 +52,4 @@ def declines(weighed: Expected | None, turn: Turn, facts: Facts) -> Reason | Non
     """Why the container of a turn is not joined for what that is expected to cost; None to join it."""
     if weighed is not None and weighed.planned != weighed.untouched:
         return Reason.NOT_WORTH_IT if weighed.planned > weighed.untouched else None
-    warm = turn.expires_at is not None and facts.now < turn.expires_at
-    return None if warm else Reason.COLD
+    return None if turn.warm(turn.container, facts.now) else Reason.COLD

@@ -193,9 +193,9 @@ def _open_container(request: MessagesRequest, facts: Facts, rulings: Rulings) ->
     lease = facts.lease
     if request.container.id or lease is None or not facts.by_session or rulings.container.value != "session":
         return request.container.id
-    expires, idle = lease.turn.expires_at, lease.state is State.IDLE
-    joined = idle and lease.turn.scope == facts.scope and expires is not None and facts.now < expires
-    return lease.turn.container if joined else None
+    turn, idle = lease.turn, lease.state is State.IDLE
+    joined = idle and turn.scope == facts.scope and turn.warm(turn.container, facts.now)
+    return turn.container if joined else None
 
 
 def _covered(facts: Facts, own: str | None, minimum_ms: int) -> int:
