@@ -4,7 +4,7 @@ from typing import Final
 
 from grafana.operations import NONE_IS_GOOD
 from grafana.pages import INSTANCE, JOB, METRICS_FROM, MODEL, TEAM, Page, Row
-from grafana.panels import HOURS_OF_CODE, SHARE, USD, USD_AN_HOUR, Asked, Panel, count, course, figure, ranking
+from grafana.panels import HOURS_OF_CODE, SECONDS, SHARE, USD, USD_AN_HOUR, Asked, Panel, count, course, figure, ranking
 from grafana.promql import HERE, RANGE, THEIRS, by, increase, ranked, rate, series, total
 
 COST: Final = "planner_cost_usd_total"
@@ -199,6 +199,50 @@ PAGE: Final = Page(
                     by("charge", rate("planner_container_seconds_total"), "{{charge}}"),
                     stacked=True,
                     width=8,
+                ),
+                course(
+                    "Lost, and sent again",
+                    "Containers that requests named and could not go on in, and requests that were sent once more "
+                    "without what the API refused of ours.",
+                    count("requests a second"),
+                    by("cause, named_by", rate("planner_container_losses_total"), "{{cause}}, named by {{named_by}}"),
+                    by("cause", rate("planner_replays_total"), "again without {{cause}}"),
+                    width=8,
+                ),
+                course(
+                    "Minimums avoided",
+                    "Requests that our edits spared the minimum of a container session: their code was free, or "
+                    "they went on in one that had paid. An estimate.",
+                    count("minimums a second"),
+                    by("by", rate("planner_container_minimums_avoided_total"), "{{by}}"),
+                    stacked=True,
+                    width=8,
+                ),
+                course(
+                    "What these would have cost",
+                    "Price of the minimums that were avoided, free hours taken off, so that it is nothing while these "
+                    "last. An estimate, and part of what is saved.",
+                    USD_AN_HOUR,
+                    Asked(
+                        f"3600 * sum by (by) ({rate('planner_container_minimums_avoided_usd_total')})", "{{by}}"
+                    ),
+                    stacked=True,
+                    width=8,
+                ),
+                course(
+                    "A cold start",
+                    "How long a new container is believed to take to start, by the first code that was seen in new and "
+                    "in warm ones. An estimate.",
+                    SECONDS,
+                    Asked(f"max({series('planner_cold_start_seconds')})", "believed"),
+                    width=12,
+                ),
+                course(
+                    "Starts that nobody waited for",
+                    "Seconds of starts that requests in warm containers were spared. An estimate.",
+                    count("seconds saved a second"),
+                    total(rate("planner_cold_start_saved_seconds_total"), "saved"),
+                    width=12,
                 ),
             ),
         ),

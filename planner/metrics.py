@@ -5,13 +5,15 @@ Label values that clients choose are bounded: what comes after the first `LABEL_
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import get_args
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from planner.core.ledger.entry import Entry
+from planner.core.ledger.entry import Cause, Entry
 
 LABEL_VALUES = 100
 LONGEST_LABEL = 128
@@ -26,6 +28,9 @@ CAUSES = ("journal", "store", "time-budget", "bug", "remembering", "settle", "re
 FAULTS = ("connect", "timeout", "reset", "protocol")
 CHARGES = ("free", "billed", "covered", "unmetered")
 RESULTS = ("ok", "error")
+NAMED_BY = ("planner", "caller")
+REPLAYS = ("container", "tools")
+SPARED_BY = ("bundle", "container")
 UNKNOWN = (
     "unknown-model", "unknown-modifier", "no-usage", "unparsed-usage", "undecodable-response", "unreadable-response",
     "unknown-encoding", "oversized-response", "no-answer", "overflow", "store-unavailable", "billed-elsewhere",
@@ -191,12 +196,23 @@ class Metrics:
         self.container_losses = Counter(
             "planner_container_losses_total", "Containers that a request named and lost.", ("cause", "named_by")
         )
-        self.replays = Counter("planner_replays_total", "Requests sent once more without what was refused.", ("cause",))
+        for labels in product(get_args(Cause), NAMED_BY):
+            self.container_losses.add(labels, 0)
+        self.replays = Counter(
+            "planner_replays_total", "Requests sent once more without what was refused.", ("cause",), words=REPLAYS
+        )
         self.minimums_avoided = Counter(
-            "planner_container_minimums_avoided_total", "Minimums that our edits spared (estimate).", ("by",)
+            "planner_container_minimums_avoided_total",
+            "Minimums that our edits spared (estimate).",
+            ("by",),
+            words=SPARED_BY,
         )
         self.minimums_avoided_usd = Counter(
-            "planner_container_minimums_avoided_usd_total", "What they would have cost (estimate).", ("by",), per=NANO
+            "planner_container_minimums_avoided_usd_total",
+            "What they would have cost (estimate).",
+            ("by",),
+            words=SPARED_BY,
+            per=NANO,
         )
         self.start_saved = Counter(
             "planner_cold_start_saved_seconds_total",
