@@ -204,12 +204,12 @@ class Planning:
         """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
         principal, now, root = caller.principal, known.now, known.root
         scope, prefix, profile = known.scope, known.prefix, known.profile
+        resting = profile is not None and self._memory.rests(rest_key(profile, request.model or ""), now)
         session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
         keys = lookups(request, principal)
         lease = await self._memory.lease(lookups(request, principal, None if followed is None else followed.last))
         if lease is None and self._memory.shared and keys and await self._is_due(request, root):
             lease = await self._memory.lease_to_come(keys, must=request.awaited)
-        resting = profile is not None and self._memory.rests(rest_key(profile, request.model or ""), now)
         conversation = None if lease is None else lease.turn.conversation
         by_session = lease is None and session is not None
         if lease is None and session is not None:
