@@ -203,10 +203,11 @@ PAGE: Final = Page(
                 course(
                     "Lost, and sent again",
                     "Containers that requests named and could not go on in, and requests that were sent once more "
-                    "without what the API refused of ours.",
+                    "without what the API refused of ours; and leases that ended before their requests.",
                     count("requests a second"),
                     by("cause, named_by", rate("planner_container_losses_total"), "{{cause}}, named by {{named_by}}"),
                     by("cause", rate("planner_replays_total"), "again without {{cause}}"),
+                    total(rate("planner_container_leases_lost_total"), "leases that ended before their requests"),
                     width=8,
                 ),
                 course(
