@@ -23,7 +23,7 @@ NANO = 1_000_000_000
 REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
-CAUSES = ("journal", "store", "time-budget", "bug", "remembering", "settle", "record", "learning", "budget")
+CAUSES = ("journal", "store", "time-budget", "bug", "remembering", "settle", "record", "learning", "budget", "lease")
 FAULTS = ("connect", "timeout", "reset", "protocol")
 CHARGES = ("free", "billed", "covered", "unmetered")
 RESULTS = ("ok", "error")
