@@ -177,10 +177,12 @@ PAGE: Final = Page(
             (
                 course(
                     "Started and gone on in",
-                    "Requests that started a container, and requests that went on in a warm one.",
+                    "Requests that started a container, requests that went on in a warm one, and requests whose lease "
+                    "of one ended before them.",
                     count("requests a second"),
                     total(rate("planner_container_starts_total"), "started"),
                     total(rate("planner_container_reuses_total"), "went on"),
+                    total(rate("planner_container_leases_lost_total"), "lost their lease"),
                     width=8,
                 ),
                 course(
