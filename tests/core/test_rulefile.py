@@ -71,7 +71,8 @@ def test_there_are_fixtures_enough_and_no_stray_ones() -> None:
 
 def test_almost_every_code_has_its_fixture() -> None:
     """What can be wrong in a file is shown by one; the others are tested here, in rulefile/ or in test_ruletest.py."""
-    told = [*(FILES / "bad").glob("*.txt"), *(FILES / "badtests").glob("*.txt")]
+    workflows = Path(__file__).parent / "workflow" / "golden"
+    told = [*(FILES / "bad").glob("*.txt"), *(FILES / "badtests").glob("*.txt"), *workflows.glob("*.txt")]
     codes = re.findall(r"\[([a-z0-9-]+)\]$", "".join(path.read_text() for path in told), re.MULTILINE)
     assert set(CODES) - set(codes) == {
         "expired-policy", "needs-cel", "no-hit", "no-miss", "no-rules", "too-many-files", "too-many-findings",

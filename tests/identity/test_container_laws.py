@@ -33,6 +33,7 @@ from planner.opening import open_leases, open_store
 from planner.proxy.callers import Caller
 from planner.proxy.learning import Answered
 from planner.proxy.planning import Planned
+from planner.proxy.relay import Relay, marked
 from tests.doubles.deciding import BOOK, NEWER_CODE, NOW, USER, body
 from tests.doubles.messages import message
 from tests.doubles.proxy import run
@@ -307,6 +308,8 @@ def learn(each: Running, status: int, ending: Ending, blamed: Blame | None, memb
     exchange.begin(status, where)
     exchange.feed(message(**members))
     entry = exchange.settle(ending, Latency(total=1.0, first_byte=0.5, overhead=0.0), Terms(at=now, model=""))
+    progress = Relay(plan=plan, blamed=blamed, refused=blamed is Blame.CONTAINER)
+    entry = marked(entry, progress, planned, exchange.told)
     answered = Answered(
         planned=planned, sent=sent, blamed=blamed, entry=entry, exchange=exchange, account=each.caller.account
     )

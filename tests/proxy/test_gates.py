@@ -52,7 +52,7 @@ def test_a_refusal_goes_nowhere_and_says_why(tmp_path: Path, mode: bytes) -> Non
             assert proxy.upstream.requests == []
             counted = await proxy.metrics()
             assert counted['planner_decisions_total{action="deny",outcome="applied",reason="policy"}'] == 1
-            assert not [series for series in counted if series.startswith("planner_unpriced")]
+            assert not [series for series, count in counted.items() if series.startswith("planner_unpriced") and count]
 
     run(scenario())
 

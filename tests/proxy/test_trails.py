@@ -67,10 +67,10 @@ def test_it_goes_on_for_as_long_as_it_is_talked(tmp_path: Path) -> None:
     async def scenario() -> None:
         here = await answered(tmp_path, RAN, MILD)
         messages = [*RAN, {"role": "assistant", "content": "Mild."}, ONCE_MORE]
-        for _ in range(4):
+        for number in range(4):
             planned = await here.send(body(tools=[NEWER_CODE], messages=messages))
             assert planned.plan.threaded
-            here.answer(planned, content=MILD)
+            here.answer(planned, content=MILD, id=f"msg_{number + 2}")
             messages += [{"role": "assistant", "content": "Mild."}, ONCE_MORE]
 
     run(scenario())
