@@ -116,6 +116,10 @@ class Reading(ABC):
         rows = await self._fetch("closing", month)
         return str(rows[0][0]) if rows else None
 
+    async def prunings(self) -> list[str]:
+        """What is kept of months whose entries went (JSON), the oldest first."""
+        return [pruning for (pruning,) in await self._fetch("prunings")]
+
     async def keep_reconciliation(self, month: str, organization: str, made_at: str, statement: str) -> None:
         """Keep a statement (JSON) of a month, beside earlier ones."""
         await self._write("put_reconciliation", month, organization, made_at, statement)
