@@ -19,7 +19,8 @@ from tests.bench.ledgers import BEGIN, END
 
 MOST: Final = 23
 """Copies of an entry: an id has 24 digits, and is itself again when it was turned by as many."""
-TELL: Final = 10
+TELL: Final = 3
+"""Transactions between two words: each of a day is a thirtieth of all."""
 _AT: Final = (
     "SUBSTR(at, 1, 20)"
     " || SUBSTR(CAST(1000000 + (CAST(SUBSTR(at, 21, 6) AS INTEGER) + 41011 * k) % 1000000 AS TEXT), 2)"
