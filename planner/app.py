@@ -192,8 +192,8 @@ class App:
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             opened.push_async_callback(lending.finish)
             tasks.start("leases", lending.run())
-            opening = partial(open_retention, settings.store)
-            tasks.start("expiry", Expiry(store, opening, self.rules, self._clock, self.metrics, self.log).run())
+            open_it = partial(open_retention, settings.store)
+            tasks.start("expiry", Expiry(store, open_it, self.rules, self._clock, self.metrics, self.log).run())
             tasks.start("budgets", budgets.run())
             if shared:
                 opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)
@@ -209,9 +209,7 @@ class App:
             if settings.calibration_key is not None:
                 calibration = self._calibration(lessons, upstream, settings.calibration_key)
                 opened.callback(tasks.start("calibration", calibration.run()).cancel)
-            self._export(writer, memory, hours)
-            lessons.export(self.metrics, self.rules)
-            budgets.export(self.metrics)
+            self._export(writer, memory, hours, lessons, budgets)
             self._forward = Forward(
                 upstream=upstream,
                 planning=Planning(
@@ -237,7 +235,7 @@ class App:
                 log=self.log,
                 body_limit=settings.body_limit,
             )
-            opened.callback(self._close)
+            opened.callback(setattr, self, "_forward", None)
             yield
 
     async def _reloading(self, watched: Watched, place: Path) -> Reload:
@@ -297,9 +295,6 @@ class App:
             pause=self._settings.calibration_pause,
         )
 
-    def _close(self) -> None:
-        self._forward = None
-
     async def _count_hours(self, store: Store, hours: Hours) -> None:
         """Count every minute what other processes used of the free hours."""
         while True:
@@ -309,7 +304,7 @@ class App:
             except StoreError as error:
                 self.log.warning("free hours are counted by this process alone", error=str(error))
 
-    def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
+    def _export(self, writer: Writer, memory: Memory, hours: Hours, lessons: Lessons, budgets: Budgets) -> None:
         """Export what only this process as a whole knows."""
         gauge = self.metrics.gauge
         gauge("planner_ledger_pending", "Records that the store lacks.", lambda: [((), float(writer.pending))])
@@ -331,6 +326,8 @@ class App:
             lambda: [((), float(memory.edited_conversations(self._clock.now())))],
         )
         hours.export(self.metrics, self.rules, self._clock)
+        lessons.export(self.metrics, self.rules)
+        budgets.export(self.metrics)
 
     def _task_failed(self, name: str, error: BaseException) -> None:
         self.log.error("task failed", task=name, error=type(error).__name__)

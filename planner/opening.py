@@ -180,6 +180,16 @@ async def upgrade(address: str) -> tuple[str, ...]:
     return store.upgraded
 
 
+async def compact(address: str) -> tuple[int, int]:
+    """Write the file of a store anew, as small as it can be; return its bytes before and after.
+
+    Raises SettingsError for a store that is no file, StoreError as `upgrade` does.
+    """
+    if is_shared(address):
+        raise SettingsError("only a file is compacted: PostgreSQL does it by itself, and with VACUUM FULL.")
+    return await _sqlite().compact(sqlite_path(address))
+
+
 async def status(address: str) -> Status:
     """How a store stands, of whatever version it is. Raises SettingsError, StoreError."""
     if is_shared(address):

@@ -11,6 +11,7 @@ import rich_click as click
 from planner.cli.options import USAGE, fail, read_rules, rules_options, store_option
 from planner.cli.sums import midnight, opened, stamp
 from planner.clock import SystemClock
+from planner.core.reports.dimensions import grain
 from planner.core.reports.worthwhile import Spent, spent, verdict
 from planner.core.rulebook.book import FreeHoursSettings
 from planner.settings import DEFAULT_UPSTREAM, SettingsError, admin_key_from_environment
@@ -80,7 +81,7 @@ def from_ledger(store: str, now: datetime, free: FreeHoursSettings) -> tuple[Spe
     """What the ledger says of the last months. Another source of the same rows is the bill."""
     first = first_month(now)
     with opened(store) as ledger:
-        sums = ledger.sums(stamp(midnight(first)), stamp(now + timedelta(hours=1)))
+        sums = ledger.sums(stamp(midnight(first)), stamp(now + timedelta(hours=1)), grain((), {}))
     months = {key.hour[:7] for key in sums.requests}
     return spent(sums.requests, months, f"{now:%Y-%m}", free)
 

@@ -19,7 +19,17 @@ from planner.core.ledger.entry import CORRECTION
 from planner.core.ledger.rollup import Rollup, cost_nano
 from planner.core.reasons import Reason
 from planner.core.reports.closing import Closing, held_out, since_closing
-from planner.core.reports.dimensions import OF_REQUESTS, Table, UncrossableError, between, common, holds, tabulate
+from planner.core.reports.dimensions import (
+    OF_REQUESTS,
+    WHOLE,
+    Table,
+    UncrossableError,
+    between,
+    common,
+    grain,
+    holds,
+    tabulate,
+)
 from planner.core.reports.figures import figures, kinds, money, notional, total, unpriced
 from planner.core.reports.forecast import Forecast, forecast
 from planner.core.reports.holdout import HoldOut, Measured
@@ -103,7 +113,7 @@ def make(ledger: Ledger, asked: Asked, now: datetime, free: FreeHoursSettings | 
     begin, end = stamp(asked.since), stamp(asked.until)
     closing = None if asked.month is None else ledger.closing(asked.month)
     reach = begin if free is None else min(begin, stamp(_hour(now - timedelta(days=KEPT_DAYS))))
-    sums = ledger.sums(reach, end)
+    sums = ledger.sums(reach, end, grain(asked.by, asked.where) if closing is None else WHOLE)
     known = between(sums, begin, end)
     told = known if closing is None else closing.sums()
     table = tabulate(told, asked.by, asked.where)

@@ -21,11 +21,13 @@ def command() -> None:
 
 
 @command.command()
+@click.option("--compact", is_flag=True, help="Write a SQLite file anew as well, as small as it can be.")
 @store_option
-def upgrade(*, store: str) -> None:
+def upgrade(*, compact: bool, store: str) -> None:
     """Bring a store's schema up to date; one that is up to date stays as it is.
 
-    Migrations only add: proxies of the version before go on with the new schema.
+    Migrations only add: proxies of the version before go on with the new schema. With --compact no process may have
+    the file open, and as much disk as it takes must be free.
     """
     from planner import opening  # noqa: PLC0415 - the other commands start faster without it
 
@@ -34,6 +36,9 @@ def upgrade(*, store: str) -> None:
         click.echo(f"applied {name}")
     if not applied:
         click.echo("up to date: nothing to apply")
+    if compact:
+        before, after = _run(opening.compact(store))
+        click.echo(f"compacted {before:,} bytes to {after:,}")
 
 
 @command.command()

@@ -66,11 +66,10 @@ class PostgresStore(Reading):
             await self._make_partitions(connection, months)
             async with connection.transaction():
                 new = await _put_entries(connection, batch)
-                sums = {**cell_rows(rollup(new)), "add_spending": spending_rows(new)}
-                rows = {"open_intent": batch.intents, **batch.kept, **sums}
-                for name, each in rows.items():  # sums come last: their rows are shared, and locked until the end
+                for name, each in {"open_intent": batch.intents, **batch.kept}.items():
                     if each:
                         await connection.executemany(_SQL[name], each)
+                await _add_sums(connection, new)  # last: their rows are shared, and locked until the end
 
     async def prepare(self, now: str) -> None:
         """Make the partitions of the month of a moment and of those that come next. Raises StoreError."""
@@ -164,6 +163,14 @@ async def _put_entries(connection: Connection, batch: Written) -> list[Entry]:
     new = await connection.fetch(_SQL["put_entries"], *columns)
     await connection.execute(_SQL["close_intents"], list(batch.settled))
     return [batch.settled[row[0]] for row in new]
+
+
+async def _add_sums(connection: Connection, new: list[Entry]) -> None:
+    """Add to the sums what new entries come to."""
+    for name, cells in cell_rows(rollup(new)).items():
+        await connection.execute(_SQL[name], *zip(*cells, strict=True))
+    if spending := spending_rows(new):
+        await connection.executemany(_SQL["add_spending"], spending)
 
 
 async def _applied(connection: Connection) -> list[Applied]:

@@ -6,7 +6,6 @@ never in a circle; of rows with one key the newest stands for all, as if they ha
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from operator import itemgetter
 from typing import Final, get_type_hints
 
 import msgspec
@@ -156,4 +155,13 @@ def add_amounts(one: str, other: str) -> str:
 
 
 def _cells(cells: Iterable[tuple[Words, Amounts]]) -> list[Row]:
-    return [(*map(plain, key), _text(found)) for key, found in sorted(cells, key=itemgetter(0))]
+    """Cells as rows, each key once: two keys that no database can tell apart are one."""
+    sums: dict[Words, Amounts] = {}
+    for words, found in cells:
+        key = tuple(map(plain, words))
+        if key in sums:
+            sums[key] = dict(sums[key])  # the one that is there is the caller's
+            add(sums[key], found)
+        else:
+            sums[key] = found
+    return [(*key, _text(found)) for key, found in sorted(sums.items())]

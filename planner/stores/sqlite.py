@@ -30,6 +30,10 @@ from planner.stores.statements import question_marks, statements
 
 FILLS_SUMS = 5
 """The migration that sums are filled in with: from the entries that the file has by then."""
+PAGE_BYTES = 8_192
+"""The page of new files. An entry takes some 2.5 kB: one fits on SQLite's usual page of 4 kB, three on this; larger
+ones are filled little better, and a transaction writes whole pages (docs/benchmarks.md). A file that is there keeps its
+own until it is compacted."""
 _SQL = {name: question_marks(text) for name, text in (STATEMENTS | statements("only_sqlite")).items()}
 _ids = msgspec.json.Encoder()
 _entries = msgspec.json.Decoder(Entry)
@@ -57,6 +61,7 @@ class SqliteStore(Reading):
         try:
             connection = await aiosqlite.connect(path, isolation_level=None)
             try:
+                await connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a file that has nothing in it yet
                 await connection.execute("PRAGMA journal_mode=WAL")
                 await connection.execute("PRAGMA synchronous=NORMAL")
                 await connection.create_function("add_amounts", 2, add_amounts, deterministic=True)
@@ -143,6 +148,22 @@ class SqliteStore(Reading):
             return await cls.open(path)
         except InUseError:
             return await cls.beside(path)
+
+    @classmethod
+    async def compact(cls, path: Path) -> tuple[int, int]:
+        """Bring a file up to date and write it anew in pages of today's size; return its bytes before and after.
+
+        It takes as much disk again while it lasts. Raises StoreError, also where somebody else has the file open.
+        """
+        await (await cls.open(path)).close()
+        lock = _lock(path)
+        try:
+            async with aiosqlite.connect(_to_write(path), uri=True, isolation_level=None) as connection:
+                return await _vacuum(connection)
+        except aiosqlite.Error as error:
+            raise StoreError(f"{path} cannot be compacted, and is as it was: {error}.") from error
+        finally:
+            os.close(lock)
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Store records in one transaction; applying one twice changes nothing.
@@ -290,6 +311,22 @@ async def _migrate(connection: aiosqlite.Connection, path: Path) -> list[str]:
             if connection.in_transaction:
                 await connection.execute("ROLLBACK")
     return [migration.name for migration in todo]
+
+
+async def _vacuum(connection: aiosqlite.Connection) -> tuple[int, int]:
+    """Write a file anew; return its bytes before and after.
+
+    Pages can change their size only outside of WAL mode, which a file leaves only where nobody else has it open.
+    """
+    ((before,),) = await connection.execute_fetchall(_SQL["size"])
+    await connection.execute("PRAGMA journal_mode=DELETE")
+    try:
+        await connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        await connection.execute("VACUUM")
+    finally:
+        await connection.execute("PRAGMA journal_mode=WAL")
+    ((after,),) = await connection.execute_fetchall(_SQL["size"])
+    return before, after
 
 
 async def _fill_sums(connection: aiosqlite.Connection, path: Path) -> None:

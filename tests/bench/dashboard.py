@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any, Final
 
 from planner.core.ledger.rollup import Rollup, rollup
+from planner.core.records import EntryRecord
 from planner.core.rulebook.book import RuleBook
 from planner.dashboard.asked import Ask
 from planner.dashboard.making import Maker
@@ -26,7 +27,7 @@ from planner.opening import read_store
 from planner.rulesource import load_rules
 from planner.stores.rows import cell_rows
 from planner.stores.sqlite import _SQL, SqliteStore
-from tests.bench.store import traffic
+from tests.bench.ledgers import traffic
 
 NOW: Final = datetime(2026, 11, 29, 15, tzinfo=UTC)
 PAGES: Final = ("overview", "cost", "cost?by=model", "cost?by=kind", "cost?by=tag", "cost?by=policy", "bill", "rules")
@@ -50,7 +51,7 @@ async def fill(path: Path, entries: int) -> None:
 
 def chunks(entries: int) -> Iterator[Rollup]:
     """The sums of a month, some thousand entries at a time."""
-    made = traffic(entries)
+    made = (record.entry for record in traffic(entries) if isinstance(record, EntryRecord))
     while chunk := list(islice(made, CHUNK)):
         yield rollup(chunk)
 

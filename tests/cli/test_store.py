@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,21 @@ def test_an_empty_database_gets_its_tables(database: str) -> None:
     """By the command as well as by the first process that serves."""
     result = store("upgrade", "--store", database)
     assert result.output.splitlines() == [f"applied {each.name}" for each in migrations("postgres")]
+
+
+def test_compacting(tmp_path: Path, database: str) -> None:
+    """A file is told in bytes before and after, and migrated first; a database is none, and is said to need nothing."""
+    older(3, tmp_path / "l.db", [entry(number, "ok") for number in range(300)])
+    told = store("upgrade", "--compact", "--store", f"sqlite:///{tmp_path / 'l.db'}")
+    assert told.exit_code == 0
+    *applied, compacted = told.output.splitlines()
+    assert applied == [f"applied {each.name}" for each in migrations("sqlite")[3:]]
+    match = re.fullmatch(r"compacted ([0-9,]+) bytes to ([0-9,]+)", compacted)
+    assert match is not None
+    before, after = (int(word.replace(",", "")) for word in match.groups())
+    assert 0 < after < before
+    refused = store("upgrade", "--compact", "--store", database)
+    assert (refused.exit_code, "VACUUM FULL" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("command", ["status", "upgrade"])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from planner.cli.sums import after, midnight, month_of, opened, stamp
-from planner.core.ledger.rollup import rollup
+from planner.core.ledger.rollup import Key, Rollup, rollup
+from planner.core.reports.figures import total
 from tests.cli.test_reading import fill
 from tests.doubles.reported import BEGIN, END, closing_of, month, request
 
@@ -20,6 +21,33 @@ def test_entries_and_sums_between_two_moments(tmp_path: Path) -> None:
         assert list(ledger.entries(stamp(BEGIN), stamp(END))) == entries
         assert ledger.sums(begin, end) == rollup(entries[60:1_440])
         assert list(ledger.entries(end, begin)) == []
+
+
+def test_sums_are_spelled_out_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a task returns is, by the error with which a runner finds out whose signal handler there was."""
+    spelled: list[Rollup] = []
+
+    def spell(sums: Rollup) -> str:
+        spelled.append(sums)
+        return "a million cells"
+
+    monkeypatch.setattr(Rollup, "__repr__", spell)
+    with opened(fill(tmp_path / "l.db", *month())) as ledger:
+        assert ledger.sums(stamp(BEGIN), stamp(END)).requests
+    assert not spelled
+
+
+def test_sums_no_finer_than_is_asked_for(tmp_path: Path) -> None:
+    """Kinds that nobody names are not read, words that nobody names are empty, and amounts add up to the same."""
+    entries = month()
+    with opened(fill(tmp_path / "l.db", *entries)) as ledger:
+        whole = ledger.sums(stamp(BEGIN), stamp(END))
+        read = ledger.sums(stamp(BEGIN), stamp(END), {Key: frozenset({"hour", "team"})})
+    assert not read.tags
+    assert not read.decisions
+    assert {(key.hour, key.team) for key in whole.requests} == {(key.hour, key.team) for key in read.requests}
+    assert {(key.principal, key.model) for key in read.requests} == {("", "")}
+    assert total(read.requests.values()) == total(whole.requests.values())
 
 
 def test_a_month_is_closed_once(tmp_path: Path) -> None:

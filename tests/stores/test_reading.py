@@ -229,6 +229,20 @@ def test_entry_survives_the_store(address: str) -> None:
     tried(address, scenario)
 
 
+def test_sums_whose_keys_no_column_tells_apart_are_one(address: str) -> None:
+    """In one batch, which is taken as any other."""
+    made = [
+        msgspec.structs.replace(entry(number, "ok", 1), team=team) for number, team in enumerate(("t\0", "t\ufffd"))
+    ]
+
+    async def scenario(store: Store) -> None:
+        await store.apply(records(*made))
+        ((key, amounts),) = (await cells(store, Key)).items()
+        assert (key.team, amounts["requests"]) == ("t\ufffd", 2)
+
+    tried(address, scenario)
+
+
 @pytest.mark.parametrize("changes", [{"cost_nano": 2**63}, {"model": "\ud800"}])
 def test_a_record_that_no_column_holds(address: str, changes: dict[str, Any]) -> None:
     """It is told from a store that is down, and nothing of its batch is there."""

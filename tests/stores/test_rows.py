@@ -69,6 +69,15 @@ def test_rows_of_cells_are_sorted(made: list[Entry]) -> None:
         assert rows
 
 
+def test_keys_that_no_database_tells_apart_are_one() -> None:
+    """A statement that writes all of a batch can meet each row once; and the sums that it is given stay as they are."""
+    made = [msgspec.structs.replace(entry(1, "ok", 5), team=team) for team in ("a\0", "a\ufffd", "b")]
+    sums = rollup(made)
+    rows = cell_rows(sums)["add_cells"]
+    assert [(row[3], amounts(str(row[-1]))["requests"]) for row in rows] == [("a\ufffd", 2), ("b", 1)]
+    assert sums == rollup(made)
+
+
 @given(entries())
 def test_the_first_key_stands_before_all(made: Entry) -> None:
     """Paging begins there; it has as many words as a key."""

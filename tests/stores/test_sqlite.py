@@ -17,8 +17,9 @@ from planner.core.records import EntryRecord
 from planner.stores import StoreError
 from planner.stores.rows import entry_row
 from planner.stores.schema import migrations
-from planner.stores.sqlite import FILLS_SUMS, SqliteStore
-from planner.stores.statements import parse, question_marks
+from planner.stores.sqlite import FILLS_SUMS, PAGE_BYTES, SqliteStore
+from planner.stores.statements import parse, question_marks, statements
+from tests.bench.ledgers import traffic
 from tests.doubles.databases import raw_file
 from tests.doubles.entries import ledgers
 from tests.doubles.proxy import run
@@ -258,5 +259,67 @@ def test_status_of_a_file(tmp_path: Path) -> None:
         assert (new.schema, new.pending, new.changed) == (len(migrations("sqlite")), (), ())
         assert (new.entries, new.open, new.oldest, new.newest) == (2, 1, entry(1).at, entry(2).at)
         assert new.bytes > 4_096
+
+    run(scenario())
+
+
+def test_entries_fill_their_pages(tmp_path: Path) -> None:
+    """Of a thousand entries of the usual length no page but a few has room for another: what they take is their own."""
+    made = [record.entry for record in traffic(1_000) if isinstance(record, EntryRecord)]
+
+    async def scenario() -> int:
+        store = await SqliteStore.open(tmp_path / "l.db")
+        before = (await SqliteStore.status(tmp_path / "l.db")).bytes
+        put = question_marks(statements("ledger")["put_entry"])
+        await store.close()
+        with closing(sqlite3.connect(tmp_path / "l.db")) as file, file:
+            file.executemany(put, map(entry_row, made))
+        return (await SqliteStore.status(tmp_path / "l.db")).bytes - before
+
+    text = sum(len(msgspec.json.encode(each)) for each in made)
+    assert text < run(scenario()) < 1.5 * text
+
+
+def test_a_file_is_compacted(tmp_path: Path) -> None:
+    """One of an older planner keeps its pages until then; what it holds is what it was, and it is written to again."""
+    path, made = tmp_path / "l.db", [entry(number, "ok", 1) for number in range(500)]
+    older(8, path, made)
+
+    async def scenario() -> None:
+        await (await SqliteStore.open(path)).close()
+        assert raw_file(path, "PRAGMA page_size") == [(4_096,)]
+        before, after = await SqliteStore.compact(path)
+        assert (await SqliteStore.status(path)).bytes == after < before
+        assert (raw_file(path, "PRAGMA page_size"), raw_file(path, "PRAGMA journal_mode")) == (
+            [(PAGE_BYTES,)],
+            [("wal",)],
+        )
+        store = await SqliteStore.open(path)
+        await store.apply([EntryRecord(entry(1_000, "ok", 1))])
+        assert await ledger(store) == sorted(
+            [*made, entry(1_000, "ok", 1)], key=lambda each: (each.at, each.request_id)
+        )
+        await store.close()
+
+    run(scenario())
+
+
+def test_a_file_that_is_open_elsewhere_is_not_compacted(tmp_path: Path) -> None:
+    """By whoever writes to it, or reads it; it stays as it was, and is compacted afterwards."""
+    path = tmp_path / "l.db"
+
+    async def scenario() -> None:
+        store = await SqliteStore.open(path)
+        await store.apply([EntryRecord(entry(1, "ok"))])
+        with pytest.raises(StoreError, match="in use by another planner process"):
+            await SqliteStore.compact(path)
+        await store.close()
+        reader = await SqliteStore.read(path)
+        assert len(await ledger(reader)) == 1
+        with pytest.raises(StoreError, match="cannot be compacted, and is as it was"):
+            await SqliteStore.compact(path)
+        assert len(await ledger(reader)) == 1
+        await reader.close()
+        await SqliteStore.compact(path)
 
     run(scenario())

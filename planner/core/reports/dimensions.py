@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from planner.core.ledger.rollup import Amounts, DecisionKey, Key, Rollup, TagKey, add, cost_nano
+from planner.core.ledger.rollup import KINDS, Amounts, DecisionKey, K, Key, Rollup, TagKey, add, cost_nano
 
 Get = Callable[[Any], str]
 TIMES: Final[dict[str, Get]] = {"month": lambda key: key.hour[:7], "day": lambda key: key.hour[:10]}
@@ -71,6 +71,12 @@ class _Fact(NamedTuple):
     amounts: Amounts
 
 
+Grain = Mapping[type[Any], frozenset[str]]
+"""Which parts of a key are told apart, by the kind of key; sums of a kind that is not there are not needed at all."""
+
+WHOLE: Final[Grain] = {kind: frozenset(kind._fields) for kind in KINDS}
+"""Everything, as the ledger keeps it."""
+
 Where = Mapping[str, frozenset[str]]
 """Which values of a dimension count; of several dimensions, all must."""
 
@@ -92,6 +98,25 @@ def tabulate(sums: Rollup, by: Sequence[str], where: Where) -> Table:
         return _by_tag(sums, by, where, tags[0])
     facts = [_Fact(key, amounts) for key, amounts in sums.requests.items()]
     return _table(facts, by, where, OF_REQUESTS)
+
+
+def grain(by: Sequence[str], where: Where) -> Grain:
+    """How finely sums have to be told apart for `tabulate`; hours, organizations and teams always are.
+
+    Of decisions nobody asked for, what remains is whether any was held out.
+    """
+    asked, shared = {*by, *where}, {"hour", "organization", "team"}
+    found: dict[type[Any], frozenset[str]] = {Key: frozenset(shared | (asked & set(Key._fields)))}
+    if any(name == TAG or name.startswith(ONE_TAG) for name in asked):
+        found[TagKey] = WHOLE[TagKey]
+    found[DecisionKey] = WHOLE[DecisionKey] if asked & OF_DECISIONS.keys() else frozenset({*shared, "reason"})
+    return found
+
+
+def coarse(key: K, fields: frozenset[str]) -> K:
+    """A key of which only these are told; others are empty."""
+    words = (word if name in fields else "" for name, word in zip(key._fields, key, strict=True))
+    return type(key)(*words)
 
 
 def common(where: Where) -> bool:

@@ -8,6 +8,36 @@ SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[],
 ON CONFLICT DO NOTHING
 RETURNING request_id;
 
+-- name: add_cells
+-- Add amounts to those of cells, which are made where they are new: all of a batch at once, since the function that adds
+-- is planned anew by each statement, which takes longer than adding.
+INSERT INTO cells (hour, organization, workspace, team, project, principal, model, endpoint, outcome, amounts)
+SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::TEXT[],
+                     $9::TEXT[], $10::JSONB[])
+ON CONFLICT (hour, organization, workspace, team, project, principal, model, endpoint, outcome) DO UPDATE
+SET amounts = add_amounts(cells.amounts, excluded.amounts);
+
+-- name: add_cells_by_tag
+-- The same by tag.
+INSERT INTO cells_by_tag (hour, organization, team, tag, value, amounts)
+SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::JSONB[])
+ON CONFLICT (hour, organization, team, tag, value) DO UPDATE
+SET amounts = add_amounts(cells_by_tag.amounts, excluded.amounts);
+
+-- name: add_cells_by_decision
+-- The same by decision.
+INSERT INTO cells_by_decision (hour, organization, team, action, outcome, reason, policy, amounts)
+SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::JSONB[])
+ON CONFLICT (hour, organization, team, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_decision.amounts, excluded.amounts);
+
+-- name: add_cells_by_shadow
+-- The same by what a policy in shadow would have done.
+INSERT INTO cells_by_shadow (hour, organization, team, action, outcome, reason, policy, amounts)
+SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::JSONB[])
+ON CONFLICT (hour, organization, team, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_shadow.amounts, excluded.amounts);
+
 -- name: close_intents
 -- What is settled is open no more.
 DELETE FROM intents WHERE request_id = ANY($1::TEXT[]);

@@ -2,6 +2,34 @@
 -- Which of these requests (a JSON array of ids) are settled already.
 SELECT request_id FROM entries WHERE request_id IN (SELECT value FROM json_each($1));
 
+-- name: add_cells
+-- Add amounts to those of a cell, which is made where it is new.
+INSERT INTO cells (hour, organization, workspace, team, project, principal, model, endpoint, outcome, amounts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (hour, organization, workspace, team, project, principal, model, endpoint, outcome) DO UPDATE
+SET amounts = add_amounts(cells.amounts, excluded.amounts);
+
+-- name: add_cells_by_tag
+-- The same by tag.
+INSERT INTO cells_by_tag (hour, organization, team, tag, value, amounts)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (hour, organization, team, tag, value) DO UPDATE
+SET amounts = add_amounts(cells_by_tag.amounts, excluded.amounts);
+
+-- name: add_cells_by_decision
+-- The same by decision.
+INSERT INTO cells_by_decision (hour, organization, team, action, outcome, reason, policy, amounts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (hour, organization, team, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_decision.amounts, excluded.amounts);
+
+-- name: add_cells_by_shadow
+-- The same by what a policy in shadow would have done.
+INSERT INTO cells_by_shadow (hour, organization, team, action, outcome, reason, policy, amounts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (hour, organization, team, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_shadow.amounts, excluded.amounts);
+
 -- name: put_migration
 -- Note that a migration was applied, and which text of it.
 INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3);

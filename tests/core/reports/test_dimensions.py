@@ -5,15 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.ledger.entry import Entry
-from planner.core.ledger.rollup import Rollup, cost_nano, rollup
+from planner.core.ledger.rollup import Rollup, add, cost_nano, rollup
 from planner.core.reports.dimensions import (
     COMMON,
     OF_DECISIONS,
     OF_REQUESTS,
+    WHOLE,
     Table,
     UncrossableError,
     between,
+    coarse,
     common,
+    grain,
     holds,
     tabulate,
 )
@@ -143,3 +146,35 @@ def test_what_belongs_to_an_organization_as_a_whole() -> None:
     assert holds(key, {"team": frozenset({key.team}), "policy": frozenset({"whatever"})})
     assert not holds(key, {"team": frozenset({"nobody"})})
     assert set(OF_DECISIONS) == {"action", "decision", "reason", "policy"}
+
+
+ASKED: st.SearchStrategy[tuple[list[str], dict[str, frozenset[str]]]] = (
+    st.tuples(
+        ANY_OF_REQUESTS, st.sampled_from([{}, {"outcome": frozenset({"ok"})}, {"day": frozenset({"2026-11-22"})}])
+    )
+    | st.tuples(ANY_COMMON.map(lambda names: ["tag", *names]), st.just({}))
+    | st.tuples(ANY_COMMON.map(lambda names: ["reason", *names]), st.just({"action": frozenset({"bundle"})}))
+)
+
+
+@given(amended(), ASKED)
+def test_sums_are_read_no_finer_than_they_are_told(
+    ledger: list[Entry], asked: tuple[list[str], dict[str, frozenset[str]]]
+) -> None:
+    """What nobody asked for is added up while it is read, and no figure changes; decisions tell what was held out."""
+    by, where = asked
+    sums, read = rollup(ledger), Rollup()
+    for kind, fields in grain(by, where).items():
+        for key, amounts in sums.of(kind).items():
+            add(read.of(kind).setdefault(coarse(key, fields), {}), amounts)
+    assert tabulate(read, by, where) == tabulate(sums, by, where)
+    assert {key.reason for key in read.decisions} == {key.reason for key in sums.decisions}
+    assert len(read.requests) <= len(sums.requests)
+
+
+@given(amended())
+def test_a_whole_key_is_as_it_was(ledger: list[Entry]) -> None:
+    """Of every kind."""
+    sums = rollup(ledger)
+    for kind, fields in WHOLE.items():
+        assert all(coarse(key, fields) == key for key in sums.of(kind))
