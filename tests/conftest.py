@@ -2,14 +2,28 @@
 
 import gc
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.parts import ALL, PARTS, VARIABLE, must_be_there, required
 
 Require = Callable[[str], Path]
+RUN: Final = pytest.StashKey[Path]()
+MOST_PROCESSES: Final = 8
+"""Beyond them, each takes longer to read all tests than it saves."""
+
+# A law is tried on other examples each time; `--hypothesis-profile thorough` tries ten times as many. No clock judges:
+# an example takes as long as whatever else the machine does lets it.
+UNHURRIED: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("usual", UNHURRIED, max_examples=50)
+settings.register_profile("thorough", UNHURRIED, max_examples=500)
+settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +43,20 @@ def require() -> Require:
     return ask
 
 
-@pytest.fixture
-def database(require: Require) -> Iterator[str]:
-    """The address of an empty PostgreSQL database: at TEST_DATABASE_URL, else on a server of this run's own."""
+@pytest.fixture(scope="session")
+def server(require: Require, pytestconfig: pytest.Config) -> str:
+    """The address of the PostgreSQL server that all tests share: TEST_DATABASE_URL, else one of this run's own."""
     from tests.doubles import postgres  # noqa: PLC0415 - most tests need no database
 
     named = os.environ.get(postgres.VARIABLE)  # noqa: TID251 - the tests' own
-    server = postgres.address_of_the_run(None if named else require("postgres"))
+    return named or postgres.address_of_the_run(pytestconfig.stash[RUN], require("postgres"))
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    from tests.doubles import postgres  # noqa: PLC0415 - likewise
+
     with postgres.database(server) as address:
         yield address
 
@@ -47,6 +68,37 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'l.db'}"
     found: str = request.getfixturevalue("database")
     return found
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process a core for whole folders; none where files are named, which run before others would have begun."""
+    named = (argument.partition("::")[0] for argument in config.args)
+    cores = os.cpu_count() or 1
+    alone = config.option.collectonly or cores == 1 or any(name.endswith(".py") for name in named)
+    return 0 if alone else min(cores, MOST_PROCESSES)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder in which all processes of a run meet; whoever begins the run ends it."""
+    shared: dict[str, str] | None = getattr(config, "workerinput", None)
+    config.stash[RUN] = Path(shared["planner_run"] if shared else tempfile.mkdtemp(prefix="planner-tests-"))
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of the run where the others meet it."""
+    node.workerinput["planner_run"] = str(node.config.stash[RUN])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what the processes of a run shared, after an interrupt too."""
+    run = config.stash.get(RUN, None)
+    if run is None or hasattr(config, "workerinput"):
+        return
+    if any(run.iterdir()) and (found := PARTS["postgres"].find()) is not None:
+        from tests.doubles import postgres  # noqa: PLC0415 - most runs need no database
+
+        postgres.stop_of_the_run(run, found)
+    shutil.rmtree(run)
 
 
 def pytest_collection_finish() -> None:
