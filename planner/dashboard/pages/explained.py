@@ -19,6 +19,8 @@ MODES: Final = {
 MOST_USAGE: Final = 200
 """Members of `usage` that are shown; an answer may hold anything."""
 LONGEST_VALUE: Final = 200
+OUTCOMES: Final[dict[str, str]] = {each.value: each.meaning for each in Outcome}
+REASONS: Final[dict[str, str]] = {each.value: each.meaning for each in Reason}
 AGAIN: Final = ": the API refused an edit of ours, so it went once more without"
 PAIRS: Final = (Column("what", "What", "word"), Column("value", "Is", "long"))
 
@@ -142,14 +144,19 @@ def usage(entry: Entry) -> Table:
     )
 
 
-def acts(outcome: Outcome, reason: Reason | None) -> bool:
+def acts(outcome: str, reason: str | None) -> bool:
     """Whether a decision changed the request: now, or as it was changed earlier in its conversation."""
-    return outcome in (Outcome.APPLIED, Outcome.THREADED) or (outcome is Outcome.KEPT and reason is Reason.REPEATED)
+    return outcome in (Outcome.APPLIED, Outcome.THREADED) or (outcome == Outcome.KEPT and reason == Reason.REPEATED)
 
 
-def meaning(outcome: Outcome, reason: Reason | None) -> str:
-    """What an outcome and its reason mean, in the words of the documentation."""
-    return outcome.meaning if reason is None else f"{outcome.meaning} {reason.meaning}"
+def meaning(outcome: str, reason: str | None) -> str:
+    """What an outcome and its reason mean, in the words of the documentation; of words that it lacks, nothing.
+
+    That something was declined for a reason says no more than the reason.
+    """
+    if outcome == Outcome.DECLINED and reason in REASONS:
+        return REASONS[reason]
+    return " ".join(filter(None, (OUTCOMES.get(outcome), REASONS.get(reason or ""))))
 
 
 def _spender(entry: Entry) -> str:

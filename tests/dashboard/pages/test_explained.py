@@ -95,7 +95,10 @@ def test_a_second_time_is_told() -> None:
 def test_decisions_say_what_they_mean() -> None:
     """In the words of the documentation."""
     (first, _) = (row.cells for row in explained.decisions(USUAL).rows)
-    assert first == ("bundle", "declined", "holdout", "tests", f"{Outcome.DECLINED.meaning} {Reason.HOLDOUT.meaning}")
+    assert first == ("bundle", "declined", "holdout", "tests", Reason.HOLDOUT.meaning)
+    assert explained.meaning("kept", "repeated") == f"{Outcome.KEPT.meaning} {Reason.REPEATED.meaning}"
+    assert explained.meaning("declined", "a word of another version") == Outcome.DECLINED.meaning
+    assert explained.meaning("unheard-of", None) == ""
     assert "went through" in explained.decisions(msgspec.structs.replace(USUAL, decisions=())).note
 
 
