@@ -198,6 +198,7 @@ class App:
             if settings.calibration_key is not None:
                 calibration = self._calibration(lessons, upstream, settings.calibration_key)
                 opened.callback(tasks.start("calibration", calibration.run()).cancel)
+            self._telling.containers = memory.containers
             self._export(writer, memory, hours)
             lessons.export(self.metrics, self.rules)
             budgets.export(self.metrics)
