@@ -236,12 +236,17 @@ def _figures(
         basis="estimated",
         note=f"untouched {shown(untouched, 'usd')}",
         trend=tuple(each.saved.nano / NANO_PER_USD for each in daily),
+        link=link("decisions"),
     )
-    yield from _traffic(amounts, days, sums)
+    until = room.view.period.until
+    before = until.isoformat() if until <= room.view.today else None
+    yield from _traffic(amounts, days, sums, link("requests", outcome="error", period=None, before=before))
 
 
-def _traffic(amounts: Amounts, days: dict[str, dict[str, Amounts]], sums: list[Amounts]) -> Iterator[Figure]:
-    """Requests, errors, overhead."""
+def _traffic(
+    amounts: Amounts, days: dict[str, dict[str, Amounts]], sums: list[Amounts], errors: str
+) -> Iterator[Figure]:
+    """Requests, errors with the address of their list, overhead."""
     requests, timed = amounts.get("requests", 0), amounts.get("latencies", 0)
     failed = [sum(each.get(name, {}).get("requests", 0) for name in FAILED[:1]) for _, each in sorted(days.items())]
     yield Figure(
@@ -263,6 +268,7 @@ def _traffic(amounts: Amounts, days: dict[str, dict[str, Amounts]], sums: list[A
         basis="counted",
         note=several(sum(failed), "request failed", "requests failed"),
         trend=tuple(map(float, failed)),
+        link=errors,
     )
     overhead = amounts.get("overhead_us", 0) / timed / 1000 if timed else None
     yield Figure(

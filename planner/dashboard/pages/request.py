@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from planner.core.ledger.entry import CORRECTION, Entry
 from planner.core.money import format_nano
 from planner.dashboard.pages import charged, explained
+from planner.dashboard.pages.conversations import requests_of
 from planner.dashboard.pages.requests import PAGE as LIST
 from planner.dashboard.pages.requests import moment, request_link, requests_table, saved_nano
 from planner.dashboard.room import Content, Figure, Missing, Page, Room
@@ -27,7 +28,7 @@ async def make(room: Room) -> Content:
     corrections = await store.corrections(entry.request_id)
     turns = await _turns(room, entry)
     tables = (
-        explained.arrival(entry, _conversation(room, entry)),
+        explained.arrival(entry, "" if entry.shape is None else requests_of(entry.shape.conversation)),
         explained.asked(entry),
         explained.decisions(entry),
         *((explained.shadows(entry),) if entry.shadows else ()),
@@ -75,16 +76,6 @@ async def _turns(room: Room, entry: Entry) -> Table:
         rows=tuple(rows),
         digits=table.digits,
         note=f"Looked for among the {NEAR:,} entries that arrived before it, and as many after it.",
-    )
-
-
-def _conversation(room: Room, entry: Entry) -> str:
-    """The address of all requests of its conversation; empty where that is not known."""
-    if entry.shape is None:
-        return ""
-    link = room.view.link
-    return link(LIST.name, **dict.fromkeys(("id", *(name for name, _ in room.view.words)))) + (
-        f"?conversation={entry.shape.conversation}"
     )
 
 
