@@ -209,6 +209,7 @@ class App:
             if settings.calibration_key is not None:
                 calibration = self._calibration(lessons, upstream, settings.calibration_key)
                 opened.callback(tasks.start("calibration", calibration.run()).cancel)
+            self._telling.containers = memory.containers
             self._export(writer, memory, hours, lessons, budgets)
             self._forward = Forward(
                 upstream=upstream,

@@ -13,17 +13,6 @@ from tests.reference import reference_page
 DOCS: Final = Path(__file__).parent.parent / "docs"
 SCHEMAS: Final = DOCS.parent / "rules/schema"
 
-OUTCOMES: Final = {
-    Outcome.APPLIED: "The request was edited.",
-    Outcome.KEPT: "What the caller declares stays as it is, or an earlier edit of its conversation is repeated.",
-    Outcome.THREADED: "The conversation's warm container was put in.",
-    Outcome.CALLER: "The caller names a container itself.",
-    Outcome.NONE: "No container is known, and a new one will start.",
-    Outcome.DECLINED: "Nothing was done, for the reason that is given.",
-    Outcome.SHADOW: "A policy in shadow would have done it; nothing was done.",
-    Outcome.FAILED_OPEN: "Planning failed inside; the request went on untouched.",
-}
-
 HEAD: Final = """# Outcomes and reasons
 
 Every decision ends in an outcome and, where it needs one, a reason. Both come from closed lists, so that a metric, a
@@ -35,7 +24,7 @@ ledger entry or a `planner-plan` header can hold no other word. This page is gen
 def reasons_page() -> str:
     """The text of docs/reasons.md."""
     actions = ", ".join(f"`{action}`" for action in Action)
-    outcomes = "\n".join(f"| `{outcome}` | {OUTCOMES[outcome]} |" for outcome in Outcome)
+    outcomes = "\n".join(f"| `{outcome}` | {outcome.meaning} |" for outcome in Outcome)
     reasons = "\n".join(f"| `{reason}` | {reason.meaning} |" for reason in sorted(Reason, key=str))
     return (
         f"{HEAD}\nWhat is decided, in this order: {actions}.\n\n"

@@ -35,30 +35,34 @@ PLANNED: Final[tuple[Action, ...]] = tuple(action for action in Action if action
 """What a plan decides: what is spent meanwhile is no part of it."""
 
 
-class Outcome(StrEnum):
-    """How a decision ended."""
-
-    APPLIED = "applied"
-    KEPT = "kept"
-    THREADED = "threaded"
-    CALLER = "caller"
-    NONE = "none"
-    DECLINED = "declined"
-    SHADOW = "shadow"
-    FAILED_OPEN = "failed-open"
-
-
-class Reason(StrEnum):
-    """Why a decision ended as it did; the text says it to the person who asks."""
+class _Word(StrEnum):
+    """A word that knows its meaning, as the person who asks is told it."""
 
     meaning: str
 
     def __new__(cls, word: str, meaning: str) -> Self:
-        """Make the word a member that knows its meaning."""
+        """Make the word a member."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.meaning = meaning
         return member
+
+
+class Outcome(_Word):
+    """How a decision ended."""
+
+    APPLIED = "applied", "The request was edited."
+    KEPT = "kept", "What the caller declares stays as it is, or an earlier edit of its conversation is repeated."
+    THREADED = "threaded", "The conversation's warm container was put in."
+    CALLER = "caller", "The caller names a container itself."
+    NONE = "none", "No container is known, and a new one will start."
+    DECLINED = "declined", "Nothing was done, for the reason that is given."
+    SHADOW = "shadow", "A policy in shadow would have done it; nothing was done."
+    FAILED_OPEN = "failed-open", "Planning failed inside; the request went on untouched."
+
+
+class Reason(_Word):
+    """Why a decision ended as it did."""
 
     ALREADY_FREE = "already-free", "The request carries a web tool that already makes its code execution free."
     BELOW_ALLOWANCE = "below-allowance", "The organization stays within its free hours, so an hour costs nothing now."

@@ -101,6 +101,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         stale: whether the rules have changed since, and could not be taken.
         free_hours: the settings of the free hours.
         budgets: of the rule book.
+        containers: how many it remembers, by state.
     """
 
     now: datetime
@@ -110,6 +111,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     free_hours: FreeHoursSettings
     budgets: tuple[Budget, ...] = ()
+    containers: dict[str, int] = {}
 
 
 class Begin(msgspec.Struct, frozen=True):

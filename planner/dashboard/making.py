@@ -12,7 +12,7 @@ from planner.dashboard.asked import Answer, Ask
 from planner.dashboard.days import Days
 from planner.dashboard.pages import BY_NAME, PAGES
 from planner.dashboard.rendering import render
-from planner.dashboard.room import Content, Page, Room
+from planner.dashboard.room import Content, Missing, Page, Room
 from planner.dashboard.view import AddressError, View, view_of
 from planner.settings import SettingsError
 from planner.stores import StoreError, WholeStore
@@ -20,10 +20,6 @@ from planner.stores import StoreError, WholeStore
 Opening = Callable[[], Awaitable[WholeStore]]
 LOGIN: Final = "login"
 HTML, JSON, CSV = "text/html", "application/json", "text/csv"
-
-
-class Missing(Exception):  # noqa: N818 - it names what the visitor asked for, not a failure of ours
-    """There is no such page, or no such table on it; the message says so."""
 
 
 class Maker:
@@ -91,7 +87,7 @@ class Maker:
         as_of = content.as_of or ask.standing.now
         body = render(
             f"{page.name}.html",
-            **(_frame(ask, page.name) | {"title": page.title, "view": view, "as_of": as_of}),
+            **(_frame(ask, page.under or page.name) | {"title": page.title, "view": view, "as_of": as_of}),
             tables=named,
             figures=figures,
             **content.said,
@@ -120,6 +116,8 @@ class Maker:
             "figures": figures,
             "tables": {table.name: tables.as_builtins(table) for table in content.tables},
         }
+        if content.following is not None:
+            whole["before"] = content.following
         return Answer(media_type=JSON, body=_json(whole))
 
     def _login(self, ask: Ask) -> Answer:

@@ -34,13 +34,19 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """A page before it is written: `said` is for its template alone, figures and tables are its data as well.
 
-    `as_of` is when the oldest of what it tells was read, None for this moment.
+    `as_of` is when the oldest of what it tells was read, None for this moment. `following` is where the next page of it
+    begins, as the parameter `before` names it.
     """
 
     said: dict[str, Any]
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     as_of: datetime | None = None
+    following: str | None = None
+
+
+class Missing(Exception):  # noqa: N818 - it names what the visitor asked for, not a failure of ours
+    """There is no such page, no such table on it, or no such request; the message says so."""
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +77,12 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page: its name in addresses, that of its template too; its title; and what makes its content."""
+    """A page: its name in addresses, that of its template too; its title; and what makes its content.
+
+    `under` is the page of the navigation that it belongs to, where it is none of these itself.
+    """
 
     name: str
     title: str
     make: Callable[[Room], Awaitable[Content]]
+    under: str = ""

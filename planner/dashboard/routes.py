@@ -60,18 +60,32 @@ class Door:
         self._desk, self._standing, self._log = desk, standing, log
         self.token = token
 
-    async def show(self, request: Visit, page: str, form: Form, table: str = "") -> Response[bytes]:
-        """A page, its data or one of its tables; the way in for whoever may not look."""
+    async def show(
+        self, request: Visit, page: str, form: Form, table: str = "", named: str | None = None
+    ) -> Response[bytes]:
+        """A page, its data or one of its tables; the way in for whoever may not look.
+
+        `named` is what of the page's kind is asked for, where its path says so: it counts as the parameter `id`.
+        """
         way = way_in(request.scope, self.token)
         if way is None:
             return self._refused(request, form)
-        return await self.made(request, page, form, table, leaves=way == "cookie")
+        return await self.made(request, page, form, table, named, leaves=way == "cookie")
 
     async def made(
-        self, request: Visit, page: str, form: Form, table: str = "", *, leaves: bool = False
+        self,
+        request: Visit,
+        page: str,
+        form: Form,
+        table: str = "",
+        named: str | None = None,
+        *,
+        leaves: bool = False,
     ) -> Response[bytes]:
         """What the desk makes of a question."""
         query = request.scope["query_string"].decode("latin-1")
+        if named is not None:
+            query = "&".join(filter(None, (query, f"id={quote(named, safe='')}")))
         ask = Ask(page=page, form=form, table=table, query=query, leaves=leaves, standing=self._standing())
         try:
             answer = await self._desk.ask(ask)
@@ -122,6 +136,16 @@ def _shown(door: Door) -> list[HTTPRouteHandler]:
         """A page."""
         return await door.show(request, page, "page")
 
+    @route("/requests", http_method=LOOKING)
+    async def requests(request: Visit) -> Response[bytes]:
+        """The list, which has an address of its own because there are addresses below it."""
+        return await door.show(request, "requests", "page")
+
+    @route("/requests/{request_id:str}", http_method=LOOKING)
+    async def one_request(request: Visit, request_id: FromPath[str]) -> Response[bytes]:
+        """What explains one request; its data has the address `/api/request?id=…`."""
+        return await door.show(request, "request", "page", named=request_id)
+
     @route("/api/{page:str}", http_method=LOOKING)
     async def data(request: Visit, page: FromPath[str]) -> Response[bytes]:
         """All of a page as JSON."""
@@ -142,7 +166,7 @@ def _shown(door: Door) -> list[HTTPRouteHandler]:
             return _plain(404, "json", "no such file")
         return Response(asset.content, media_type=asset.media_type, headers=HEADERS | FOR_EVER)
 
-    return [first, one, data, one_table, static]
+    return [first, one, requests, one_request, data, one_table, static]
 
 
 def _ways_in(door: Door) -> list[HTTPRouteHandler]:

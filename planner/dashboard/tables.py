@@ -28,11 +28,13 @@ class Column(msgspec.Struct, frozen=True):
     """A column: its name for programs, its head for people, and the unit of its cells.
 
     `usd` cells are whole nano-dollars, `hours` and `ms` milliseconds, `share` a part of 1; None is unknown.
+    `digits` are the decimals of its dollars where they are not those of its table.
     """
 
     name: str
     head: str
     unit: Unit = "text"
+    digits: int | None = None
 
     @property
     def told(self) -> str:
@@ -48,7 +50,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table with a name that stays, and a title for people; `note` is what must be known of it."""
+    """A table with a name that stays, and a title for people; `note` is what must be known of it.
+
+    `digits` are the decimals of its dollars, where those that suit its amounts are not enough.
+    """
 
     name: str
     title: str
@@ -56,10 +61,13 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
     total: Row | None = None
     note: str = ""
+    digits: int | None = None
 
     @property
     def decimals(self) -> int:
         """How many decimals its dollars have, the same in all of its columns: cents where these say enough."""
+        if self.digits is not None:
+            return self.digits
         amounts = [
             abs(cell)
             for row in self.every
@@ -106,7 +114,7 @@ def shown(cell: Cell, unit: Unit, decimals: int = 2) -> str:
         case "share":
             return f"{100 * cell:.1f} %"
         case "ms":
-            return f"{cell:,.1f} ms"
+            return f"{cell:,} ms" if isinstance(cell, int) else f"{cell:,.1f} ms"
         case _:
             return f"{cell:,}"
 

@@ -1,6 +1,6 @@
 """What the desk is told of a rule book: what people read of it, and nothing that only decides."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,10 @@ from planner.rulesource import Source, Taken
 
 
 class Telling:
-    """Tells of the running process; what it tells of a book is made once."""
+    """Tells of the running process; what it tells of a book is made once. `containers` counts them, once it can."""
 
     def __init__(self) -> None:
+        self.containers: Callable[[], dict[str, int]] = dict
         self._told: BookTold | None = None
 
     def standing(  # noqa: PLR0913 - all that is told, named
@@ -49,6 +50,7 @@ class Telling:
             stale=stale,
             free_hours=book.settings.free_hours,
             budgets=book.budgets,
+            containers=self.containers(),
         )
 
 

@@ -160,5 +160,27 @@ class Spending(Protocol):
         ...
 
 
-class WholeStore(Store, Statements, Spending, Protocol):
+class Lookups(Protocol):
+    """Requests one by one, as somebody asks for them: a part of every store. Each reads so many rows at most."""
+
+    async def newest(self, before: tuple[str, str], limit: int) -> tuple[Entry, ...]:
+        """The newest entries that arrived before a moment and id, open ones among them, the newest first.
+
+        Raises StoreError.
+        """
+        ...
+
+    async def entry(self, request_id: str) -> Entry | None:
+        """The entry of a request or a correction; open ones are `unknown`. Raises StoreError."""
+        ...
+
+    async def turns_beside(self, entry: Entry) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+        """The turn that an entry goes on from, and those that go on from it, as far as they arrived not long apart.
+
+        Raises StoreError.
+        """
+        ...
+
+
+class WholeStore(Store, Statements, Spending, Lookups, Protocol):
     """A store with all of its parts, as it is opened."""

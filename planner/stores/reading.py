@@ -15,6 +15,10 @@ from planner.stores.rows import VIEWS, amounts, first
 from planner.stores.statements import statements
 
 PAGE: Final = 1_000
+NEAR: Final = 2_000
+"""Entries on either side of one among which its neighbours in a conversation are looked for: an index of turns would
+have to be paid for by each request."""
+TURNS: Final = 20
 PROFILES, SIZES = 20_000, 2_048
 """Rows that are read at most of agents, and of sizes and scales: as many as a process remembers."""
 STATEMENTS: Final = (
@@ -61,6 +65,35 @@ class Reading(ABC):
             if len(rows) < PAGE:
                 return
             at, request_id, _ = rows[-1]
+
+    async def newest(self, before: tuple[str, str], limit: int) -> tuple[Entry, ...]:
+        """The newest entries that arrived before a moment and id, open ones among them, the newest first."""
+        rows = await self._fetch("entries_before", *before, limit, *before, limit, limit)
+        return tuple(_entries.decode(entry) for _, _, entry in rows)
+
+    async def entry(self, request_id: str) -> Entry | None:
+        """The entry of a request or a correction; open ones are `unknown`."""
+        rows = await self._fetch("entry", request_id, request_id)
+        return _entries.decode(rows[0][0]) if rows else None
+
+    async def turns_beside(self, entry: Entry) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+        """The turn that an entry goes on from, and those that go on from it, as far as they arrived not long apart."""
+        shape = entry.shape
+        if shape is None:
+            return (), ()
+        before = await self._near("near_before", entry, "message", shape.after)
+        after = await self._near("near_after", entry, "after", shape.message)
+        return (
+            tuple(each for each in before if each.shape is not None and each.shape.message == shape.after),
+            tuple(each for each in after if each.shape is not None and each.shape.after == shape.message),
+        )
+
+    async def _near(self, name: str, entry: Entry, member: str, digest: str | None) -> list[Entry]:
+        """Entries near one that may have this digest in their shape; whoever asks looks again."""
+        if digest is None:
+            return []
+        rows = await self._fetch(name, entry.at, entry.request_id, NEAR, f'%"{member}":"{digest}"%', TURNS)
+        return [_entries.decode(text) for (text,) in rows]
 
     async def cells(self, kind: type[K], since: str = "", until: str = LAST) -> AsyncIterator[tuple[K, Amounts]]:
         """The hourly sums of a kind, from an hour up to but without another, in order of their keys, by pages."""

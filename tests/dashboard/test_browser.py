@@ -169,6 +169,41 @@ def _dear(entry: Any) -> Any:
     return msgspec.structs.replace(entry, request_id="e" * 24, lines=lines, cost_nano=sum(line.nano for line in lines))
 
 
+def test_requests_come_in_as_they_end(chromium: Any, site: Site) -> None:
+    """A new one stands on top without a new page; where the list was scrolled to, it stays; older pages stand still."""
+    newest = max((entry for entry in made().entries if entry.at < NOW.isoformat()), key=lambda entry: entry.at)
+    with visit(chromium, viewport={"width": PHONE, "height": 844}) as watch:
+        page = watch.visit(site.url("requests"))
+        page.evaluate("window.same = true")
+        page.evaluate("document.querySelector('#list .scroll').scrollTo(120, 200)")
+        site.add(msgspec.structs.replace(newest, request_id="d" * 24, at=NOW.isoformat(timespec="microseconds")))
+        page.evaluate("plannerLook()")
+        assert page.locator("#list tbody tr").first.locator("td").last.inner_text() == "d" * 24
+        assert page.evaluate("window.same")
+        assert page.evaluate("document.querySelector('#list .scroll').scrollLeft") == 120
+        assert page.evaluate("document.querySelector('#list .scroll').scrollTop") == 200
+        page.get_by_role("link", name="Older").click()
+        assert page.evaluate("document.querySelector('main').dataset.refresh") is None
+        assert watch.troubles == []
+
+
+def test_from_a_filter_to_one_request_and_back(chromium: Any, site: Site) -> None:
+    """Empty fields are not in the address; a request is whole for axe, and the way back has the filters."""
+    with visit(chromium) as watch:
+        page = watch.visit(site.url("requests"))
+        page.get_by_label("Team").fill("data")
+        page.select_option("#outcome", "ok")
+        page.get_by_role("button", name="Show").click()
+        assert page.url.endswith("/planner/requests?team=data&outcome=ok")
+        assert {each.strip() for each in page.locator("#list tbody td:nth-child(7)").all_inner_texts()} == {"data"}
+        page.locator("#list tbody a").first.click()
+        assert page.locator("h1").inner_text().startswith("Request of 2026-10-")
+        assert page.locator("nav [aria-current=page]").inner_text() == "Requests"
+        whole(watch, SCREEN)
+        page.get_by_role("link", name="All requests").click()
+        assert page.url.endswith("/planner/requests?team=data&outcome=ok")
+
+
 def test_a_planner_that_does_not_answer_is_told(chromium: Any, site: Site) -> None:
     """The page stays as it is, says since when, and goes on when it can."""
     with visit(chromium) as watch:

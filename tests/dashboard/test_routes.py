@@ -52,6 +52,10 @@ def test_pages_data_and_files(tmp_path: Path) -> None:
             assert page.value(b"cache-control") == b"no-store"
             for name, value in HEADERS.items():
                 assert page.value(name.encode()) == value.encode()
+        assert b"Nothing to show yet" in (await get(proxy, "/planner/requests/?team=")).body
+        missing = await get(proxy, "/planner/requests/a%26b?id=c")
+        assert missing.status == 404
+        assert b"a&amp;b" in missing.body
         data = await get(proxy, "/planner/api/overview")
         assert json.loads(data.body)["page"] == "overview"
         table = await get(proxy, "/planner/api/cost/rows.csv")
@@ -74,6 +78,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     async def scenario(proxy: Proxied) -> None:
         for target in ("/planner/nowhere", "/planner/a/b/c", "/planner/static/0/x.js", "/planner/api/cost/none"):
             assert (await get(proxy, target)).status == 404, target
+        assert (await get(proxy, "/planner/requests/0%2F1?id=x")).status == 404
         assert (await get(proxy, "/planner/cost", method="DELETE")).status == 405
         assert (await get(proxy, "/planner/cost?period=never")).status == 400
 

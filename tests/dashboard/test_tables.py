@@ -33,6 +33,7 @@ def table(*rows: tuple[Cell, ...], last: Row | None = None) -> Table:
         (360_000_000, "hours", "100.0 h"),
         (0.1234, "share", "12.3 %"),
         (1.25, "ms", "1.2 ms"),
+        (1_250, "ms", "1,250 ms"),
         (12_345, "count", "12,345"),
     ],
 )
@@ -77,3 +78,10 @@ def test_small_amounts_have_four_decimals() -> None:
     assert table(("a", 1, 0), ("b", 10 * 10**9, 0)).decimals == 2
     assert table(("a", 12 * 10**9, 0), ("b", 5 * 10**7, 0)).decimals == 2
     assert table().decimals == 2
+
+
+def test_a_table_may_ask_for_more_decimals() -> None:
+    """Where amounts are told to the nano-dollar; a column of it may have its own."""
+    exact = Table(name="t", title="T", columns=(Column("cost", "Cost", "usd"),), rows=(Row((10**12,)),), digits=9)
+    assert exact.decimals == 9
+    assert Column("price", "Price", "usd", digits=4).digits == 4

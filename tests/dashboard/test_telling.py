@@ -55,6 +55,11 @@ def test_a_book_is_told_once() -> None:
     one = telling.standing(book, now=NOW, mode="plan", source=source, age=1.0, stale=False, changes=(change,))
     other = telling.standing(book, now=NOW, mode="drain", source=None, age=2.0, stale=True, changes=())
     assert one.rules.book is other.rules.book
+    assert one.containers == {}
+    telling.containers = lambda: {"idle": 2}
+    assert telling.standing(book, now=NOW, mode="plan", source=None, age=1.0, stale=False, changes=()).containers == {
+        "idle": 2
+    }
     assert (one.rules.directory, one.rules.overrides, one.rules.watched) == ("rules", {"free_hours.limit": "0"}, True)
     assert (other.rules.directory, other.rules.watched, other.mode) == (None, False, "drain")
     changed = load(read_files(None), {"free_hours.limit": "0"})

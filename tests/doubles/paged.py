@@ -27,7 +27,9 @@ class SumsStore(MemoryStore):
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         super().__init__()
-        self.sums = rollup(entries)
+        kept = list(entries)
+        self.settled = {entry.request_id: entry for entry in kept}
+        self.sums = rollup(kept)
         self.accounts: dict[str, int] = {}
         self.made: list[str] = []
         self.statements = 0
@@ -44,6 +46,31 @@ class SumsStore(MemoryStore):
                 yield key, dict(amounts)
         self.rows += rows
         self.statements += rows // PAGE + 1
+
+    async def newest(self, before: tuple[str, str], limit: int) -> tuple[Entry, ...]:
+        """The newest before a moment and id."""
+        await self._read()
+        older = [entry for entry in self.settled.values() if (entry.at, entry.request_id) < before]
+        found = sorted(older, key=lambda entry: (entry.at, entry.request_id), reverse=True)[:limit]
+        self.statements += 1
+        self.rows += len(found)
+        return tuple(found)
+
+    async def entry(self, request_id: str) -> Entry | None:
+        """The entry of a request."""
+        await self._read()
+        return self.settled.get(request_id)
+
+    async def turns_beside(self, entry: Entry) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+        """Its neighbours in a conversation, however far apart."""
+        await self._read()
+        shape, shaped = entry.shape, [each for each in self.settled.values() if each.shape is not None]
+        if shape is None:
+            return (), ()
+        return (
+            tuple(e for e in shaped if shape.after is not None and e.shape and e.shape.message == shape.after),
+            tuple(e for e in shaped if shape.message is not None and e.shape and e.shape.after == shape.message),
+        )
 
     async def spent(self, field: str, since: str, until: str) -> dict[str, int]:
         """What was spent, whatever is asked for."""

@@ -14,8 +14,9 @@ nano-dollars, durations in milliseconds or microseconds as their names say. The 
 - `untouched_nano`: what the same work would have cost without our edits, of the `untouched_known` requests of which
   that is known; these cost `compared_nano`, so that what was saved is the one less the other
 - `expected_untouched_nano`, `expected_planned_nano`: as expected when it was decided, of `expected_known` requests
-- `container_ms.low`, `.likely`, `.high`; `charged_ms`, `credited_ms` as in the lines; `hours_ms`, `untouched_hours_ms`
-  that count toward the free hours; `container_starts`, `container_reuses`
+- `container_ms.low`, `.likely`, `.high`; of what is likely `code_ms.<charge>` by how it bills; `charged_ms`,
+  `credited_ms` as in the lines; `hours_ms`, `untouched_hours_ms` that count toward the free hours;
+  `container_starts`, `container_reuses`
 - `container_losses` of containers that were named, `replays` without what the API refused of ours
 - `avoided.bundle`, `.container`: minimums that our edits spared, and what these would have cost, `avoided_nano`;
   `start_saved_ms` that new containers are believed to take to start
@@ -41,7 +42,9 @@ LIST: Final = "list."
 TOKENS: Final = "tokens."
 UNPRICED: Final = "unpriced."
 AVOIDED: Final = "avoided."
-"""What a name begins with; what follows is a kind of line, a token class, or a reason."""
+RAN: Final = "code_ms."
+"""What a name begins with; what follows is a kind of line, a token class, a reason, by what a minimum was spared, or how
+container time bills."""
 
 _MICROSECONDS: Final = 1_000_000
 _HOUR: Final = len("2026-11-22T12")
@@ -324,6 +327,7 @@ def _container(entry: Entry) -> Amounts:
         "container_ms.low": _round(code.seconds.low, 1_000),
         "container_ms.likely": _round(code.seconds.likely, 1_000),
         "container_ms.high": _round(code.seconds.high, 1_000),
+        RAN + code.charge: _round(code.seconds.likely, 1_000),
         "code_runs": code.runs,
         "code_requests": 1 if entry.corrects is None else 0,
         "hours_ms": code.hours_ms,

@@ -1,8 +1,9 @@
 """The conversations of one day, the dearest first: the one part of the cost that reads entries, those of that day."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -13,7 +14,7 @@ from planner.core.reports.dimensions import OF_DECISIONS, ONE_TAG, Where
 from planner.dashboard.room import Room
 from planner.dashboard.tables import Column, Row, Table
 from planner.dashboard.tables import total as total_row
-from planner.dashboard.view import DAY, Period
+from planner.dashboard.view import DAY, ROOT, Period
 
 MOST_ENTRIES: Final = 50_000
 """Requests of a day that are read; one with more is told as far as that, and says so."""
@@ -61,7 +62,8 @@ async def conversations(room: Room, period: Period, where: Where, kinds: frozens
                 talk.output,
                 talk.saved,
                 talk.cost,
-            )
+            ),
+            link="" if name == NO_CONVERSATION else requests_of(name, period.since),
         )
         for name, talk in sorted(talks.items(), key=lambda each: (-each[1].cost, each[0]))
     )
@@ -86,6 +88,12 @@ async def conversations(room: Room, period: Period, where: Where, kinds: frozens
         total=total_row(rows) if rows else None,
         note=note,
     )
+
+
+def requests_of(conversation: str, day: date | None = None) -> str:
+    """The address of all requests of a conversation, those of a day first."""
+    words = {"conversation": conversation} | ({} if day is None else {"before": (day + DAY).isoformat()})
+    return f"{ROOT}/requests?{urlencode(words)}"
 
 
 def holds(entry: Entry, where: Where) -> bool:

@@ -1,10 +1,9 @@
 """The overview: what a month cost and will have cost, what was saved and how that is known, and whether all is well."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date
 from typing import Final
 
-from planner.core.allowance import KEPT_DAYS, MS_PER_HOUR
 from planner.core.ledger.rollup import Amounts, add
 from planner.core.money import NANO_PER_USD, format_nano
 from planner.core.reports.dimensions import Table as Summed
@@ -13,8 +12,8 @@ from planner.core.reports.figures import Figures, figures, total
 from planner.core.reports.forecast import TOO_LITTLE, Forecast, forecast
 from planner.core.reports.freehours import FreeHours, free_hours
 from planner.core.reports.wording import several
-from planner.dashboard.drawing import gauge
 from planner.dashboard.pages.budgets import budgets
+from planner.dashboard.pages.freehours import gauges, hours_table, metered
 from planner.dashboard.pages.knowing import known_by, saved_words
 from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import Chart, Column, Row, Table, shown
@@ -47,7 +46,7 @@ async def make(room: Room) -> Content:
     if accounts is not None:
         tables.append(accounts)
     if hours:
-        tables.append(_free(hours))
+        tables.append(hours_table(hours))
     return Content(
         said={
             "period": period,
@@ -59,7 +58,7 @@ async def make(room: Room) -> Content:
             "expected": _expected_words(expected, running=running),
             "spend_chart": _spend_chart(spend),
             "requests_chart": _requests_chart(tables[1]),
-            "hours": [(each, _gauge(each), _hours_words(each, now)) for each in hours],
+            "hours": gauges(hours, now),
             "closed": closing,
             "where": where,
         },
@@ -74,9 +73,7 @@ PAGE = Page("overview", "Overview", make)
 
 async def _ahead(room: Room, period: Period) -> tuple[Forecast, tuple[FreeHours, ...]]:
     """What is expected of the month that runs, of the organizations asked for. Raises StoreError."""
-    today, free, asked = room.view.today, room.standing.free_hours, room.where.get("organization")
-    every = await room.days.hours(min(period.since, today - KEPT_DAYS * DAY), today + DAY, room.now)
-    mine = {key: amounts for key, amounts in every.items() if asked is None or key.organization in asked}
+    free, mine = room.standing.free_hours, await metered(room, period.since)
     return forecast(mine, room.now, free), free_hours(mine, room.now, free)
 
 
@@ -186,71 +183,6 @@ def _teams(room: Room, table: Summed) -> Table:
     )
 
 
-def _free(hours: tuple[FreeHours, ...]) -> Table:
-    """The free hours of each organization."""
-    return Table(
-        name="free-hours",
-        title="Free container hours",
-        columns=(
-            Column("organization", "Organization"),
-            Column("used", "Used", "hours"),
-            Column("limit", "Free", "hours"),
-            Column("expected", "Expected by month's end", "hours"),
-            Column("low", "At least", "hours"),
-            Column("high", "At most", "hours"),
-            Column("untouched", "Untouched, expected", "hours"),
-            Column("runs_out", "Used up on", "word"),
-        ),
-        rows=tuple(
-            Row(
-                (
-                    each.organization,
-                    _ms(each.allowance.used),
-                    _ms(each.allowance.limit),
-                    _ms(each.allowance.forecast) if each.allowance.known else None,
-                    _ms(each.allowance.low) if each.allowance.known else None,
-                    _ms(each.allowance.high) if each.allowance.known else None,
-                    _ms(each.allowance.untouched) if each.allowance.known else None,
-                    f"{each.runs_out:%Y-%m-%d}"
-                    if each.runs_out
-                    else "not this month"
-                    if each.allowance.known
-                    else None,
-                )
-            )
-            for each in hours
-        ),
-        note="Container time is estimated: no response tells it. Bounds hold in 80 % of cases.",
-    )
-
-
-def _ms(hours: float) -> int:
-    return round(hours * MS_PER_HOUR)
-
-
-def _gauge(each: FreeHours) -> object:
-    found = each.allowance
-    return gauge(found.used, found.limit, found.forecast if found.known else None, found.low, found.high)
-
-
-def _hours_words(each: FreeHours, now: datetime) -> str:
-    """What a gauge says, as a sentence."""
-    found = each.allowance
-    if found.limit == 0:
-        return "No free hours are set: every container hour costs its list price at once."
-    if found.used >= found.limit:
-        return "The free hours are used up: a container hour costs $0.05 now."
-    if not found.known:
-        return "Too little is known to say when they run out: it takes 3 days of traffic."
-    if each.runs_out is None:
-        return f"They last: {found.forecast:,.0f} h are expected by the end of the month."
-    inside = each.runs_out - now
-    soon = f"in {several(inside.days, 'day')}" if inside >= timedelta(days=1) else "within a day"
-    return (
-        f"Expected to be used up on {each.runs_out.day} {each.runs_out:%B}, {soon}; from then on an hour costs $0.05."
-    )
-
-
 def _expected_words(told: Forecast | None, *, running: bool) -> str:
     if not running:
         return ""
@@ -304,12 +236,17 @@ def _figures(
         basis="estimated",
         note=f"untouched {shown(untouched, 'usd')}",
         trend=tuple(each.saved.nano / NANO_PER_USD for each in daily),
+        link=link("decisions"),
     )
-    yield from _traffic(amounts, days, sums)
+    until = room.view.period.until
+    before = until.isoformat() if until <= room.view.today else None
+    yield from _traffic(amounts, days, sums, link("requests", outcome="error", period=None, before=before))
 
 
-def _traffic(amounts: Amounts, days: dict[str, dict[str, Amounts]], sums: list[Amounts]) -> Iterator[Figure]:
-    """Requests, errors, overhead."""
+def _traffic(
+    amounts: Amounts, days: dict[str, dict[str, Amounts]], sums: list[Amounts], errors: str
+) -> Iterator[Figure]:
+    """Requests, errors with the address of their list, overhead."""
     requests, timed = amounts.get("requests", 0), amounts.get("latencies", 0)
     failed = [sum(each.get(name, {}).get("requests", 0) for name in FAILED[:1]) for _, each in sorted(days.items())]
     yield Figure(
@@ -331,6 +268,7 @@ def _traffic(amounts: Amounts, days: dict[str, dict[str, Amounts]], sums: list[A
         basis="counted",
         note=several(sum(failed), "request failed", "requests failed"),
         trend=tuple(map(float, failed)),
+        link=errors,
     )
     overhead = amounts.get("overhead_us", 0) / timed / 1000 if timed else None
     yield Figure(

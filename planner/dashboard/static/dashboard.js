@@ -40,6 +40,16 @@
     button.setAttribute("aria-expanded", String(open));
   });
 
+  // ---- filters that were left empty need not stand in the address
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches(".filters")) return;
+    const empty = [...event.target.querySelectorAll("input, select")].filter((each) => !each.disabled && !each.value);
+    for (const each of empty) each.disabled = true;
+    setTimeout(() => {
+      for (const each of empty) each.disabled = false;
+    });
+  });
+
   // ---- staying fresh
   const main = document.querySelector("main[data-refresh]");
   if (!main) return;
@@ -52,7 +62,9 @@
     const focused = old.contains(document.activeElement) ? document.activeElement : null;
     if (focused?.matches(SELECTABLE)) return; // somebody is choosing: it comes with the next look
     const again = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.href && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
+    const places = [...old.querySelectorAll(".scroll")].map((each) => [each.scrollLeft, each.scrollTop]);
     old.innerHTML = fresh.innerHTML;
+    for (const [place, each] of [...old.querySelectorAll(".scroll")].entries()) [each.scrollLeft, each.scrollTop] = places[place] ?? [0, 0];
     if (again) old.querySelector(again)?.focus({ preventScroll: true });
   }
 

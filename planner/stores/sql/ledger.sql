@@ -30,6 +30,40 @@ SELECT at, request_id, entry FROM (
 ORDER BY at, request_id
 LIMIT $7;
 
+-- name: entries_before
+-- The same against time, the newest first: what arrived before the pair (at, request_id).
+SELECT at, request_id, entry FROM (
+    SELECT * FROM (SELECT at, request_id, entry FROM entries
+                   WHERE (at, request_id) < ($1, $2) ORDER BY at DESC, request_id DESC LIMIT $3) AS settled
+    UNION ALL
+    SELECT * FROM (SELECT at, request_id, entry FROM intents
+                   WHERE (at, request_id) < ($4, $5) ORDER BY at DESC, request_id DESC LIMIT $6) AS open
+) AS page
+ORDER BY at DESC, request_id DESC
+LIMIT $7;
+
+-- name: entry
+-- One request, settled or open.
+SELECT entry FROM entries WHERE request_id = $1
+UNION ALL
+SELECT entry FROM intents WHERE request_id = $2;
+
+-- name: near_before
+-- Entries that say a text, among so many that arrived just before the pair (at, request_id), the newest first.
+SELECT entry FROM (SELECT at, request_id, entry FROM entries
+                   WHERE (at, request_id) < ($1, $2) ORDER BY at DESC, request_id DESC LIMIT $3) AS near
+WHERE entry LIKE $4
+ORDER BY at DESC, request_id DESC
+LIMIT $5;
+
+-- name: near_after
+-- The same of those that arrived just after it, in the order in which they came.
+SELECT entry FROM (SELECT at, request_id, entry FROM entries
+                   WHERE (at, request_id) > ($1, $2) ORDER BY at, request_id LIMIT $3) AS near
+WHERE entry LIKE $4
+ORDER BY at, request_id
+LIMIT $5;
+
 -- name: corrections
 -- The corrections of one entry, in the order in which they were made.
 SELECT entry FROM entries WHERE corrects = $1 ORDER BY corrected_at, request_id;

@@ -114,6 +114,7 @@ def test_the_amounts_of_a_request() -> None:
         "container_ms.low": 500,
         "container_ms.likely": 2_250,
         "container_ms.high": 10_000,
+        "code_ms.billed": 2_250,
         "charged_ms": 300_000,
         "credited_ms": 299_500,
         "hours_ms": 300_000,

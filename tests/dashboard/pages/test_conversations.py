@@ -1,6 +1,7 @@
 """Conversations of a day: they add up to what the sums say of it, whatever is asked for, and have a bound."""
 
 import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from planner.core.ledger.rollup import cost_nano, rollup
 from planner.core.reports.dimensions import UncrossableError, tabulate
 from planner.dashboard.pages import conversations
-from planner.dashboard.pages.conversations import holds
+from planner.dashboard.pages.conversations import NO_CONVERSATION, holds, requests_of
 from planner.dashboard.pages.cost import PAGE
 from planner.dashboard.room import Content
 from planner.dashboard.tables import Table
@@ -96,3 +97,13 @@ def test_what_an_entry_has() -> None:
     assert not holds(entry, {**yes, "decision": frozenset({"never"})})
     assert not holds(entry, {f"tags.{name}": frozenset({"another"})})
     assert holds(entry, {"tags.missing": frozenset({""}), "team": frozenset({entry.team or ""})})
+
+
+def test_a_conversation_leads_to_its_requests() -> None:
+    """Those of the day first; what is part of none leads nowhere."""
+    assert requests_of("a&b") == "/planner/requests?conversation=a%26b"
+    assert requests_of("a", date(2026, 10, 31)) == "/planner/requests?conversation=a&before=2026-11-01"
+    table = rows(page())
+    links = {row.cells[0]: row.link for row in table.rows}
+    assert all(bool(link) == (name != NO_CONVERSATION) for name, link in links.items())
+    assert any(links.values())

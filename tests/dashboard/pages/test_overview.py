@@ -122,3 +122,13 @@ def test_subscriptions_and_requests_without_a_price_are_told_apart() -> None:
 def rollup_whole() -> dict[str, int]:
     """Everything of the month so far."""
     return tabulate(rollup(entry for entry in made().entries if entry.at < BEFORE), ("team",), {}).whole
+
+
+def test_figures_lead_to_what_explains_them() -> None:
+    """Savings to decisions, errors to their requests: of a month that is over, those before its end."""
+    links = {each.name: each.link for each in page("team=data").figures}
+    assert links["saved"] == "/planner/decisions?team=data"
+    assert links["errors"] == "/planner/requests?team=data&outcome=error"
+    links = {each.name: each.link for each in page("period=2026-10", now=OVER).figures}
+    assert links["saved"] == "/planner/decisions?period=2026-10"
+    assert links["errors"] == "/planner/requests?outcome=error&before=2026-11-01"

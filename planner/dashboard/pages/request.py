@@ -1,0 +1,148 @@
+"""One request, from bytes in to money out: all that the ledger knows of it, so that nobody need guess what it cost."""
+
+from collections.abc import Iterator
+
+from planner.core.ledger.entry import CORRECTION, Entry
+from planner.core.money import format_nano
+from planner.dashboard.pages import charged, explained
+from planner.dashboard.pages.conversations import requests_of
+from planner.dashboard.pages.requests import PAGE as LIST
+from planner.dashboard.pages.requests import moment, request_link, requests_table, saved_nano
+from planner.dashboard.room import Content, Figure, Missing, Page, Room
+from planner.dashboard.tables import Column, Row, Table, shown
+from planner.stores.reading import NEAR
+
+OPEN_SECONDS = 3
+
+
+async def make(room: Room) -> Content:
+    """What explains one request. Raises Missing for one that is not in the ledger, StoreError."""
+    view, store = room.view, room.store
+    request_id = view.one("id")
+    entry = await store.entry(request_id)
+    if entry is None:
+        raise Missing(
+            f"There is no request {request_id!r} in this ledger. The response header planner-request-id names each; "
+            "another planner may have its entry in another store."
+        )
+    corrections = await store.corrections(entry.request_id)
+    turns = await _turns(room, entry)
+    tables = (
+        explained.arrival(entry, "" if entry.shape is None else requests_of(entry.shape.conversation)),
+        explained.asked(entry),
+        explained.decisions(entry),
+        *((explained.shadows(entry),) if entry.shadows else ()),
+        explained.sent(entry),
+        explained.usage(entry),
+        charged.tokens(entry),
+        charged.lines(entry),
+        charged.container(entry),
+        charged.compared(entry, corrections),
+        *((charged.amended(corrections),) if corrections else ()),
+        _rules(room, entry),
+        *((turns,) if turns.rows else ()),
+    )
+    return Content(
+        said={
+            "entry": entry,
+            "arrived": moment(entry.at),
+            "verdict": _verdict(entry),
+            "open": entry.outcome == "unknown",
+            "open_seconds": OPEN_SECONDS,
+            "back": view.link(LIST.name, id=None),
+            "original": request_link(view, entry.corrects) if entry.corrects else "",
+            "near": NEAR,
+        },
+        figures=tuple(_figures(entry)),
+        tables=tables,
+    )
+
+
+PAGE = Page("request", "Request", make, under=LIST.name)
+
+
+async def _turns(room: Room, entry: Entry) -> Table:
+    """The turn of its conversation before it, and those that go on from it. Raises StoreError."""
+    before, after = await room.store.turns_beside(entry)
+    table = requests_table(room.view, (*before, *after), "turns", "Before and after it in its conversation")
+    rows = [
+        Row((word, *row.cells), link=row.link)
+        for word, row in zip(["before"] * len(before) + ["after"] * len(after), table.rows, strict=True)
+    ]
+    return Table(
+        name=table.name,
+        title=table.title,
+        columns=(Column("turn", "Turn", "word"), *table.columns),
+        rows=tuple(rows),
+        digits=table.digits,
+        note=f"Looked for among the {NEAR:,} entries that arrived before it, and as many after it.",
+    )
+
+
+def _verdict(entry: Entry) -> str:
+    if entry.endpoint == CORRECTION:
+        return "It is no request: it corrects what another one cost, by the difference."
+    return charged.verdict(entry)
+
+
+def _figures(entry: Entry) -> Iterator[Figure]:
+    cost, saved = entry.cost_nano, saved_nano(entry)
+    estimated = any(line.basis == "estimated" for line in entry.lines)
+    yield Figure(
+        name="cost",
+        label="Cost",
+        shown=shown(cost, "usd", 6),
+        exact=None if cost is None else format_nano(cost),
+        unit="usd",
+        basis="unknown" if cost is None else "estimated in part" if estimated else "measured",
+        note="unknown" if cost is None else "estimated in part" if estimated else "measured",
+    )
+    yield Figure(
+        name="saved",
+        label="Saved" if saved is None or saved >= 0 else "Spent on edits",
+        shown=shown(None if saved is None else abs(saved), "usd", 6),
+        exact=None if saved is None else format_nano(saved),
+        unit="usd",
+        basis="estimated",
+        note="not known" if entry.untouched_nano is None else f"untouched {shown(entry.untouched_nano, 'usd', 6)}",
+    )
+    total = None if entry.tokens is None else entry.tokens.total
+    yield Figure(
+        name="tokens",
+        label="Tokens",
+        shown=shown(total, "count"),
+        exact=total,
+        unit="count",
+        basis="measured",
+        note="none told" if entry.tokens is None else f"{entry.tokens.output:,} of them written",
+    )
+    took = None if entry.latency is None else entry.latency.total * 1000
+    yield Figure(
+        name="latency",
+        label="Took",
+        shown=shown(None if took is None else round(took), "ms"),
+        exact=took,
+        unit="ms",
+        basis="measured",
+        note="not timed" if entry.latency is None else f"{entry.latency.overhead * 1000:,.1f} ms of it the planner's",
+    )
+
+
+def _rules(room: Room, entry: Entry) -> Table:
+    """By which rules and prices it was decided and priced."""
+    book = room.standing.rules.book
+    return Table(
+        name="rules",
+        title="By which rules and prices",
+        columns=(Column("what", "What", "word"), Column("digest", "Digest", "code"), Column("now", "Now", "long")),
+        rows=(
+            Row(
+                ("Rule book", entry.digests.rules, _now(entry.digests.rules, book.digest)), link=room.view.link("rules")
+            ),
+            Row(("Price book", entry.digests.prices, _now(entry.digests.prices, book.prices_digest))),
+        ),
+    )
+
+
+def _now(then: str, now: str) -> str:
+    return "in force as well" if then == now else f"another is in force: {now}"

@@ -1,0 +1,105 @@
+"""One request's page: however it ended, it is explained to the nano-dollar, and nothing is read in bulk."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from planner.core.ledger.corrections import Billed, correct
+from planner.core.ledger.entry import Entry
+from planner.dashboard.pages.request import PAGE
+from planner.dashboard.room import Content, Missing
+from tests.doubles.deciding import BOOK
+from tests.doubles.months import made
+from tests.doubles.paged import NOW, SumsStore, answered, content
+
+STORE = SumsStore(made().entries)
+
+
+def page(entry: Entry, store: SumsStore = STORE) -> Content:
+    """What explains an entry."""
+    return asyncio.run(content(store, PAGE, f"id={entry.request_id}"))
+
+
+def rows(found: Content, name: str) -> list[tuple[Any, ...]]:
+    """The rows of one of its tables."""
+    return next([row.cells for row in table.rows] for table in found.tables if table.name == name)
+
+
+def kinds() -> list[Entry]:
+    """One entry of each kind that a month has: by outcome, endpoint, decisions and how code was charged."""
+    found: dict[Any, Entry] = {}
+    for entry in made().entries:
+        decided = tuple((each.action, each.outcome, each.reason) for each in entry.decisions)
+        charge = None if entry.code is None else entry.code.charge
+        found.setdefault((entry.outcome, entry.endpoint, entry.unpriced, charge, bool(entry.shadows), decided), entry)
+    return list(found.values())
+
+
+def test_every_kind_of_request_is_explained() -> None:
+    """Lines add up to the cost, every decision is there with its meaning, and the page is made."""
+    assert len(kinds()) > 30
+    for entry in kinds():
+        found = page(entry)
+        if entry.cost_nano is not None:
+            assert sum(row[6] for row in rows(found, "lines")) == entry.cost_nano
+        assert [row[:2] for row in rows(found, "decisions")] == [
+            (each.action, each.outcome) for each in entry.decisions
+        ]
+        assert all(row[-1] for row in rows(found, "decisions"))
+        answer = asyncio.run(answered(STORE, "request", f"id={entry.request_id}"))
+        assert answer.status == 200, (answer.error, entry)
+        assert entry.request_id.encode() in answer.body
+
+
+def test_a_request_that_is_not_there() -> None:
+    """A page that says where its name comes from, and an error in the usual shape."""
+    with pytest.raises(Missing, match="planner-request-id"):
+        asyncio.run(content(STORE, PAGE, "id=nobody"))
+    assert asyncio.run(answered(STORE, "request", "id=nobody")).status == 404
+    assert asyncio.run(answered(STORE, "request", form="json")).status == 404
+
+
+def test_turns_lead_to_one_another() -> None:
+    """From a turn to the one before and to the one after; the conversation's list is one address."""
+    after = next(each for each in made().entries if each.shape is not None and each.shape.after is not None)
+    (before,) = [row for row in rows(page(after), "turns") if row[0] == "before"]
+    first = STORE.settled[before[-1]]
+    assert after.request_id in {row[-1] for row in rows(page(first), "turns") if row[0] == "after"}
+    arrival = next(table for table in page(after).tables if table.name == "arrival")
+    assert after.shape is not None
+    assert arrival.rows[-1].link == f"/planner/requests?conversation={after.shape.conversation}"
+
+
+def test_corrections_of_it_are_told() -> None:
+    """By how much, and what it costs by now; a correction leads back, and says that it is no request."""
+    entry = next(each for each in made().entries if each.code is not None and each.code.charge == "billed")
+    later = correct(entry, Billed(999_000), BOOK.prices, request_id="c1", made_at=NOW + timedelta(days=1))
+    assert later is not None
+    store = SumsStore([entry, later])
+    found = page(entry, store)
+    ((at, more, *_, name),) = rows(found, "corrections")
+    assert (at, more, name) == ("2026-10-22T15:20:00", later.cost_nano, "c1")
+    assert rows(found, "compared")[-1][:2] == ("It cost, by now", (entry.cost_nano or 0) + (later.cost_nano or 0))
+    amended = page(later, store)
+    assert amended.said["original"] == f"/planner/requests/{entry.request_id}"
+    assert "no request" in amended.said["verdict"]
+
+
+def test_an_open_request_is_looked_at_again() -> None:
+    """Until its end is seen."""
+    entry = msgspec.structs.replace(made().entries[0], outcome="unknown", cost_nano=None, lines=())
+    body = asyncio.run(answered(SumsStore([entry]), "request", f"id={entry.request_id}")).body
+    assert b"data-refresh" in body
+    assert b"still on its way" in body
+    settled = asyncio.run(answered(STORE, "request", f"id={made().entries[1].request_id}")).body
+    assert b"data-refresh" not in settled
+
+
+def test_it_reads_a_handful_of_times() -> None:
+    """The entry, its corrections, its neighbours."""
+    store = SumsStore(made().entries)
+    page(made().entries[5], store)
+    assert store.reads == 3
