@@ -43,7 +43,7 @@ TOKENS: Final = "tokens."
 UNPRICED: Final = "unpriced."
 AVOIDED: Final = "avoided."
 RAN: Final = "code_ms."
-"""What a name begins with; what follows is a kind of line, a token class, a reason, by what a minimum was spared, or how
+"""What a name begins with; what follows is a kind of line, a token class, a reason, what spared a minimum, or how
 container time bills."""
 
 _MICROSECONDS: Final = 1_000_000
