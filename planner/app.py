@@ -209,7 +209,6 @@ class App:
             if settings.calibration_key is not None:
                 calibration = self._calibration(lessons, upstream, settings.calibration_key)
                 opened.callback(tasks.start("calibration", calibration.run()).cancel)
-            self._telling.containers = memory.containers
             self._export(writer, memory, hours, lessons, budgets)
             self._forward = Forward(
                 upstream=upstream,
@@ -315,17 +314,8 @@ class App:
             lambda: [((), writer.oldest_pending_seconds())],
         )
         self.rules.export(self.metrics)
-        gauge(
-            "planner_containers",
-            "Containers of remembered turns.",
-            lambda: [((state,), float(number)) for state, number in memory.containers().items()],
-            labels=("state",),
-        )
-        gauge(
-            "planner_edited_conversations",
-            "Edited conversations seen within the last hour.",
-            lambda: [((), float(memory.edited_conversations(self._clock.now())))],
-        )
+        memory.export(self.metrics, self._clock)
+        self._telling.containers = memory.containers
         hours.export(self.metrics, self.rules, self._clock)
         lessons.export(self.metrics, self.rules)
         budgets.export(self.metrics)

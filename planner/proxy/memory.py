@@ -11,11 +11,13 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from planner.clock import Clock
 from planner.core.containers import Lease, State
 from planner.core.conversations import Conversation, Scope, Turn
 from planner.core.exchange import container_digest
 from planner.core.lending import Leases
 from planner.core.settlement import Session, Sessions
+from planner.metrics import Metrics
 from planner.stores import Store
 
 BOUND: Final = 100_000
@@ -283,6 +285,20 @@ class Memory:
         for lease in self._containers.values():
             counts[self._seen(lease).state.value] += 1
         return counts
+
+    def export(self, metrics: Metrics, clock: Clock) -> None:
+        """Export how its containers and edited conversations stand."""
+        metrics.gauge(
+            "planner_containers",
+            "Containers of remembered turns.",
+            lambda: [((state,), float(number)) for state, number in self.containers().items()],
+            labels=("state",),
+        )
+        metrics.gauge(
+            "planner_edited_conversations",
+            "Edited conversations seen within the last hour.",
+            lambda: [((), float(self.edited_conversations(clock.now())))],
+        )
 
     def _keep(self, turn: Turn) -> Lease:
         lease = Lease(turn, State.CONTINUED if turn.continued else State.IDLE)

@@ -43,8 +43,8 @@ TOKENS: Final = "tokens."
 UNPRICED: Final = "unpriced."
 AVOIDED: Final = "avoided."
 RAN: Final = "code_ms."
-"""What a name begins with; what follows is a kind of line, a token class, a reason, by what a minimum was spared, or
-how container time bills."""
+"""What a name begins with; what follows is a kind of line, a token class, a reason, what spared a minimum, or how
+container time bills."""
 
 _MICROSECONDS: Final = 1_000_000
 _HOUR: Final = len("2026-11-22T12")

@@ -21,6 +21,11 @@ CHARGES: Final = {
     "covered": "Nothing: the session it ran in has paid for more than it has used so far",
     "unmetered": "Unknown: the price files have no price for container time",
 }
+LOSSES: Final = {
+    "refused": "the API refused it",
+    "server-error": "the API failed, as it does where a container is gone",
+    "replaced": "the answer came from another one, without a word",
+}
 UNPRICED: Final = {
     "unknown-model": "the price files do not know its model",
     "unknown-modifier": "the answer names a way of serving that has no published price",
@@ -80,6 +85,9 @@ def container(entry: Entry) -> Table:
     code, rows = entry.code, []
     if entry.container is not None:
         rows.append(("Container", f"digest {entry.container}"))
+    if entry.lost is not None:
+        who = "we" if entry.lost.ours else "the caller"
+        rows.append(("Lost", f"digest {entry.lost.container}, which {who} named: {LOSSES[entry.lost.cause]}"))
     if code is not None:
         seconds, time = code.seconds, billed([entry])
         rows += [
@@ -97,6 +105,12 @@ def container(entry: Entry) -> Table:
             ("Counts toward the free hours", f"{code.hours_ms / 1000:,.3f} s"),
             ("Without our edits it would", f"count {code.untouched_hours_ms / 1000:,.3f} s"),
         ]
+        if code.avoided_nano is not None:
+            rows.append(
+                ("Minimum spared", f"by the {code.avoided_by}: it would have cost {usd(code.avoided_nano)} more")
+            )
+        if code.start_saved_ms:
+            rows.append(("Start spared", f"{code.start_saved_ms / 1000:,.3f} s that a new one is believed to take"))
     return Table(
         name="container",
         title="Container time",

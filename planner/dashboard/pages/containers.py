@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.ledger.rollup import LIST, NANO, RAN, Amounts
+from planner.core.ledger.rollup import AVOIDED, LIST, NANO, RAN, Amounts
 from planner.core.money import format_nano
 from planner.core.pricing.prices import CODE, CREDIT
 from planner.core.reports.dimensions import common, tabulate
@@ -175,6 +175,9 @@ def _rows(view: View, by: str, told: Told) -> Table:
             Column("starts", "Started", "count"),
             Column("reuses", "Gone on in", "count"),
             Column("warm", "Warm", "share"),
+            Column("losses", "Lost", "count"),
+            Column("minimums", "Minimums spared", "count"),
+            Column("avoided", "What these would cost", "usd"),
             Column("ran", "Code ran, likely", "hours"),
             Column("charged", "Charged", "hours"),
             Column("credited", "Given back", "hours"),
@@ -196,6 +199,9 @@ def _cells(amounts: Amounts) -> tuple[Cell, ...]:
         starts,
         reuses,
         reuses / (starts + reuses) if starts + reuses else None,
+        amounts.get("container_losses", 0),
+        _minimums(amounts),
+        amounts.get("avoided_nano", 0),
         amounts.get("container_ms.likely", 0),
         amounts.get("charged_ms", 0),
         amounts.get("credited_ms", 0),
@@ -224,6 +230,10 @@ def _cost(amounts: Amounts) -> int:
     return amounts.get(NANO + CODE, 0) + amounts.get(NANO + CREDIT, 0)
 
 
+def _minimums(amounts: Amounts) -> int:
+    return sum(amounts.get(AVOIDED + by, 0) for by in ("bundle", "container"))
+
+
 def _spared(amounts: Amounts) -> int:
     return amounts.get("untouched_hours_ms", 0) - amounts.get("hours_ms", 0)
 
@@ -248,6 +258,12 @@ def _figures(whole: Amounts) -> Iterator[Figure]:
     listed = whole.get(LIST + CODE, 0)
     note = f"{shown(listed, 'usd')} before free hours"
     yield _figure("cost", "Container time cost", _cost(whole), "usd", note, "estimated")
+    started = shown(whole.get("start_saved_ms", 0), "hours")
+    note = f"{shown(whole.get('avoided_nano', 0), 'usd')}, and {started} of waiting for starts"
+    yield _figure("minimums", "Minimums spared", _minimums(whole), "count", note, "estimated")
+    lost, replays = whole.get("container_losses", 0), whole.get("replays", 0)
+    note = f"{several(replays, 'request')} sent once more without an edit"
+    yield _figure("losses", "Containers lost", lost, "count", note, "counted")
     used = shown(whole.get("hours_ms", 0), "hours")
     yield _figure(
         "spared", "Spared by edits", _spared(whole), "hours", f"{used} counted toward free hours", "estimated"

@@ -21,7 +21,10 @@ MOST_USAGE: Final = 200
 LONGEST_VALUE: Final = 200
 OUTCOMES: Final[dict[str, str]] = {each.value: each.meaning for each in Outcome}
 REASONS: Final[dict[str, str]] = {each.value: each.meaning for each in Reason}
-AGAIN: Final = ": the API refused an edit of ours, so it went once more without"
+AGAIN: Final = {
+    "container": ": the API refused the container that we named, so it went once more without",
+    "tools": ": the API refused the tools that we had changed, so it went once more as the caller wrote them",
+}
 PAIRS: Final = (Column("what", "What", "word"), Column("value", "Is", "long"))
 
 
@@ -111,7 +114,7 @@ def sent(entry: Entry) -> Table:
         ("Changed", "Nothing: the caller's bytes went as they came")
     ]
     rows += [
-        ("Sent", several(entry.attempts, "time") + (AGAIN if entry.attempts > 1 else "")),
+        ("Sent", several(entry.attempts, "time") + AGAIN.get(entry.replayed or "", "")),
         ("Ended", f"{entry.outcome}" + ("" if entry.status is None else f", status {entry.status}")),
         ("Anthropic's request-id", entry.upstream_request_id or UNKNOWN),
     ]
@@ -222,7 +225,7 @@ def _shadow(each: Shadow) -> Row:
     expected = each.expected_nano
     money = (None, None, None)
     if expected is not None:
-        planned = expected.planned if each.outcome is Outcome.APPLIED else expected.untouched
+        planned = expected.planned if each.acts else expected.untouched
         money = (expected.untouched, planned, expected.untouched - planned)  # type: ignore[assignment]  # None or whole
     words = (each.policy, each.action, each.outcome, each.reason or "")
     return Row((*words, *money, meaning(each.outcome, each.reason)))

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from planner.core.ledger.entry import Code, Entry, Seconds
+from planner.core.ledger.entry import Code, Entry, Lost, Seconds
 from planner.core.metering.usage import TokenClasses
 from planner.core.pricing.prices import Line
 from planner.dashboard.pages import charged
@@ -98,3 +98,15 @@ def test_tokens_add_up() -> None:
     assert table.total is not None
     assert table.total.cells[1] == counted.total
     assert charged.tokens(charged_entry(tokens=None)).rows == ()
+
+
+def test_what_a_container_spared_and_what_was_lost() -> None:
+    """A minimum by what spared it, a start; and a container that could not be gone on in, by whom and how."""
+    code = Code(1, Seconds(0, 4.5, 9), "covered", avoided_nano=4_166_667, start_saved_ms=1_500)
+    entry = charged_entry(code=code, lost=Lost("gone", "replaced", ours=True))
+    told = {row.cells[0]: str(row.cells[1]) for row in charged.container(entry).rows}
+    assert told["Minimum spared"] == "by the container: it would have cost $0.004166667 more"
+    assert told["Start spared"].startswith("1.500 s")
+    assert told["Lost"] == "digest gone, which we named: the answer came from another one, without a word"
+    plain = {row.cells[0] for row in charged.container(charged_entry()).rows}
+    assert not plain & {"Minimum spared", "Start spared", "Lost"}

@@ -46,10 +46,12 @@ def test_its_sums_are_those_of_the_report(by: str) -> None:
     for value, each in expected.items():
         cost = each.code_execution.nano + each.credit.nano
         assert told[value][1:3] == (each.container_starts, each.container_reuses)
-        assert told[value][4:8] == (each.container_ms.likely, each.charged_ms, each.credited_ms, cost)
-        assert told[value][8:] == (each.free_hours_ms, each.untouched_free_hours_ms - each.free_hours_ms)
+        assert told[value][4:7] == (each.container_losses, each.minimums_avoided, each.avoided.nano)
+        assert told[value][7:11] == (each.container_ms.likely, each.charged_ms, each.credited_ms, cost)
+        assert told[value][11:] == (each.free_hours_ms, each.untouched_free_hours_ms - each.free_hours_ms)
     whole = figures(table.whole)
     assert figure(found, "starts") == whole.container_starts == sum(row[2] for row in rows(found, "starts"))
+    assert (figure(found, "minimums"), figure(found, "losses")) == (whole.minimums_avoided, whole.container_losses)
     assert figure(found, "spared") == whole.untouched_free_hours_ms - whole.free_hours_ms
 
 

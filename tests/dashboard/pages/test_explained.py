@@ -86,8 +86,10 @@ def test_what_was_changed(decision: Decision, words: str) -> None:
 
 def test_a_second_time_is_told() -> None:
     """And how it ended, with whose id."""
-    told = pairs(explained.sent(msgspec.structs.replace(REQUEST, attempts=2, upstream_request_id="req_1")))
-    assert told["Sent"].startswith("2 times: the API refused")
+    told = pairs(
+        explained.sent(msgspec.structs.replace(REQUEST, attempts=2, replayed="tools", upstream_request_id="req_1"))
+    )
+    assert told["Sent"].startswith("2 times: the API refused the tools")
     assert told["Ended"] == "error, status 429"
     assert told["Anthropic's request-id"] == "req_1"
 
