@@ -28,11 +28,21 @@ from planner.dashboard.telling import Telling
 from planner.lastgood import LastGood
 from planner.listening import Listener, listening
 from planner.metrics import Metrics
-from planner.opening import beside, hold_journal, is_shared, journal_path, open_budgets, open_leases, open_store
+from planner.opening import (
+    beside,
+    hold_journal,
+    is_shared,
+    journal_path,
+    open_budgets,
+    open_leases,
+    open_retention,
+    open_store,
+)
 from planner.proxy import errors, own
 from planner.proxy.batches import Batches
 from planner.proxy.budgets import Budgets
 from planner.proxy.calibration import Calibration
+from planner.proxy.expiry import Expiry
 from planner.proxy.forward import Forward
 from planner.proxy.hours import Hours, remembered
 from planner.proxy.inforce import InForce
@@ -57,7 +67,6 @@ from planner.upstream import Upstream
 from planner.upstream.pooled import PooledUpstream
 
 GRACEFUL_SECONDS = 30
-DAY_SECONDS = 86_400
 COUNT_SECONDS = 60
 TRUSTED = 3  # times a count may have failed to be made anew before it counts no more than anything else: ours
 
@@ -182,7 +191,15 @@ class App:
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             opened.push_async_callback(lending.finish)
             tasks.start("leases", lending.run())
-            tasks.start("forgetting", self._forget_old(store))
+            expiry = Expiry(
+                store,
+                lambda: open_retention(settings.store),
+                self.rules,
+                clock=self._clock,
+                metrics=self.metrics,
+                log=self.log,
+            )
+            tasks.start("expiry", expiry.run())
             tasks.start("budgets", budgets.run())
             if shared:
                 opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)
@@ -297,17 +314,6 @@ class App:
                 hours.renew(await store.hours(_text(remembered(self._clock.now()))))
             except StoreError as error:
                 self.log.warning("free hours are counted by this process alone", error=str(error))
-
-    async def _forget_old(self, store: Store) -> None:
-        """Make room for what comes and forget the conversations that nobody goes on with, now and every day."""
-        while True:
-            expire = timedelta(days=self.rules.book.settings.conversations.expire_days)
-            try:
-                await store.prepare(_text(self._clock.now()))
-                await store.forget(_text(self._clock.now() - expire))
-            except Exception as error:  # noqa: BLE001 - the next day must come, whatever went wrong today
-                self.log.warning("old conversations stay for another day", error=type(error).__name__)
-            await asyncio.sleep(DAY_SECONDS)
 
     def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
         """Export what only this process as a whole knows."""

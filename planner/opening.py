@@ -1,5 +1,8 @@
 """Opens the store that an address names: `sqlite:///path`, or `postgresql://…` where the extra `postgres` is there."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
@@ -13,6 +16,7 @@ from planner.stores.schema import Status
 if TYPE_CHECKING:
     from planner.stores.budgets import BudgetStore
     from planner.stores.leases import LeaseStore
+    from planner.stores.retention import Retention
     from planner.stores.sqlite import SqliteStore
 
 SHARED: Final = ("postgresql", "postgres")
@@ -64,6 +68,25 @@ def hold_journal(directory: Path) -> int:
         raise StoreError(f"{directory} cannot hold the journal: {error.strerror}. Make it writable.") from error
 
 
+@contextmanager
+def hold_store(address: str, journal: Path | None = None) -> Iterator[None]:
+    """Keep processes that write from a journal, for as long as it is worked on; it may be missing.
+
+    Raises SettingsError, StoreError; of that InUseError where one has it.
+    """
+    directory = journal_path(address, journal)
+    if is_shared(address):
+        descriptor = hold_journal(directory) if directory.is_dir() else None
+    else:
+        path = sqlite_path(address)
+        descriptor = hold(path.with_name(f"{path.name}.{LOCK}"), f"{path} is in use by another planner process.")
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 async def open_store(address: str) -> WholeStore:
     """Open a store for writing; a file is brought up to date, an empty database gets its tables.
 
@@ -101,6 +124,21 @@ async def open_leases(address: str) -> "LeaseStore | None":
     from planner.stores.postgresleases import PostgresLeases  # noqa: PLC0415 - only who uses it loads the driver
 
     return await PostgresLeases.open(address)
+
+
+async def open_retention(address: str) -> "Retention":
+    """Open what takes entries or names out of a store that another function here has opened. Raises as `open_budgets`.
+
+    It works beside proxies that have the store, on connections of its own.
+    """
+    if is_shared(address):
+        _postgres()
+        from planner.stores.postgresretention import PostgresRetention  # noqa: PLC0415 - only who uses it loads it
+
+        return await PostgresRetention.open(address)
+    from planner.stores.sqliteretention import SqliteRetention  # noqa: PLC0415 - as above
+
+    return await SqliteRetention.open(sqlite_path(address))
 
 
 async def read_store(address: str) -> WholeStore:

@@ -120,7 +120,7 @@ def _settings() -> str:
     for key, row in table["properties"].items():
         value = row["properties"]["value"]
         rows.append(
-            f"| `{key}` | {type_in_words(value)} | `{_spelt(value['default'])}` | {_cell(row['description'])} |"
+            f"| `{key}` | {type_in_words(value)} | `{_spelt(value.get('default'))}` | {_cell(row['description'])} |"
         )
     (sizes,) = table["patternProperties"].values()
     kind = type_in_words(sizes["properties"]["value"])
@@ -145,7 +145,7 @@ def _interval() -> str:
 
 
 def _spelt(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value}"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def _cell(text: str) -> str:

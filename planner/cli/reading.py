@@ -3,10 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
+
+import rich_click as click
 
 from planner.cli.options import UNAVAILABLE, USAGE, fail
 from planner.core.ledger.entry import Entry
+from planner.pruning import prunings
 from planner.settings import SettingsError
+
+MONTH: Final = len("2026-11")
 
 
 def each_entry(
@@ -14,7 +20,8 @@ def each_entry(
 ) -> None:
     """Hand every entry since a moment over, in order of arrival; a ledger that cannot be read ends the command.
 
-    With `until`, which is not part of it, reading ends there.
+    With `until`, which is not part of it, reading ends there. Months whose entries were pruned are told on standard
+    error.
     """
     from planner.stores import StoreError  # noqa: PLC0415 - the other commands start faster without it
 
@@ -32,10 +39,15 @@ async def _read(store: str, since: datetime | None, until: datetime | None, take
     ledger = await read_store(store)
     text, end = _text(since) or "", _text(until)
     try:
+        gone = await prunings(ledger)
+        for month, pruned in gone.items():
+            if text[: len(month)] <= month and (end is None or month < end):
+                click.echo(f"planner: left out: {pruned.entries} entries of {month}, pruned at {pruned.at}", err=True)
         async for entry in ledger.entries(text):
             if end is not None and entry.at >= end:
                 return
-            take(entry)
+            if not gone or entry.outcome == "unknown" or entry.at[:MONTH] not in gone:  # pruning may be half done
+                take(entry)
     finally:
         await ledger.close()
 

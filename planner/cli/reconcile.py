@@ -23,6 +23,7 @@ from planner.core.reconcile.statement import DEFAULT_THRESHOLD, Found, Statement
 from planner.core.reconcile.theirs import Bill, ReportError
 from planner.core.records import EntryRecord
 from planner.core.rulebook.book import RuleBook
+from planner.pruning import prunings
 from planner.settings import DEFAULT_UPSTREAM, Settings, SettingsError, admin_key_from_environment
 from planner.stores import StoreError
 
@@ -108,6 +109,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
 async def run(asked: Asked, settings: Settings, book: RuleBook, key: str, clock: Clock) -> Statement:
     """Fetch the bill, hold the ledger against it, keep the statement. Raises BillError, ReportError, StoreError."""
     async with _opened(settings.store, writing=True) as store:
+        gone = (await prunings(store)).get(asked.month)
+        if gone is not None:
+            raise StoreError(
+                f"the entries of {asked.month} were pruned at {gone.at}; --stored shows its last statement"
+            )
         reports = Reports(
             key, settings.upstream, clock=clock, pages=store, tell=_tell, every=asked.every, refresh=asked.refresh
         )

@@ -108,6 +108,7 @@ def make(ledger: Ledger, asked: Asked, now: datetime, free: FreeHoursSettings | 
     table = tabulate(told, asked.by, asked.where)
     shares, share_note = _shares(told, asked)
     expected, forecast_note = _forecast(sums, asked, now, free)
+    measured, pruned_note = (closing.holdouts, None) if closing is not None else _holdouts(ledger, known, begin, end)
     return Report(
         period=Period(begin, end, asked.month),
         by=table.by,
@@ -119,10 +120,10 @@ def make(ledger: Ledger, asked: Asked, now: datetime, free: FreeHoursSettings | 
         unpriced=unpriced(table.whole),
         notional=notional(table.whole),
         since_closing=None if closing is None else _since(since_closing(closing, known), asked),
-        holdouts=closing.holdouts if closing is not None else _holdouts(ledger, known, begin, end),
+        holdouts=measured,
         showback=shares,
         forecast=expected,
-        notes=tuple(note for note in (table.overlaps, share_note, forecast_note) if note),
+        notes=tuple(note for note in (table.overlaps, share_note, forecast_note, pruned_note) if note),
     )
 
 
@@ -202,14 +203,20 @@ def _since(later: Rollup, asked: Asked) -> Since | None:
     )
 
 
-def _holdouts(ledger: Ledger, sums: Rollup, begin: str, end: str) -> tuple[Measured, ...]:
-    """What hold-outs show of the whole period, for which entries are read; where nothing was held out, nothing is."""
+def _holdouts(ledger: Ledger, sums: Rollup, begin: str, end: str) -> tuple[tuple[Measured, ...], str | None]:
+    """What hold-outs show of the whole period, for which entries are read; where nothing was held out, nothing is.
+
+    Or why nothing is told of them: entries of the period were pruned.
+    """
     if not any(key.reason == Reason.HOLDOUT for key in sums.decisions):
-        return ()
+        return (), None
+    gone = [month for month in ledger.prunings() if begin[: len(month)] <= month < end]
+    if gone:
+        return (), f"Entries of {', '.join(gone)} were pruned, so hold-outs cannot be told: they are no sum."
     found = HoldOut()
     for entry in ledger.entries(begin, end):
         held_out(found, entry)
-    return found.measured()
+    return found.measured(), None
 
 
 def _shares(sums: Rollup, asked: Asked) -> tuple[tuple[Share, ...], str | None]:

@@ -13,6 +13,7 @@ from planner.clock import Clock, SystemClock
 from planner.core.ledger.rollup import rollup
 from planner.core.reports.closing import Closing, Seal, Verified, close, verify
 from planner.core.reports.figures import Money
+from planner.core.reports.pruning import verify_pruned
 from planner.core.reports.wording import several
 
 MOST_NAMED: Final = 5
@@ -56,6 +57,8 @@ def _close(store: str, month: str, form: str, clock: Clock, *, force: bool) -> N
         fail(f"{month} is not over before {end:%Y-%m-%d} 00:00 UTC, so it cannot be closed yet", USAGE)
     with opened(store, write=True) as ledger:
         _refuse_closed(ledger.closing(month))
+        if month in (gone := ledger.prunings()):
+            fail(f"the entries of {month} were pruned at {gone[month].at}: nothing is left to close it with", USAGE)
         seal = Seal()
         sums = rollup(seal.over(ledger.entries(stamp(begin), stamp(end))))
         if seal.open and not force:
@@ -75,7 +78,12 @@ def _verify(store: str, month: str, form: str) -> None:
         closing = ledger.closing(month)
         if closing is None:
             fail(f"{month} is not closed: planner report close {month}", USAGE)
-        found = verify(closing, ledger.entries(stamp(midnight(first)), stamp(midnight(after(first)))))
+        begin, end = stamp(midnight(first)), stamp(midnight(after(first)))
+        pruned = ledger.prunings().get(month)
+        if pruned is None:
+            found = verify(closing, ledger.entries(begin, end))
+        else:
+            found = verify_pruned(closing, pruned, ledger.sums(begin, end))
     click.echo(_json(found) if form == "json" else "\n".join(_verdict(found)))
     if not found.same:
         raise SystemExit(FINDINGS)
@@ -110,15 +118,21 @@ def _said(closing: Closing) -> Iterator[str]:
 
 
 def _verdict(found: Verified) -> Iterator[str]:
-    if found.same:
+    if found.same and found.pruned_at is not None:
+        yield f"The entries of {found.month} were pruned at {found.pruned_at}, and were as they were closed."
+        yield f"What was closed at {found.closed_at} agrees with the hourly sums, which stay: ${found.cost.usd}."
+    elif found.same:
         entries = several(found.entries, "entry", "entries")
         yield f"{found.month} is as it was closed at {found.closed_at}: {entries}, ${found.cost.usd}."
     else:
         yield f"{found.month} is NOT as it was closed at {found.closed_at} by version {found.version}."
-        yield f"  entries  {found.entries:,} closed, {found.missing:,} of them gone"
+        pruned = "" if found.pruned_at is None else f", pruned at {found.pruned_at}"
+        yield f"  entries  {found.entries:,} closed, {found.missing:,} of them gone{pruned}"
         yield f"  cost     ${found.cost.usd} closed, ${found.found_cost.usd} found"
         yield f"  seal     {found.digest} closed"
         yield f"           {found.found} found"
+    if found.nameless:
+        yield f"{several(found.nameless, 'entry', 'entries')} lost a name since, and no amount."
     if found.later:
         yield f"{several(found.later, 'entry', 'entries')} came since, and in no closed figure."
 

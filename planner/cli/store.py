@@ -1,4 +1,4 @@
-"""`planner store`: how a store stands, and bringing its schema up to date."""
+"""`planner store`: how a store stands, bringing its schema up to date, and what goes out of it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,6 +8,8 @@ import msgspec
 import rich_click as click
 
 from planner.cli.options import FINDINGS, UNAVAILABLE, USAGE, fail, store_option
+from planner.cli.storeforget import forget_command
+from planner.cli.storeprune import prune_command
 from planner.settings import SettingsError
 
 T = TypeVar("T")
@@ -80,3 +82,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         fail(str(error), USAGE)
     except StoreError as error:
         fail(str(error), UNAVAILABLE)
+
+
+command.add_command(prune_command, "prune")
+command.add_command(forget_command, "forget")

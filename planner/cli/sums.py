@@ -13,6 +13,8 @@ from planner.cli.options import UNAVAILABLE, USAGE, fail
 from planner.core.ledger.entry import Entry
 from planner.core.ledger.rollup import DecisionKey, Key, Rollup, ShadowKey, TagKey
 from planner.core.reports.closing import Closing
+from planner.core.reports.pruning import Pruned
+from planner.pruning import prunings
 from planner.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -45,6 +47,10 @@ class Ledger:
         """What a month was closed with."""
         text = self._runner.run(self._store.closing(month))
         return None if text is None else _closings.decode(text)
+
+    def prunings(self) -> dict[str, Pruned]:
+        """What is kept of months whose entries went, by month."""
+        return self._runner.run(prunings(self._store))
 
     def close(self, closing: Closing) -> bool:
         """Keep a closing; False where the month is closed already."""

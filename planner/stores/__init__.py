@@ -109,6 +109,10 @@ class Store(Protocol):
         """Close a month (`2026-11`); False where that was done before, and then nothing changes. Raises StoreError."""
         ...
 
+    async def prunings(self) -> list[str]:
+        """What is kept of months whose entries went (JSON), the oldest first. Raises StoreError."""
+        ...
+
     async def forget(self, before: str) -> None:
         """Forget conversations that nobody went on with since (RFC 3339 UTC), scopes, what was learnt.
 

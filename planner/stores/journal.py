@@ -133,6 +133,12 @@ class Journal:
         if done and self._written >= self._segment_bytes // 8 and self._rotate():
             self._drop_first()
 
+    def tidy(self) -> None:
+        """Let go of what the store has, if that is all there is: a name that is taken out of it must not stay here."""
+        done = len(self._segments) == 1 and self._read_at == self._written
+        if done and self._written and self._rotate():
+            self._drop_first()
+
     def lay_aside(self, line: bytes) -> None:
         """Keep a line, with its newline, out of the queue. Raises JournalError when the disk does not take it."""
         try:

@@ -25,6 +25,7 @@ STATEMENTS: Final = (
     | statements("closings")
     | statements("reconciliations")
     | statements("budgets")
+    | statements("retention")
 )
 """What both databases understand."""
 FORGETTING: Final = (
@@ -115,6 +116,10 @@ class Reading(ABC):
         """What a month (`2026-11`) was closed with; None for one that is open."""
         rows = await self._fetch("closing", month)
         return str(rows[0][0]) if rows else None
+
+    async def prunings(self) -> list[str]:
+        """What is kept of months whose entries went (JSON), the oldest first."""
+        return [pruning for (pruning,) in await self._fetch("prunings")]
 
     async def keep_reconciliation(self, month: str, organization: str, made_at: str, statement: str) -> None:
         """Keep a statement (JSON) of a month, beside earlier ones."""

@@ -17,6 +17,7 @@ from planner.core.records import ConversationRecord, EntryRecord, LearntRecord, 
 from planner.core.rulebook.spending import FIELDS
 
 DAY: Final = len("2026-11-30")
+MONTH: Final = len("2026-11")
 Row = tuple[str | int | None, ...]
 Words = tuple[str, ...]
 VIEWS: Final[Mapping[type[Words], str]] = {
@@ -57,7 +58,7 @@ def written(records: Iterable[Record]) -> Written:
                     rows[row[0]] = row
         elif record.entry.outcome == "unknown":
             request_id, at = record.entry.request_id, record.entry.at
-            intents.setdefault(request_id, (request_id, at, _text(record.entry), request_id, at))
+            intents.setdefault(request_id, (request_id, at, _text(record.entry), request_id, at, at[:MONTH]))
         else:
             settled.setdefault(record.entry.request_id, record.entry)
     return Written(

@@ -19,6 +19,8 @@ BATCH = 100  # decoding these holds the event loop for a few milliseconds
 TRIES = 3
 GATHER_SECONDS = 0.05
 RETRY_SECONDS = 1.0
+TIDY_SECONDS = 60.0
+"""How long what the store has stays in the journal at most, where something else does not come all the time. Ours."""
 DELIVERY_SECONDS = 0.1
 """How long the first edited request of a conversation waits at most for its edit to be in a shared store. Ours."""
 
@@ -29,7 +31,7 @@ class Writer:
     `on_write` hears the seconds each transaction took, `on_trouble` a sentence for whatever went wrong; `on_refused` is
     called for each record that the store refuses for good, `on_stored` with what the store took, once. `shared` says
     that other processes read what this one writes, so that what they may look for at once is not held back to make a
-    larger transaction.
+    larger transaction. What the store has is out of the journal `tidy_seconds` later, unless more comes all the time.
     """
 
     def __init__(  # noqa: PLR0913 - the ends of a writer, and who listens
@@ -43,6 +45,7 @@ class Writer:
         on_refused: Callable[[], None],
         on_stored: Callable[[Sequence[Record]], None] = lambda _: None,
         shared: bool = False,
+        tidy_seconds: float = TIDY_SECONDS,
     ) -> None:
         self._journal = journal
         self._store = store
@@ -53,6 +56,7 @@ class Writer:
         self._on_stored = on_stored
         self._failures = 0
         self._shared = shared
+        self._tidy_seconds, self._tidied = tidy_seconds, clock.monotonic()
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._oldest: datetime | None = None
@@ -80,8 +84,17 @@ class Writer:
         while not self._stopping:
             if not await self.write_once():
                 self._wake.clear()
-                await self._wake.wait()
+                await self._rest()
                 await self._gather()
+
+    async def _rest(self) -> None:
+        """Wait for something new; what is old in the journal goes meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._tidy_seconds):
+                await self._wake.wait()
+        if self._clock.monotonic() - self._tidied >= self._tidy_seconds:
+            self._journal.tidy()
+            self._tidied = self._clock.monotonic()
 
     async def delivered(self) -> None:
         """Wait until the store has what was written down so far, where other processes look for it there.

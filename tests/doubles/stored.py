@@ -132,6 +132,10 @@ class MemoryStore:
         del closed_at
         return self.closings.setdefault(month, closing) is closing
 
+    async def prunings(self) -> list[str]:
+        """Nothing was pruned."""
+        return []
+
     async def prepare(self, now: str) -> None:
         """Nothing to prepare."""
         del now

@@ -53,6 +53,10 @@ class Shelf:
                 raise self.poison[each.entry.request_id]
         self.applied += records
 
+    async def prunings(self) -> list[str]:
+        """Nothing was pruned."""
+        return []
+
     async def entries(self, since: str = "") -> AsyncIterator[Entry]:
         """The entries taken."""
         for each in self.applied:

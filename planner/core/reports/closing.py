@@ -6,6 +6,10 @@ Nothing in a closing changes. What comes later is a correction, which is an entr
 settled late: both are told as the difference between the sums of now and those of then. The seal is a digest over what
 of each entry is money or says whose it is, in the order of the ledger, and not over how a version writes entries down,
 so that it can be checked by versions to come. Which entries it covers is kept as a mark of 8 bytes for each.
+
+Two things may be done to closed entries, both openly and neither to an amount: a name is taken out of them
+(`planner.core.reports.forgetting`), which makes another seal that the closing tells beside the first, and after their
+time they go as a whole (`planner.core.reports.pruning`).
 """
 
 from bisect import bisect_left
@@ -45,11 +49,23 @@ _DAY: Final = len("2026-11-22")
 _REST_OF_DAY: Final = "T00:00:00.000000+00:00"
 
 
+class Renamed(msgspec.Struct, frozen=True, kw_only=True):
+    """A name was taken out of closed entries: when (RFC 3339 UTC), out of how many, and the seals before and after.
+
+    Both were made of the entries themselves in one reading, so that the second seal rests on the first.
+    """
+
+    at: str
+    entries: int
+    before: str
+    after: str
+
+
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a month (`2026-11`) when it is closed. `open` requests were not settled yet; they are no entry.
 
     `requests`, `tags`, `decisions` and `shadows` are the sums by day, `holdouts` what hold-outs had shown; `marks` are
-    those of its entries, sorted.
+    those of its entries, sorted. `renamed` are the names that were taken out since, the first one first.
     """
 
     month: str
@@ -67,6 +83,17 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     shadows: tuple[tuple[ShadowKey, Amounts], ...]
     holdouts: tuple[Measured, ...]
     marks: bytes
+    renamed: tuple[Renamed, ...] = ()
+
+    @property
+    def seal(self) -> str | None:
+        """The seal that the entries have by now; None where they had another one when a name was taken out of them."""
+        seal = self.digest
+        for each in self.renamed:
+            if each.before != seal:
+                return None
+            seal = each.after
+        return seal
 
     def sums(self) -> Rollup:
         """The frozen figures."""
@@ -84,6 +111,9 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         digest, found: the seal, and that over the closed entries as they are now.
         cost, found_cost: the frozen cost, and that of the closed entries as they are now.
         same: whether nothing of what was closed has changed.
+        nameless: entries that a name was taken out of since; `digest` is the seal that they have without it.
+        pruned_at: when the entries were pruned, RFC 3339 UTC. Then `found` is the seal that was found before they went,
+            and `found_cost` and `same` are by the hourly sums, which stay.
     """
 
     month: str
@@ -97,9 +127,11 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     cost: Money
     found_cost: Money
     same: bool
+    nameless: int = 0
+    pruned_at: str | None = None
 
 
-class _Marks:
+class Marks:
     """Sorted marks, looked up as a sequence."""
 
     def __init__(self, marks: bytes) -> None:
@@ -131,15 +163,19 @@ class Seal:
     def over(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """The same entries; those that are not settled are noted, and not sealed."""
         for entry in entries:
-            if entry.outcome == "unknown":
-                self.open.append(entry.request_id)
-            else:
-                self._digest.update(sealed(entry))
-                self._marks.append(mark(entry))
-                self.entries += 1
-                self.corrections += entry.corrects is not None
-                held_out(self.holdout, entry)
+            self.add(entry)
             yield entry
+
+    def add(self, entry: Entry) -> None:
+        """Seal one entry; one that is not settled is noted."""
+        if entry.outcome == "unknown":
+            self.open.append(entry.request_id)
+            return
+        self._digest.update(sealed(entry))
+        self._marks.append(mark(entry))
+        self.entries += 1
+        self.corrections += entry.corrects is not None
+        held_out(self.holdout, entry)
 
     @property
     def digest(self) -> str:
@@ -176,7 +212,7 @@ def close(month: str, sums: Rollup, seal: Seal, *, closed_at: datetime, version:
 
 def verify(closing: Closing, entries: Iterable[Entry]) -> Verified:
     """Hold a closing against the entries of its month as they are now, in the order of the ledger."""
-    marks, seal, later = _Marks(closing.marks), Seal(), 0
+    marks, seal, later = Marks(closing.marks), Seal(), 0
 
     def closed() -> Iterator[Entry]:
         nonlocal later
@@ -189,7 +225,7 @@ def verify(closing: Closing, entries: Iterable[Entry]) -> Verified:
 
     cost = cost_nano(total(rollup(seal.over(closed())).requests.values()))
     frozen = cost_nano(total(amounts for _, amounts in closing.requests))
-    same = seal.digest == closing.digest and cost == frozen == closing.cost.nano and seal.entries == closing.entries
+    same = seal.digest == closing.seal and cost == frozen == closing.cost.nano and seal.entries == closing.entries
     return Verified(
         month=closing.month,
         closed_at=closing.closed_at,
@@ -197,11 +233,12 @@ def verify(closing: Closing, entries: Iterable[Entry]) -> Verified:
         entries=closing.entries,
         missing=closing.entries - seal.entries,
         later=later,
-        digest=closing.digest,
+        digest=closing.seal or closing.digest,
         found=seal.digest,
         cost=closing.cost,
         found_cost=money(cost),
         same=same,
+        nameless=sum(each.entries for each in closing.renamed),
     )
 
 

@@ -102,6 +102,17 @@ class ConversationSettings(msgspec.Struct, frozen=True, kw_only=True):
     expire_days: Annotated[int, msgspec.Meta(ge=1)] = 30
 
 
+class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long entries of the ledger are kept.
+
+    Attributes:
+        entries_days: days for which entries are kept; a month goes as a whole, once its last day is so long ago and it
+            is closed. null keeps them for ever.
+    """
+
+    entries_days: Annotated[int, msgspec.Meta(ge=31, extra={"null": True})] | None = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The facts that nobody has published, as settings: the attribute path is the dotted key.
 
@@ -114,6 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         cache: what breaks a prompt cache.
         decision: how sure a decision must be.
         conversations: how long they are remembered.
+        retention: how long entries are kept.
         haiku55_tier_on: which prompt chooses the tier of Haiku 5.5: the sum over all iterations, or each one's own.
         tool_tokens: by tool version, the measured input tokens that it adds to each iteration, in place of the prior.
     """
@@ -124,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheSettings = CacheSettings()
     decision: DecisionSettings = DecisionSettings()
     conversations: ConversationSettings = ConversationSettings()
+    retention: RetentionSettings = RetentionSettings()
     haiku55_tier_on: Literal["summed_prompt", "iteration_prompt"] = "summed_prompt"
     tool_tokens: dict[str, Interval] = {}
 

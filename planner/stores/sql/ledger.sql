@@ -6,10 +6,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT DO NOTHING;
 
 -- name: open_intent
--- What goes upstream is open until its entry is there; one that is read again after that stays settled.
+-- What goes upstream is open until its entry is there; one that is read again after that stays settled, also where its entry went with its month.
 INSERT INTO intents (request_id, at, entry)
 SELECT $1, $2, $3
 WHERE NOT EXISTS (SELECT 1 FROM entries WHERE entries.request_id = $4 AND entries.at = $5)
+  AND NOT EXISTS (SELECT 1 FROM prunings WHERE prunings.month = $6)
 ON CONFLICT DO NOTHING;
 
 -- name: close_intent

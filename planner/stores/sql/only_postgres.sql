@@ -53,3 +53,23 @@ SELECT make_partition($1);
 -- Bytes of all tables and indexes.
 SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::BIGINT FROM pg_class
 WHERE relkind = 'r' AND relnamespace = current_schema()::REGNAMESPACE;
+
+-- name: hurry
+-- Give up soon where a lock cannot be had, since whoever comes behind waits as well.
+SET LOCAL lock_timeout = '200ms';
+
+-- name: hold_partition
+-- Let nobody write to the partition of a month (2026-11) until the end of the transaction.
+SELECT hold_partition($1);
+
+-- name: drop_partition
+-- Drop the partition of a month (2026-11) of the ledger with all that is in it.
+SELECT drop_partition($1);
+
+-- name: try_to_prune
+-- Let one process at a time take entries out; whoever comes second is told at once. The lock goes with the connection.
+SELECT pg_try_advisory_lock(hashtext('planner retention'));
+
+-- name: end_pruning
+-- Let the next one.
+SELECT pg_advisory_unlock(hashtext('planner retention'));

@@ -30,3 +30,7 @@ SELECT page_count * page_size FROM pragma_page_count, pragma_page_size;
 -- name: entries_for_sums
 -- One page of settled entries, to fill the sums from when a file of an older version is brought up to date.
 SELECT at, request_id, entry FROM entries WHERE (at, request_id) > ($1, $2) ORDER BY at, request_id LIMIT $3;
+
+-- name: prune_entries
+-- Take out some entries from one moment up to but without another, the oldest first.
+DELETE FROM entries WHERE request_id IN (SELECT request_id FROM entries WHERE at >= $1 AND at < $2 ORDER BY at LIMIT $3);
