@@ -4,7 +4,7 @@ Entries are not deleted but lose the name: the ledger stays whole, what a team, 
 a closed month can still be held against its seal, and a month that was not reconciled yet still can be.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def names_of(principal: str, callers: Callers) -> Names:
 
 async def forget_in_store(
     store: Store, retention: Retention, names: Names, *, now: datetime, write: bool
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step, None]:
     """Take names out of a store, step by step; without `write` only look what has them. Raises StoreError."""
     async with retention.alone() as alone:
         if not alone:

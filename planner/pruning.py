@@ -12,7 +12,7 @@ import msgspec
 
 from planner.core.ledger.rollup import DecisionKey, Key, Rollup, ShadowKey, TagKey
 from planner.core.reports.closing import Closing
-from planner.core.reports.pruning import Inspection, Pruned, hindrance, is_due, is_settled
+from planner.core.reports.pruning import LEAST_DAYS, Inspection, Pruned, hindrance, is_due, is_settled
 from planner.stores import Store
 from planner.stores.retention import BusyError, Retention, span
 
@@ -65,9 +65,7 @@ async def prune(  # noqa: PLR0913 - what pruning depends on, named
                 if not dry_run:
                     await _take_out(retention, month, _text(now), "", entries, pause)
             elif not is_settled(month, now):
-                yield Month(
-                    month=month, entries=entries, kept="it is not over for 31 days, so what is counted may come"
-                )
+                yield Month(month=month, entries=entries, kept=f"it is not over for {LEAST_DAYS} days")
             else:
                 yield await _one(store, retention, month, now, pause, force=force, dry_run=dry_run)
 

@@ -40,6 +40,15 @@ def database(require: Require) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a store of each kind that is not there yet, to hold both to the same contract."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'l.db'}"
+    found: str = request.getfixturevalue("database")
+    return found
+
+
 def pytest_collection_finish() -> None:
     """Leave what the suite itself is made of out of every search for garbage: many tests collect, to see what leaks."""
     gc.collect()

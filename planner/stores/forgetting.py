@@ -5,7 +5,7 @@ conversations, turns, habits, leases) goes. Each step finds what still has the n
 what was interrupted, and changes nothing where nothing is left. Closed months come before (`planner.forgetting`).
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -35,12 +35,13 @@ class Step(msgspec.Struct, frozen=True):
     rows: int
 
 
-async def forget(retention: Retention, names: Names, *, write: bool) -> AsyncIterator[Step]:
+async def forget(retention: Retention, names: Names, *, write: bool) -> AsyncGenerator[Step, None]:
     """Take names out of a store, step by step; without `write` only look what has them. Raises StoreError."""
-    for name in sorted(names):
+    for number, name in enumerate(ordered := sorted(names)):
+        earlier = frozenset(ordered[:number])
         for steps in (
-            _entry_steps(retention, name, names, write=write),
-            _intents(retention, name, names, write=write),
+            _entry_steps(retention, name, names, earlier, write=write),
+            _intents(retention, name, names, earlier, write=write),
             _cells(retention, name, names, write=write),
             _tags(retention, name, names, write=write),
             _money(retention, name, write=write),
@@ -54,10 +55,13 @@ async def forget(retention: Retention, names: Names, *, write: bool) -> AsyncIte
         yield step
 
 
-async def _entry_steps(retention: Retention, name: str, names: Names, *, write: bool) -> AsyncIterator[Step]:
+async def _entry_steps(
+    retention: Retention, name: str, names: Names, earlier: Names, *, write: bool
+) -> AsyncIterator[Step]:
+    """Settled entries with a name in them; one that has an earlier name as well is counted there."""
     async for rows in _pages(retention, "named_entries", ("", ""), _quoted(name)):
-        pairs = [(*row[:2], entry := _entries.decode(row[2]), nameless(entry, names)) for row in rows]
-        changed = [(at, request_id, without) for at, request_id, entry, without in pairs if without is not entry]
+        found = [(at, request_id, _without(text, names, earlier)) for at, request_id, text in rows]
+        changed = [(at, request_id, without) for at, request_id, without in found if without is not None]
         if changed and write:
             async with retention.transaction() as fetch:
                 for at, request_id, without in changed:
@@ -65,17 +69,25 @@ async def _entry_steps(retention: Retention, name: str, names: Names, *, write: 
         yield Step("entries", len(changed))
 
 
-async def _intents(retention: Retention, name: str, names: Names, *, write: bool) -> AsyncIterator[Step]:
+async def _intents(
+    retention: Retention, name: str, names: Names, earlier: Names, *, write: bool
+) -> AsyncIterator[Step]:
     changed = 0
     async with retention.transaction() as fetch:
         for _, request_id, text in await fetch("named_intents", _quoted(name)):
-            entry = _entries.decode(text)
-            without = nameless(entry, names)
-            if without is not entry:
+            without = _without(text, names, earlier)
+            if without is not None:
                 changed += 1
                 if write:
                     await fetch("put_nameless_intent", _text(without), request_id)
     yield Step("open requests", changed)
+
+
+def _without(text: str, names: Names, earlier: Names) -> Entry | None:
+    """An entry without names; None where none is in it, or one of those that were looked for before."""
+    entry = _entries.decode(text)
+    without = nameless(entry, names)
+    return None if without is entry or nameless(entry, earlier) is not entry else without
 
 
 async def _cells(retention: Retention, name: str, names: Names, *, write: bool) -> AsyncIterator[Step]:

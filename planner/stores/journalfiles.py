@@ -19,12 +19,13 @@ def rewrite(directory: Path, change: Callable[[bytes], bytes | None], *, write: 
     changed = 0
     try:
         for path in sorted(directory.glob(f"*{SUFFIX}")):
-            lines = path.read_bytes().split(b"\n")
-            kept = [change(line) if line else line for line in lines]
-            differ = sum(line != after for line, after in zip(lines, kept, strict=True))
+            *whole, torn = path.read_bytes().split(b"\n")
+            lines = [*((line, b"\n") for line in whole), (torn, b"")]
+            kept = [(change(line) if line else line, end) for line, end in lines]
+            differ = sum(line != after for (line, _), (after, _) in zip(lines, kept, strict=True))
             changed += differ
             if differ and write:
-                _replace(path, b"\n".join(line for line in kept if line is not None))
+                _replace(path, b"".join(line + end for line, end in kept if line is not None))
     except OSError as error:
         raise StoreError(f"{directory} cannot be rewritten: {error.strerror}") from error
     return changed

@@ -25,7 +25,6 @@ STATEMENTS: Final = (
     | statements("closings")
     | statements("reconciliations")
     | statements("budgets")
-    | statements("retention")
 )
 """What both databases understand."""
 FORGETTING: Final = (

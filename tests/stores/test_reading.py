@@ -102,7 +102,10 @@ def test_records_are_applied_once(address: str) -> None:
 
 
 def test_nothing_that_was_written_is_changed(address: str) -> None:
-    """An entry is inserted once: no statement of ours updates the ledger, and an intent goes when it is settled."""
+    """An entry is inserted once: no statement of a store updates the ledger, and an intent goes when it is settled.
+
+    What takes entries or names out has statements of its own.
+    """
     assert not [name for name, text in STATEMENTS.items() if "UPDATE entries" in text or "DELETE FROM entries" in text]
 
     async def scenario(store: Store) -> None:

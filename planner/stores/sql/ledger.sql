@@ -52,3 +52,7 @@ SELECT COUNT(*), MIN(at), MAX(at) FROM entries;
 -- name: count_intents
 -- How many requests are open.
 SELECT COUNT(*) FROM intents;
+
+-- name: prunings
+-- What is kept of months whose entries went.
+SELECT pruning FROM prunings ORDER BY month;

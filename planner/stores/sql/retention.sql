@@ -1,7 +1,3 @@
--- name: prunings
--- What is kept of months whose entries went.
-SELECT pruning FROM prunings ORDER BY month;
-
 -- name: put_pruning
 -- Say that the entries of a month go; once, and what was said first stays.
 INSERT INTO prunings (month, at, pruning) VALUES ($1, $2, $3)
