@@ -9,6 +9,7 @@ import rich_click as click
 
 from planner.cli.options import UNAVAILABLE, USAGE, fail
 from planner.core.ledger.entry import Entry
+from planner.core.reports.pruning import overlaps
 from planner.pruning import prunings
 from planner.settings import SettingsError
 
@@ -41,7 +42,7 @@ async def _read(store: str, since: datetime | None, until: datetime | None, take
     try:
         gone = await prunings(ledger)
         for month, pruned in gone.items():
-            if text[: len(month)] <= month and (end is None or month < end):
+            if overlaps(month, text, end):
                 click.echo(f"planner: left out: {pruned.entries} entries of {month}, pruned at {pruned.at}", err=True)
         async for entry in ledger.entries(text):
             if end is not None and entry.at >= end:

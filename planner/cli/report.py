@@ -23,6 +23,7 @@ from planner.core.reports.dimensions import OF_REQUESTS, Table, UncrossableError
 from planner.core.reports.figures import figures, kinds, money, notional, total, unpriced
 from planner.core.reports.forecast import Forecast, forecast
 from planner.core.reports.holdout import HoldOut, Measured
+from planner.core.reports.pruning import overlaps
 from planner.core.reports.showback import Share, showback
 from planner.core.reports.wording import several
 from planner.core.rulebook.book import FreeHoursSettings
@@ -210,7 +211,7 @@ def _holdouts(ledger: Ledger, sums: Rollup, begin: str, end: str) -> tuple[tuple
     """
     if not any(key.reason == Reason.HOLDOUT for key in sums.decisions):
         return (), None
-    gone = [month for month in ledger.prunings() if begin[: len(month)] <= month < end]
+    gone = [month for month in ledger.prunings() if overlaps(month, begin, end)]
     if gone:
         return (), f"Entries of {', '.join(gone)} were pruned, so hold-outs cannot be told: they are no sum."
     found = HoldOut()

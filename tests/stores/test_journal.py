@@ -183,3 +183,24 @@ def test_what_is_not_stored_stays(tmp_path: Path) -> None:
     journal.pending = 0  # somebody may have added lines to an older segment meanwhile
     journal.close()
     assert everything(Journal(tmp_path)) == [b"x\n"]
+
+
+def test_what_the_store_has_can_be_let_go_of(tmp_path: Path) -> None:
+    """Nothing of it is left on disk, and what comes next is read next; what the store lacks stays."""
+    journal = Journal(tmp_path)
+    journal.tidy()
+    journal.append(b"a name")
+    journal.tidy()
+    batch = journal.read(9)
+    assert batch is not None
+    journal.append(b"another")
+    journal.stored(batch)
+    journal.tidy()
+    assert b"a name" in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert everything(journal) == [b"another\n"]
+    journal.tidy()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b""]
+    journal.append(b"next")
+    assert everything(journal) == [b"next\n"]
+    journal.close()
+    assert not list(tmp_path.iterdir())

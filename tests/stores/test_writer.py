@@ -14,7 +14,7 @@ from planner.core.ledger.rollup import Amounts, K, rollup
 from planner.core.records import EntryRecord, Record, encode
 from planner.stores import LAST, Kept, Metered, RefusedError, StoreError
 from planner.stores.journal import Journal
-from planner.stores.writer import Writer
+from planner.stores.writer import TIDY_SECONDS, Writer
 from tests.doubles.proxy import run, settled
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -127,7 +127,7 @@ class Shelf:
 class Bench:
     """A writer between a journal and a shelf, on a virtual clock."""
 
-    def __init__(self, directory: Path, *, shared: bool = False) -> None:
+    def __init__(self, directory: Path, *, shared: bool = False, tidy_seconds: float = TIDY_SECONDS) -> None:
         self.journal = Journal(directory)
         self.shelf = Shelf()
         self.clock = VirtualClock(NOW)
@@ -144,6 +144,7 @@ class Bench:
             on_refused=lambda: self.refused.append(1),
             shared=shared,
             on_stored=self.told.extend,
+            tidy_seconds=tidy_seconds,
         )
 
 
@@ -217,6 +218,29 @@ def test_runs_until_told_to_stop(bench: Bench) -> None:
 
     run(scenario())
     assert len(bench.shelf.applied) == 3
+
+
+def test_what_the_store_has_does_not_stay_in_the_journal(tmp_path: Path) -> None:
+    """A minute later it is gone from the disk, whether something else came or nothing did."""
+    bench = Bench(tmp_path, tidy_seconds=0.01)
+
+    def on_disk() -> bytes:
+        return b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+    async def scenario() -> None:
+        running = asyncio.get_running_loop().create_task(bench.writer.run())
+        for number in range(2):
+            bench.journal.append(record(number))
+            bench.writer.wake()
+            await settled(lambda: not bench.writer.pending)
+            assert on_disk() != b""
+            bench.clock.advance(0.02)
+            await settled(lambda: on_disk() == b"")
+        bench.writer.stop()
+        await running
+
+    run(scenario())
+    assert len(bench.shelf.applied) == 2
 
 
 def test_journal_that_cannot_be_read(bench: Bench, tmp_path: Path) -> None:

@@ -194,6 +194,12 @@ def end_of(month: str) -> datetime:
     return datetime(after.year, after.month, after.day, tzinfo=UTC)
 
 
+def overlaps(month: str, since: str, until: str | None) -> bool:
+    """Whether a month (`2026-11`) has a moment from one on and before another, None for no end (RFC 3339 UTC)."""
+    begin = f"{month}-01T00:00:00.000000+00:00"
+    return since[: len(month)] <= month and (until is None or begin < until)
+
+
 def hindrance(inspection: Inspection, pruned: Pruned, sums: Rollup, *, force: bool) -> str | None:
     """Why the entries of a month stay, in a sentence; None where they may go. `force` lets unclosed ones go."""
     if not inspection.adds_up(sums):

@@ -17,6 +17,7 @@ from planner.core.reports.pruning import (
     hindrance,
     is_due,
     is_settled,
+    overlaps,
     verify_pruned,
 )
 from tests.doubles.reported import BEGIN, END, MONTH, amendment, closing_of, month, request
@@ -106,6 +107,16 @@ def test_when_a_month_is_over() -> None:
     assert not is_due(MONTH, END - timedelta(microseconds=1))
     assert is_settled(MONTH, END + timedelta(days=LEAST_DAYS))
     assert not is_settled(MONTH, END + timedelta(days=LEAST_DAYS, microseconds=-1))
+
+
+def test_which_months_a_period_has() -> None:
+    """From a moment on and before another; a month that begins with the end is not in it."""
+    first, next_ = "2025-10-01T00:00:00.000000+00:00", "2025-11-01T00:00:00.000000+00:00"
+    assert overlaps(MONTH, first, next_)
+    assert overlaps(MONTH, "2025-10-31T23:00:00.000000+00:00", None)
+    assert overlaps(MONTH, "", first.replace("000000", "000001"))
+    assert not overlaps(MONTH, "", first)
+    assert not overlaps(MONTH, next_, None)
 
 
 def test_what_is_compared() -> None:
