@@ -80,6 +80,7 @@ def _proposals(statement: Statement) -> Iterator[str]:
         yield (
             f"  {each.key}: {each.better} fits better than {each.value}, {usd(each.nano)} on {each.days} days; "
             f"it leaves {usd(each.better_misfit_nano)} of {usd(each.misfit_nano)}"
+            f"{''.join(f'; as does {other}' for other in each.alike)}"
         )
     if statement.meter is not None:
         factor = "" if statement.meter.factor is None else f", {statement.meter.factor} times what it billed"

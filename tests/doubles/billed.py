@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from planner.core.ledger.entry import Digests, Entry, Latency
+from planner.core.ledger.shape import Shape
 from planner.core.metering.usage import meter
 from planner.core.reconcile.cells import CODE, NOTHING, SEARCH, TOKENS, Cell, plus
 from planner.core.reconcile.ours import Ours
@@ -40,6 +41,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """One request. `seconds` is how long its code really ran, `seen` how long the planner believes it did.
 
     Its tokens are those of `parts` sampling iterations that are alike; `rest` are the seconds that it took besides.
+    `files` are in its messages, all of them in earlier ones unless it `begins` its conversation or has a `fresh` one;
+    `after` is the number of the request that it goes on from. `skills` are named in it.
     """
 
     number: int
@@ -58,6 +61,15 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     tier: str = "standard"
     parts: int = 1
     rest: float = 2.0
+    files: int = 0
+    begins: bool = True
+    fresh: bool = False
+    after: int | None = None
+    skills: int = 0
+
+    def loads(self, *, history: bool, skills: bool) -> bool:
+        """Whether something is loaded into its container that bills, if these settings are so."""
+        return (self.files > 0 and (self.begins or self.fresh or history)) or (self.skills > 0 and skills)
 
     @property
     def elapsed(self) -> float:
@@ -105,7 +117,7 @@ def ledger(requests: Iterable[Ask], rule_book: RuleBook | None = None) -> list[E
     """What the planner writes of these requests."""
     chosen = rule_book or book()
     sessions: dict[str, Sessions] = {}
-    left = round(chosen.settings.free_hours.limit * 3_600_000)
+    left, code = round(chosen.settings.free_hours.limit * 3_600_000), chosen.settings.code
     entries = []
     for ask in requests:
         usage = _usage(ask)
@@ -118,6 +130,7 @@ def ledger(requests: Iterable[Ask], rule_book: RuleBook | None = None) -> list[E
             runs=ask.runs,
             measured_ms=round(ask.seen * 1_000) if ask.runs else None,
             elapsed_ms=round(ask.elapsed * 1_000),
+            preloaded=ask.loads(history=code.history_uploads_bill, skills=code.skills_preload_bills),
         )
         metered = meter(usage)
         money = settle(metered, terms, chosen)
@@ -146,6 +159,7 @@ def ledger(requests: Iterable[Ask], rule_book: RuleBook | None = None) -> list[E
                 tokens=metered.classes,
                 code=money.code,
                 container=ask.container or None,
+                shape=_shape(ask),
                 latency=Latency(ask.elapsed, 0.5, 0.001),
                 digests=Digests("r" * 16, "p" * 16),
             )
@@ -157,7 +171,8 @@ def charges(requests: Iterable[Ask], **switches: Any) -> list[Charge]:
     """What the simulator's bill charges for them."""
     chosen = Switches(free_hours_limit=int(LIMIT)).with_settings(switches)
     till = Till(read_prices(shipped_prices()), chosen, idle=300.0, kept=10_000)
-    return [till.charge(_work(ask)) for ask in requests]
+    loads = {"history": chosen.code_history_uploads_bill, "skills": chosen.code_skills_preload_bills}
+    return [till.charge(_work(ask, loaded=ask.loads(**loads))) for ask in requests]
 
 
 def bill(charged: Iterable[Charge], *, known: datetime = KNOWN, decimals: int = 7) -> Bill:
@@ -276,9 +291,26 @@ def _usage(ask: Ask) -> bytes:
     return msgspec.json.encode(value)
 
 
-def _work(ask: Ask) -> Work:
+def _shape(ask: Ask) -> Shape | None:
+    """What the ledger keeps of its messages; nothing where neither files nor Skills are in them."""
+    if not ask.files and not ask.skills:
+        return None
+    after = None if ask.after is None else f"m{ask.after}"
+    return Shape(
+        conversation=ask.container,
+        begins=ask.begins,
+        message=f"m{ask.number}",
+        after=after,
+        prefix="p",
+        files=ask.files,
+        skills=ask.skills,
+        prompt_tokens=ask.input,
+    )
+
+
+def _work(ask: Ask, *, loaded: bool = False) -> Work:
     use = None
-    if ask.runs:
+    if ask.runs or loaded:
         end = ask.at + timedelta(seconds=ask.elapsed)
         use = Use(
             container=ask.container,

@@ -2,7 +2,8 @@
 
 What settings say of it is a reading: the same uses, billed another way. A reading is believed where it makes at least
 nine tenths of the difference vanish and shows in two cells or agrees exactly; one that has a free number (the free
-hours) must show in three. What no reading explains can be the estimate, as far as low and high of the uses let it.
+hours) must show in three. Readings that bill every cell alike are all told, since the bill cannot tell which it is.
+What no reading explains can be the estimate, as far as low and high of the uses let it.
 """
 
 from calendar import monthrange
@@ -17,6 +18,7 @@ from planner.core.pricing.prices import Line, PriceBook
 from planner.core.reconcile.cells import CODE, Cause, Cell
 from planner.core.reconcile.money import noon
 from planner.core.reconcile.ours import Ours, Use
+from planner.core.reconcile.readings import Fit, Reading, near, setting
 from planner.core.reconcile.residual import Claim, Residual
 from planner.core.reconcile.theirs import Bill
 from planner.core.rulebook.book import FreeHoursSettings, Settings
@@ -40,16 +42,13 @@ FOR_A_NUMBER: Final = 3
 FREED: Final = frozenset({"free", "none"})
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """A setting that the figures contradict: its value, the one that fits better, by how much, on how many days."""
+class _Session(msgspec.Struct):
+    """A container session from its first billed use on: seconds since 1970, and milliseconds run and paid for."""
 
-    key: str
-    value: Any
-    better: Any
-    nano: int
-    days: int
-    before: int
-    after: int
+    start: float
+    last: float
+    ran: int = 0
+    paid: int = 0
 
 
 class Container:
@@ -137,29 +136,31 @@ class Container:
     # ------------------------------------------------------------ readings
 
     def _readings(self, residual: Residual, cells: Sequence[Cell]) -> None:
-        """Believe the one other reading that fits best, if one fits."""
+        """Believe the one other reading that fits best, if one fits; tell those that bill the same along with it."""
         before = sum(abs(residual.left[cell]) for cell in cells)
         if all(residual.settled(cell) for cell in cells):
             return
         base, days = self.cost([use.hours_ms for use in self._uses]), {cell.day for cell in cells}
-        best: tuple[int, Cause, str, Any, dict[Cell, int]] | None = None
-        chosen = self._believed
+        fits: list[Fit] = []
         for cause, key, value, hours, free in self._candidates(residual, cells, base):
-            cost = self.cost(hours, free, counting=key == COUNTING or None)
+            counting = key == COUNTING or None
+            cost = self.cost(hours, free, counting=counting)
             moved = {cell: cost.get(cell, 0) - base.get(cell, 0) for cell in {*cost, *base} if cell.day in days}
             after = sum(abs(residual.left[cell] - moved.get(cell, 0)) for cell in cells)
-            if self._is_believed(cause, residual, cells, moved, (before, after)) and (best is None or after < best[0]):
-                best = after, cause, key, value, moved
-                chosen = hours, free, key == COUNTING or None
-        if best is None:
+            if self._is_believed(cause, residual, cells, moved, (before, after)):
+                fits.append(Fit(after, cause, key, value, moved, (hours, free, counting)))
+        if not fits:
             return
-        self._believed = chosen
-        after, cause, key, value, self._moved = best
-        for cell, nano in self._moved.items():
-            residual.explain(cause, cell, nano, f"{key}: {_text(value)} fits the bill")
-        shown = {cell.day for cell, nano in self._moved.items() if nano}
-        now = setting(self._settings, key)
-        self.readings.append(Reading(key, now, value, sum(self._moved.values()), len(shown), before, after))
+        best = min(fits, key=lambda fit: fit.after)
+        alike = [fit for fit in fits if all(near(fit, best, cell, residual) for cell in {*fit.moved, *best.moved})]
+        self._believed, self._moved = best.believed, best.moved
+        for cell, nano in best.moved.items():
+            residual.explain(best.cause, cell, nano, f"{' or '.join(map(str, alike))} fits the bill")
+        shown = {cell.day for cell, nano in best.moved.items() if nano}
+        for fit in alike:
+            now, others = setting(self._settings, fit.key), tuple(str(each) for each in alike if each is not fit)
+            nano = sum(fit.moved.values())
+            self.readings.append(Reading(fit.key, now, fit.value, nano, len(shown), before, fit.after, others))
 
     def _is_believed(
         self,
@@ -202,9 +203,11 @@ class Container:
         if not code.deferred_web_tool_frees:
             yield "code.deferred_web_tool_frees", True, lambda use: use.charge != "free" and use.deferred
         if not code.skills_preload_bills:
-            yield "code.skills_preload_bills", True, lambda use: use.charge == "none"
+            yield "code.skills_preload_bills", True, lambda use: use.charge == "none" and use.skills
         if code.history_uploads_bill:
-            yield "code.history_uploads_bill", False, lambda use: use.charge != "free" and use.history
+            yield "code.history_uploads_bill", False, lambda use: use.charge not in FREED and use.history
+        else:
+            yield "code.history_uploads_bill", True, lambda use: use.charge == "none" and use.history
 
     def _hours(
         self,
@@ -212,33 +215,36 @@ class Container:
         minimum_per: str | None = None,
         idle: bool | None = None,
         changed: Callable[[Use], bool] | None = None,
-        ran: Callable[[Use], int] = lambda use: use.likely_ms,
     ) -> list[int]:
-        """Milliseconds that each use counts under another reading; those that it does not touch keep their own."""
+        """Milliseconds that each use counts under another reading; containers that it does not touch keep their own.
+
+        In one that it touches all uses count anew: who is first in a session pays its minimum.
+        """
         per = self._settings.code.minimum_per if minimum_per is None else minimum_per
         idle_bills = self._settings.code.idle_bills if idle is None else idle
-        sessions: dict[str, tuple[int, float]] = {}
+        sessions: dict[str, _Session] = {}
+        touched = {use.container for use in self._uses if changed is None or changed(use)}
         hours = []
         for use in self._uses:
-            billed = use.charge not in FREED
-            if changed is not None and changed(use):
-                billed = not billed
-            elif changed is not None and use.charge != "corrected":
+            if use.container not in touched:
                 hours.append(use.hours_ms)
                 continue
+            billed = (use.charge not in FREED) != (changed is not None and changed(use))
             if use.charge == "corrected" or not billed:
                 hours.append(use.hours_ms if use.charge == "corrected" else 0)
                 continue
             minimum = self._rate(use.day)[1]
-            used, last = sessions.get(use.container, (-1, 0.0))
-            alive = used >= 0 and use.at - last <= IDLE.total_seconds()
-            waited = round((use.at - last) * 1000) if alive and idle_bills else 0
-            length = (round((use.until - use.at) * 1000) if idle_bills else ran(use)) + max(waited, 0)
-            before = used if alive else 0
-            paid = max(before, minimum) if alive and per == "session" else 0
-            own = before if per == "session" else 0
-            hours.append(max(own + length, minimum) - paid)
-            sessions[use.container] = (before + length, use.until)
+            if per == "request":
+                hours.append(max(use.likely_ms, minimum))
+                continue
+            session = sessions.get(use.container)
+            if session is None or use.at - session.last > IDLE.total_seconds():
+                session = sessions[use.container] = _Session(use.at, use.until)
+            session.last = max(session.last, use.until)
+            session.ran += use.likely_ms
+            owed = max(round((session.last - session.start) * 1000) if idle_bills else session.ran, minimum)
+            hours.append(owed - session.paid)
+            session.paid = owed
         return hours
 
     def _fit(
@@ -361,20 +367,8 @@ class Container:
         return found
 
 
-def setting(settings: Settings, key: str) -> Any:  # noqa: ANN401 - by its key
-    """The value of a dotted key."""
-    found: Any = settings
-    for name in key.split("."):
-        found = getattr(found, name)
-    return found
-
-
 def _passed(at: float) -> float:
     """The share of its month (UTC) that is over."""
     moment = datetime.fromtimestamp(at, UTC)
     start = moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (moment - start).total_seconds() / (monthrange(moment.year, moment.month)[1] * 86_400)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -47,9 +47,10 @@ class Use(NamedTuple):
         likely_ms, high_ms: how long code ran.
         container: digest of its id.
         runs: code runs it tells of.
-        charge: how the ledger bills it; `none` where nothing ran and only Skills were loaded.
+        charge: how the ledger bills it; `none` where nothing ran and only Skills or files were loaded.
         direct, deferred: whether what frees it are web tools with direct callers only, or deferred.
-        history: whether it is billed only for files of earlier messages.
+        history: whether it is billed, if at all, only for files of earlier messages.
+        skills: whether it names Skills.
     """
 
     at: float
@@ -67,6 +68,7 @@ class Use(NamedTuple):
     direct: bool = False
     deferred: bool = False
     history: bool = False
+    skills: bool = False
 
 
 class Unknown(msgspec.Struct):
@@ -105,6 +107,7 @@ class Ours:
         self.longest_ms = 0
         self.runs: dict[tuple[str, str, str], int] = {}
         self.uses: list[Use] = []
+        self._files: dict[str, int] = {}
         self.requests = 0
 
     def add(self, entry: Entry) -> None:
@@ -213,10 +216,10 @@ class Ours:
     def _add_use(self, entry: Entry, day: str, workspace: str, *, late: bool) -> None:
         code, shape = entry.code, entry.shape
         skills = 0 if shape is None else shape.skills
-        if late or (code is None and not skills):
+        history = self._is_history(entry)
+        if late or (code is None and not skills and not history):
             return
         at = datetime.fromisoformat(entry.at).timestamp()
-        files = 0 if shape is None else shape.files
         credited = sum(line.milliseconds for line in entry.lines if line.kind == CREDIT)
         likely, high = (0, 0) if code is None else (round(code.seconds.likely * 1000), round(code.seconds.high * 1000))
         runs = 0 if code is None else code.runs
@@ -241,9 +244,24 @@ class Ours:
                 charge,
                 direct,
                 deferred,
-                history=runs == 0 and files > 0 and shape is not None and not shape.begins,
+                history=history,
+                skills=skills > 0,
             )
         )
+
+    def _is_history(self, entry: Entry) -> bool:
+        """Whether no code ran and all files of a request are those of earlier messages.
+
+        An answer that it goes on from tells how many there were before, where the ledger has it with files.
+        """
+        shape = entry.shape
+        if shape is None or not shape.files:
+            return False
+        if shape.message is not None:
+            self._files[shape.message] = shape.files
+        before = None if shape.after is None else self._files.get(shape.after)
+        fresh = before is not None and shape.files > before
+        return not shape.begins and not fresh and (entry.code is None or entry.code.runs == 0)
 
     def _correct_use(self, entry: Entry) -> None:
         """A correction moves the container time of its own day, as a use that took no time of its own."""

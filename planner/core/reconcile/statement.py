@@ -7,7 +7,7 @@ one kind is not taken for another. What is left is unexplained, and added up wit
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
@@ -17,9 +17,10 @@ import msgspec
 from planner.core.money import parse_nano
 from planner.core.pricing.prices import PriceBook
 from planner.core.reconcile.cells import CODE, SESSION, Cause, Cell, Share
-from planner.core.reconcile.container import Container, Reading
+from planner.core.reconcile.container import Container
 from planner.core.reconcile.money import Pricing, WrongPrice
 from planner.core.reconcile.ours import Ours
+from planner.core.reconcile.readings import Reading, word
 from planner.core.reconcile.residual import Residual
 from planner.core.reconcile.surplus import Surplus
 from planner.core.reconcile.theirs import Bill, name_default
@@ -61,6 +62,7 @@ class SettingProposal(msgspec.Struct, frozen=True, kw_only=True):
     """A setting that the figures contradict: which value fits better, what that moves, on how many days.
 
     `misfit_nano` and `better_misfit_nano` are what container time differs by under the two values, without signs.
+    `alike` are other settings with a value each (`key: value`) that fit as well: the bill cannot tell which it is.
     """
 
     key: str
@@ -70,6 +72,7 @@ class SettingProposal(msgspec.Struct, frozen=True, kw_only=True):
     days: int
     misfit_nano: int
     better_misfit_nano: int
+    alike: tuple[str, ...] = ()
 
 
 class MeterProposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +185,7 @@ def reconcile(  # noqa: PLR0913 - what a statement is made of, named
         prices=tuple(_price(each) for each in pricing.wrong),
         settings=tuple(_setting(each) for each in (*_tier(residual, settings), *container.readings)),
         meter=_meter(residual, ours),
-        notes=tuple(_notes(ours, bill, default)),
+        notes=(*_notes(ours, bill, default), *_untold(container.readings)),
     )
     return Found(statement, residual.shares, frozenset(surplus.foreign), container.hours_ms())
 
@@ -251,13 +254,21 @@ def _price(wrong: WrongPrice) -> PriceProposal:
 def _setting(reading: Reading) -> SettingProposal:
     return SettingProposal(
         key=reading.key,
-        value=_word(reading.value),
-        better=_word(reading.better),
+        value=word(reading.value),
+        better=word(reading.better),
         nano=reading.nano,
         days=reading.days,
         misfit_nano=reading.before,
         better_misfit_nano=reading.after,
+        alike=reading.alike,
     )
+
+
+def _untold(readings: Sequence[Reading]) -> Iterable[str]:
+    """Readings that bill every cell alike: a guess would be right by chance."""
+    if len(readings) > 1:
+        words = " and ".join(f"{each.key}: {word(each.better)}" for each in readings)
+        yield f"The bill would be the same with {words}: this month cannot tell which it is. Set none of them yet."
 
 
 def _tier(residual: Residual, settings: Settings) -> Iterable[Reading]:
@@ -300,7 +311,3 @@ def _notes(ours: Ours, bill: Bill, default: str | None) -> Iterable[str]:
     code = [cell for cell in bill.costs if cell.kind == CODE]
     if code and not any(bill.costs[cell] for cell in code):
         yield "The bill charges nothing for code execution: all of it was free."
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -321,8 +321,10 @@ def test_proposals_name_row_factor_and_setting() -> None:
     (minimum,) = other_minimum(clean()).compared().statement.settings
     assert (minimum.key, minimum.value, minimum.better) == ("code.minimum_per", "session", "request")
     assert minimum.better_misfit_nano <= CLOSE
-    (hours,) = fewer_hours(clean()).compared().statement.settings
+    hours, elsewhere = fewer_hours(clean()).compared().statement.settings
     assert (hours.key, hours.better) == ("free_hours.limit", "1.0")
+    assert elsewhere.key == "free_hours.used_elsewhere"
+    assert (hours.alike, elsewhere.alike) == ((f"{elsewhere.key}: {elsewhere.better}",), ("free_hours.limit: 1.0",))
 
 
 @given(
