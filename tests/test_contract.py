@@ -45,7 +45,7 @@ PAGE: Final = (DOCS / "contract.md").read_text(encoding="utf-8")
 # The names of the design: each is there, or reserved.
 COMMANDS: Final = """
     demo, serve, simulator, plan, run, rules check, rules test, rules schema, rules explain, rules diff, replay, report,
-    report close, export, reconcile, estimate, store upgrade, store status, key
+    report close, export, reconcile, estimate, store upgrade, store status, store prune, store forget, key
 """
 METRICS: Final = """
     requests_total{endpoint,model,team,status}, request_duration_seconds, time_to_first_byte_seconds,

@@ -11,9 +11,9 @@ import msgspec
 import rich_click as click
 
 from planner.cli.options import FINDINGS, UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
-from planner.cli.reportpage import several
 from planner.clock import SystemClock
 from planner.core.money import format_nano
+from planner.core.reports.wording import several
 from planner.pruning import Month, prune
 from planner.settings import SettingsError
 from planner.stores import StoreError

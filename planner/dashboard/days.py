@@ -47,7 +47,7 @@ class Days:
     def __init__(self, store: Cells) -> None:
         self._store = store
         self._days: dict[tuple[type[Any], date], _Day] = {}
-        self._closings: dict[str, Closing] = {}
+        self._closings: dict[str, tuple[datetime, Closing]] = {}
         self._now = datetime.min.replace(tzinfo=UTC)
 
     async def sums(self, since: date, until: date, now: datetime, kinds: Iterable[type[Any]] = (Key,)) -> Rollup:
@@ -66,13 +66,14 @@ class Days:
         return found
 
     async def closing(self, month: str) -> Closing | None:
-        """What a month (`2026-11`) was closed with, which never changes. Raises StoreError."""
-        if month not in self._closings:
+        """What a month (`2026-11`) was closed with. No amount of it changes, but a name may go. Raises StoreError."""
+        kept = self._closings.get(month)
+        if kept is None or kept[0] < self._now - RENEW_AFTER:
             text = await self._store.closing(month)
             if text is None:
                 return None
-            self._closings[month] = _closings.decode(text)
-        return self._closings[month]
+            kept = self._closings[month] = self._now, _closings.decode(text)
+        return kept[1]
 
     def as_of(self, since: date, until: date) -> datetime | None:
         """When the oldest of what is kept of these days was read; None where nothing is."""

@@ -4,6 +4,7 @@ import asyncio
 from datetime import date, timedelta
 from functools import cache
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 
 from planner.core.ledger.entry import Entry
@@ -14,6 +15,7 @@ from planner.dashboard.days import RENEW_AFTER, Days
 from tests.doubles.entries import ledgers
 from tests.doubles.months import made
 from tests.doubles.paged import NOW, SumsStore
+from tests.doubles.reported import closing_of
 
 FIRST, LAST = date(2026, 10, 1), date(2026, 11, 1)
 
@@ -42,6 +44,27 @@ def test_they_are_the_sums_of_the_report(entries: list[Entry]) -> None:
         whole = by_day(rollup(entries))
         assert (sums.requests, sums.tags, sums.decisions) == (whole.requests, whole.tags, whole.decisions)
         assert await days.hours(FIRST, date(2026, 12, 1), now) == of_organizations(rollup(entries).requests)
+
+    asyncio.run(work())
+
+
+def test_a_name_that_goes_out_of_a_closing_goes_out_of_pages() -> None:
+    """A closing is read again a minute later, since a name may go out of it."""
+    told = closing_of([])
+
+    async def work() -> None:
+        kept = SumsStore()
+        days = Days(kept)
+        await days.sums(FIRST, FIRST, NOW)
+        assert await days.closing(told.month) is None
+        kept.closings[told.month] = msgspec.json.encode(told).decode()
+        assert await days.closing(told.month) == told
+        kept.closings[told.month] = msgspec.json.encode(msgspec.structs.replace(told, version="later")).decode()
+        assert await days.closing(told.month) == told
+        await days.sums(FIRST, FIRST, NOW + 2 * RENEW_AFTER)
+        renewed = await days.closing(told.month)
+        assert renewed is not None
+        assert renewed.version == "later"
 
     asyncio.run(work())
 
