@@ -4,6 +4,7 @@ It runs in `planner store prune` and once a day in a proxy, beside requests: it 
 middle of when it ends, the next run goes on with.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -76,7 +77,7 @@ async def _one(  # noqa: PLR0913 - what pruning depends on, named
     """Look at the entries of a month, and take them out if they may go."""
     begin, end = span(month)
     text = await store.closing(month)
-    closing = None if text is None else _closings.decode(text)
+    closing = None if text is None else await asyncio.to_thread(_closings.decode, text)
     inspection, number = Inspection(month, closing), 0
     async for entry in store.entries(begin):
         if entry.at >= end:
@@ -86,14 +87,19 @@ async def _one(  # noqa: PLR0913 - what pruning depends on, named
         if number % STRIDE == 0:
             await pause()
     sums = await _sums(store, begin, end)
-    pruned = inspection.pruned(sums, now)
-    kept = hindrance(inspection, pruned, sums, force=force)
+    pruned, kept = await asyncio.to_thread(_judged, inspection, sums, now, force=force)
     found = Month(
         month=month, entries=pruned.entries, cost_nano=pruned.cost.nano, closed=closing is not None, kept=kept
     )
     if kept is None and not dry_run:
         await _take_out(retention, month, pruned.at, _encoder.encode(pruned).decode(), pruned.entries, pause)
     return found
+
+
+def _judged(inspection: Inspection, sums: Rollup, now: datetime, *, force: bool) -> tuple[Pruned, str | None]:
+    """What is kept of a month, and why it stays: adding up a month takes a while, and requests come first."""
+    pruned = inspection.pruned(sums, now)
+    return pruned, hindrance(inspection, pruned, sums, force=force)
 
 
 async def _take_out(retention: Retention, month: str, at: str, pruning: str, entries: int, pause: Pause) -> None:
