@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,15 +192,8 @@ class App:
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             opened.push_async_callback(lending.finish)
             tasks.start("leases", lending.run())
-            expiry = Expiry(
-                store,
-                lambda: open_retention(settings.store),
-                self.rules,
-                clock=self._clock,
-                metrics=self.metrics,
-                log=self.log,
-            )
-            tasks.start("expiry", expiry.run())
+            opening = partial(open_retention, settings.store)
+            tasks.start("expiry", Expiry(store, opening, self.rules, self._clock, self.metrics, self.log).run())
             tasks.start("budgets", budgets.run())
             if shared:
                 opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)

@@ -32,10 +32,10 @@ class Expiry:
         store: Store,
         opening: Callable[[], Awaitable[Retention]],
         rules: InForce,
-        *,
         clock: Clock,
         metrics: Metrics,
         log: FilteringBoundLogger,
+        *,
         every: float = DAY_SECONDS,
     ) -> None:
         self._store, self._opening, self._rules = store, opening, rules

@@ -41,9 +41,7 @@ class Days:
     def __init__(self, store: WholeStore, book: RuleBook, opening: Callable[[], Awaitable[Retention]]) -> None:
         self.said, self.metrics, clock = io.StringIO(), Metrics(), VirtualClock(NOW)
         self.rules = InForce(book, clock)
-        self.expiry = Expiry(
-            store, opening, self.rules, clock=clock, metrics=self.metrics, log=logs.build(self.said), every=0.0
-        )
+        self.expiry = Expiry(store, opening, self.rules, clock, self.metrics, logs.build(self.said), every=0.0)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
