@@ -2,14 +2,20 @@
 
 import gc
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from tests.parts import ALL, PARTS, VARIABLE, must_be_there, required
 
 Require = Callable[[str], Path]
+RUN: Final = pytest.StashKey[Path]()
+MOST_PROCESSES: Final = 8
+"""Beyond them, each takes longer to read all tests than it saves."""
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +36,45 @@ def require() -> Require:
 
 
 @pytest.fixture
-def database(require: Require) -> Iterator[str]:
+def database(require: Require, pytestconfig: pytest.Config) -> Iterator[str]:
     """The address of an empty PostgreSQL database: at TEST_DATABASE_URL, else on a server of this run's own."""
     from tests.doubles import postgres  # noqa: PLC0415 - most tests need no database
 
     named = os.environ.get(postgres.VARIABLE)  # noqa: TID251 - the tests' own
-    server = postgres.address_of_the_run(None if named else require("postgres"))
+    server = named or postgres.address_of_the_run(pytestconfig.stash[RUN], require("postgres"))
     with postgres.database(server) as address:
         yield address
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A process a core for whole folders; none where files are named, which run before others would have begun."""
+    named = (argument.partition("::")[0] for argument in config.args)
+    cores = os.cpu_count() or 1
+    alone = config.option.collectonly or cores == 1 or any(name.endswith(".py") for name in named)
+    return 0 if alone else min(cores, MOST_PROCESSES)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder in which all processes of a run meet; whoever begins the run ends it."""
+    shared: dict[str, str] | None = getattr(config, "workerinput", None)
+    config.stash[RUN] = Path(shared["planner_run"] if shared else tempfile.mkdtemp(prefix="planner-tests-"))
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of the run where the others meet it."""
+    node.workerinput["planner_run"] = str(node.config.stash[RUN])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what the processes of a run shared, after an interrupt too."""
+    run = config.stash.get(RUN, None)
+    if run is None or hasattr(config, "workerinput"):
+        return
+    if any(run.iterdir()) and (found := PARTS["postgres"].find()) is not None:
+        from tests.doubles import postgres  # noqa: PLC0415 - most runs need no database
+
+        postgres.stop_of_the_run(run, found)
+    shutil.rmtree(run)
 
 
 def pytest_collection_finish() -> None:

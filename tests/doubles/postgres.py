@@ -1,7 +1,7 @@
 """A PostgreSQL server for tests: one a run, a database of its own for each test; nothing outlives it."""
 
 import asyncio
-import atexit
+import fcntl
 import os
 import pwd
 import shutil
@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 
 VARIABLE: Final = "TEST_DATABASE_URL"
+DATA: Final = "data"
 OF_DEBIAN: Final = "postgres"
 OF_THE_PACKAGE: Final = "pgserver"
 """The system users as which a server runs where we are root, which PostgreSQL refuses to be."""
@@ -25,7 +25,7 @@ QUICK: Final = (
     "fsync=off",
     "full_page_writes=off",
     "listen_addresses=",
-    "max_connections=60",
+    "max_connections=200",
 )
 """What loses everything with the machine but not with the server, and listens on a socket of its own alone."""
 _numbers = count(1)
@@ -36,14 +36,17 @@ class Server:
 
     def __init__(self, programs: Path, directory: Path, user: str | None, settings: Sequence[str] = QUICK) -> None:
         self._programs, self._directory, self._user, self._settings = programs, directory, user, settings
-        if user is not None:
-            shutil.chown(directory, user)
-        self._run("initdb", "-A", "trust", "-U", "planner", "--no-sync", "-E", "UTF8", "--locale=C")
 
     @property
     def address(self) -> str:
         """The address of its first database."""
         return f"postgresql://planner@/postgres?host={quote(str(self._directory), safe='')}"
+
+    def make(self) -> None:
+        """Make what it serves, in its empty directory."""
+        if self._user is not None:
+            shutil.chown(self._directory, self._user)
+        self._run("initdb", "-A", "trust", "-U", "planner", "--no-sync", "-E", "UTF8", "--locale=C")
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -55,7 +58,7 @@ class Server:
         self._run("pg_ctl", "-w", "-s", "-m", mode, "stop")
 
     def _run(self, program: str, *words: str) -> None:
-        command = [str(self._programs / program), "-D", str(self._directory / "data"), *words]
+        command = [str(self._programs / program), "-D", str(self._directory / DATA), *words]
         with (self._directory / "said").open("w") as said:  # a pipe would be held open by the server
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, user=self._user, cwd="/"
@@ -89,24 +92,30 @@ def serving(postgres: Path, *, quick: bool = True) -> Iterator[Server]:
     directory = Path(tempfile.mkdtemp(prefix="planner-postgres-"))
     settings = QUICK if quick else ("listen_addresses=",)
     server = Server(postgres.parent, directory, runs_as(postgres.parent), settings)
-    server.start()
     try:
+        server.make()
+        server.start()
         yield server
     finally:
         server.stop("immediate")
         shutil.rmtree(directory)
 
 
-@cache
-def address_of_the_run(postgres: Path | None) -> str:
-    """Where the server is that all tests of a run share: the one that is named, else one that ends with the run."""
-    named = os.environ.get(VARIABLE)  # noqa: TID251 - the tests' own
-    if named or postgres is None:
-        return named or ""
-    held = serving(postgres)
-    server = held.__enter__()
-    atexit.register(held.__exit__, None, None, None)
+def address_of_the_run(run: Path, postgres: Path) -> str:
+    """Where the server is that all tests of a run share, in whatever process: who comes first starts it in `run`."""
+    server = Server(postgres.parent, run, runs_as(postgres.parent))
+    with (run / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (run / DATA).is_dir():
+            server.make()
+            server.start()
     return server.address
+
+
+def stop_of_the_run(run: Path, postgres: Path) -> None:
+    """Stop the server of a run, which may not have come as far as having one."""
+    if (run / DATA).is_dir():
+        Server(postgres.parent, run, runs_as(postgres.parent)).stop("immediate")
 
 
 @contextmanager

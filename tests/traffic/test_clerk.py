@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import msgspec
 import pytest
@@ -32,12 +33,15 @@ def happened(*, discounts: bool = False) -> Iterator[tuple[Ask, Written]]:
         yield ask, clerk.write(ask, None if raw is None else lines_of([raw])[0])
 
 
-ALL = tuple(happened())
+@cache
+def everything() -> tuple[tuple[Ask, Written], ...]:
+    """All of it at list price, which nobody may change."""
+    return tuple(happened())
 
 
 def some(wanted: Callable[[Ask], bool]) -> list[tuple[Ask, Written]]:
     """Those of a kind; there are some."""
-    found = [(ask, written) for ask, written in ALL if wanted(ask)]
+    found = [(ask, written) for ask, written in everything() if wanted(ask)]
     assert found
     return found
 
@@ -137,7 +141,7 @@ def test_results_of_a_batch_are_one_entry_at_half_price() -> None:
 def test_what_was_answered_whole_agrees_but_for_its_container() -> None:
     """Kind by kind; one code settles, another bills."""
     compared = 0
-    for _, written in ALL:
+    for _, written in everything():
         if written.cause is None:
             ours, theirs = ledger(written.entries), billed(written)
             ours.pop(CODE, None)
@@ -149,7 +153,7 @@ def test_what_was_answered_whole_agrees_but_for_its_container() -> None:
 
 def test_a_correction_brings_an_entry_to_its_bill() -> None:
     """Two days later, to the nano-dollar but for the rounding of sessions; some wait for one."""
-    corrected = [written for _, written in ALL if any(entry.corrects for entry in written.entries)]
+    corrected = [written for _, written in everything() if any(entry.corrects for entry in written.entries)]
     assert corrected
     for written in corrected:
         *_, entry, correction = written.entries
@@ -165,7 +169,7 @@ def test_a_correction_brings_an_entry_to_its_bill() -> None:
 def test_estimates_stand_where_answers_do_not_stream() -> None:
     """Streams show how long code ran, whole messages do not: what follows one in its container is moved along."""
     moved: Counter[bool] = Counter()
-    for ask, written in ALL:
+    for ask, written in everything():
         entry = next((each for each in written.entries if each.code is not None and each.corrects is None), None)
         if entry is not None and entry.code is not None and written.charged and written.cause is None:
             moved[ask.stream and ask.turn == 1] += entry.code.hours_ms != written.charged[0].response.billed_ms

@@ -6,7 +6,8 @@ file, depth, and nodes with aliases written out, so that a small file cannot bec
 
 import re
 from collections.abc import Iterator
-from typing import Literal
+from functools import lru_cache
+from typing import Final, Literal
 
 import msgspec
 from ruamel.yaml import YAML
@@ -30,6 +31,9 @@ MAX_NODES = 100_000
 MAX_FINDINGS = 1_000
 TOO_MANY = f"more than {MAX_FINDINGS:,} problems, and the rest is left out"
 MEND_FIRST = "Mend these first."
+
+_REMEMBERED: Final = 32  # trees, so that a command that reads one file several times takes it apart once
+_SMALL: Final = 64_000  # bytes; larger files, whose trees take megabytes, are not remembered
 
 Kind = Literal["null", "bool", "int", "float", "str"]
 
@@ -103,7 +107,14 @@ class NotATreeError(ValueError):
 
 
 def parse(path: str, content: bytes) -> tuple[Node | None, tuple[Finding, ...]]:
-    """Return the tree of a file and its findings: no tree when the text cannot be read, None for an empty file too."""
+    """Return the tree of a file and its findings: no tree when the text cannot be read, None for an empty file too.
+
+    The same bytes may give the same tree, which nobody changes.
+    """
+    return _remembered(path, content) if len(content) <= _SMALL else _parsed(path, content)
+
+
+def _parsed(path: str, content: bytes) -> tuple[Node | None, tuple[Finding, ...]]:
     try:
         if len(content) > MAX_BYTES:
             problem = f"more than {MAX_BYTES:,} bytes"
@@ -115,6 +126,9 @@ def parse(path: str, content: bytes) -> tuple[Node | None, tuple[Finding, ...]]:
         return tree.root(), tuple(tree.findings)
     except NotATreeError as error:
         return None, (error.finding,)
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_parsed)
 
 
 class _Composer:

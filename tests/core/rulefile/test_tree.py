@@ -159,3 +159,13 @@ def test_an_empty_word_stands_at_its_key() -> None:
     inner: Node = root.values["a"]
     assert isinstance(inner, Pairs)
     assert (inner.values["b"].line, inner.values["b"].col) == (1, 5)
+
+
+def test_a_file_is_taken_apart_once() -> None:
+    """What is said of the same bytes at the same path is remembered; any other byte, or another path, is read anew."""
+    root, findings = tree.parse("f.yaml", b"a: b\na: c\n")
+    again, said = tree.parse("f.yaml", b"a: b\na: c\n")
+    assert again is root
+    assert said is findings
+    assert tree.parse("f.yaml", b"a: d\na: c\n")[0] != root
+    assert [each.path for each in tree.parse("g.yaml", b"a: b\na: c\n")[1]] == ["g.yaml"]
