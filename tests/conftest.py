@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.parts import ALL, PARTS, VARIABLE, must_be_there, required
 
@@ -16,6 +17,13 @@ Require = Callable[[str], Path]
 RUN: Final = pytest.StashKey[Path]()
 MOST_PROCESSES: Final = 8
 """Beyond them, each takes longer to read all tests than it saves."""
+
+# A law is tried on other examples each time; `--hypothesis-profile thorough` tries ten times as many. No clock judges:
+# an example takes as long as whatever else the machine does lets it.
+UNHURRIED: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("usual", UNHURRIED, max_examples=50)
+settings.register_profile("thorough", UNHURRIED, max_examples=500)
+settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,14 @@ beyond the limit, and the month must cost no more than with the better of the tw
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from math import erf, pi, sin, sqrt
 from typing import Final
 
 import msgspec
 import pytest
 
-from planner.core.allowance import MS_PER_HOUR, Allowance, Pool
+from planner.core.allowance import MS_PER_HOUR, Pool
 from planner.core.rulebook.book import FreeHoursSettings
 from planner.core.rulebook.catalog import TAIL
 
@@ -28,7 +29,7 @@ SWINGS: Final = 4
 
 DEAR, CHEAP = 0.8, 0.2
 
-Price = Callable[[Allowance], float]
+Price = Callable[[Pool, datetime], float]
 
 
 class Month(msgspec.Struct):
@@ -40,6 +41,7 @@ class Month(msgspec.Struct):
     swings: int = 0
 
 
+@cache
 def demand(at: datetime) -> float:
     """Hours an hour, on average about 1: office hours, weekends at a third, days and moments that differ."""
     scatter = 0.6 + 0.8 * (at.toordinal() * 7_919 % 97) / 97
@@ -61,7 +63,7 @@ def live(thresholds: tuple[float, ...], scale: float, price: Price, elsewhere: f
         at = START + step * STEP
         if step and at.day == 1 and at.hour == at.minute == 0:
             months.append(Month())
-        month, now = months[-1], price(pool.judge(at))
+        month, now = months[-1], price(pool, at)
         if now >= DEAR or now <= CHEAP:
             month.swings += dear is not None and dear != (now >= DEAR)
             dear = now >= DEAR
@@ -78,25 +80,26 @@ def live(thresholds: tuple[float, ...], scale: float, price: Price, elsewhere: f
     return months
 
 
-def damped(judged: Allowance) -> float:
+def damped(pool: Pool, at: datetime) -> float:
     """The price that the planner decides by."""
-    return judged.probability
+    return pool.judge(at).probability
 
 
-def undamped(judged: Allowance) -> float:
+def undamped(pool: Pool, at: datetime) -> float:
     """What the same forecast says at the moment."""
+    judged = pool.judge(at)
     deviation = (judged.high - judged.forecast) / TAIL
     if deviation == 0 or not judged.known:
         return float(judged.known and judged.forecast > judged.limit)
     return 0.5 + 0.5 * erf((judged.forecast - judged.limit) / deviation / sqrt(2))
 
 
-def always(_: Allowance) -> float:
+def always(_: Pool, __: datetime) -> float:
     """Who bundles everything."""
     return 9.0
 
 
-def never(_: Allowance) -> float:
+def never(_: Pool, __: datetime) -> float:
     """Who bundles nothing."""
     return -9.0
 
