@@ -7,10 +7,13 @@ tests/core/exports/test_focus.py.
 """
 
 import subprocess
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -68,11 +71,14 @@ def test_the_official_validator_passes_an_export(require: Require, tmp_path: Pat
 def test_the_validator_sees_what_is_wrong(require: Require, tmp_path: Path) -> None:
     """So that its silence means something: a currency that is none, and a negative price."""
     validator = require("focus-validator")
-    store = fill(tmp_path / "l.db", *ledger(100))
-    done = CliRunner().invoke(main, ["export", "--format", "focus", "--store", store])
+    store, file = fill(tmp_path / "l.db", *ledger(100)), tmp_path / "wrong.parquet"
+    done = CliRunner().invoke(main, ["export", "--format", "parquet", "--store", store, "--out", str(file)])
     assert done.exit_code == 0
-    wrong = tmp_path / "wrong.csv"
-    content = done.stdout_bytes.replace(b",Organization,USD,", b",Organization,dollars,").replace(b",0.2,", b",-0.2,")
-    wrong.write_bytes(content)
-    failed = {rule for rule, ended in judged(validator, wrong).items() if ended == "failed"}
+    table = pq.read_table(file)
+    for name, value in (("BillingCurrency", "dollars"), ("ListUnitPrice", Decimal("-0.2"))):
+        column = table.schema.get_field_index(name)
+        field = table.schema.field(column)
+        table = table.set_column(column, field, pa.array([value] * table.num_rows, field.type))
+    pq.write_table(table, file)
+    failed = {rule for rule, ended in judged(validator, file).items() if ended == "failed"}
     assert {"BillingCurrency-C-003-M", "ListUnitPrice-C-008-M"} <= failed

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from planner.core.splice import (
@@ -229,7 +229,7 @@ def assert_only_spans_differ(old: bytes, new: bytes, spans: tuple[Span, ...]) ->
     assert old[done:] == new[done_new:]
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(BODIES, EDITS, st.randoms(use_true_random=False))
 @example(Obj([("tools", [])]), [AppendTool(b"{}"), AppendTool(b"{}")], SEEDED)
 @example(Obj([("a", Number("12")), ("a", Number("1")), ("tools", [])]), [AppendTool(b"{}")], SEEDED)

@@ -1,4 +1,4 @@
-"""Months of traffic for tests, each made once: 5,000 entries of what the demo makes 300,000 of."""
+"""Months of traffic for tests, each made once: 3,000 entries of what the demo makes 300,000 of."""
 
 from functools import cache
 from typing import Final, NamedTuple
@@ -11,7 +11,7 @@ from planner.core.rulefile import load
 from planner.rulesource import read_files
 from planner.traffic import Happening, Month, overrides, rule_files
 
-ENTRIES: Final = 5_000
+ENTRIES: Final = 3_000
 
 
 class Made(NamedTuple):

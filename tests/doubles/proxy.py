@@ -22,7 +22,10 @@ from planner.stores.sqlite import SqliteStore
 from tests.doubles.client import RawClient, connected, request
 from tests.doubles.upstream import RawUpstream, Script
 
-LONGEST = 20.0
+LONGEST = 60.0
+"""Seconds after which a test hangs; it takes a fraction of that on an idle machine."""
+DECIDES = 0.5
+"""Seconds that deciding may take where it is no matter: twenty times the usual, since tests keep a machine busy."""
 T = TypeVar("T")
 
 
@@ -40,7 +43,7 @@ def run(work: Coroutine[Any, Any, T], *, longest: float = LONGEST) -> T:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unheard.append(context))
         async with asyncio.timeout(longest):
             result = await work
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await settled(lambda: len(asyncio.all_tasks()) == 1)
         gc.collect()
         assert not unheard, unheard
@@ -110,7 +113,8 @@ async def proxied(
 ) -> AsyncIterator[Proxied]:
     """A planner in front of a scripted upstream, whose rules are watched where a source of them is given."""
     async with RawUpstream(script).listening() as upstream:
-        usual = Settings(upstream=upstream.address, port=0, store=f"sqlite:///{directory / 'ledger.db'}")
+        store = f"sqlite:///{directory / 'ledger.db'}"
+        usual = Settings(upstream=upstream.address, port=0, store=store, decide_timeout=DECIDES)
         values = msgspec.structs.replace(usual, **settings)
         log = io.StringIO() if log is None else log
         app = App(values, rules or shipped_rules(), log=logs.build(log), watched=watched)

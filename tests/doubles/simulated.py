@@ -20,7 +20,7 @@ from planner.core.rulefile import load
 from planner.rulesource import read_files
 from planner.settings import Settings
 from planner.simulator import Config, Simulator, serve
-from tests.doubles.proxy import read_ledger
+from tests.doubles.proxy import DECIDES, read_ledger
 
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 TOKEN_KINDS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
@@ -151,8 +151,8 @@ async def planning(
 ) -> AsyncIterator[Simulated]:
     """A planner in front of a simulator that runs already; its ledger lies in `directory`."""
     store = directory / "ledger.db"
-    chosen: dict[str, Any] = {"upstream": direct, "port": 0, "store": f"sqlite:///{store}"} | settings
-    values = Settings(**chosen)
+    usual: dict[str, Any] = {"upstream": direct, "port": 0, "store": f"sqlite:///{store}", "decide_timeout": DECIDES}
+    values = Settings(**usual | settings)
     clock = simulator.state.clock
     app = App(values, book or rules(), clock=clock, log=logs.build(io.StringIO()))
     async with Server(app, values).serving() as address:

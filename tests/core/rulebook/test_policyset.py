@@ -249,7 +249,7 @@ def walked(policies: list[Policy], subject: Subject) -> Rulings:
     return Rulings(**found)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(POLICIES, SUBJECTS)
 def test_the_index_finds_what_a_walk_would(policies: list[Policy], subject: Subject) -> None:
     """Whatever the order, and asked twice, since values are remembered."""
@@ -260,7 +260,7 @@ def test_the_index_finds_what_a_walk_would(policies: list[Policy], subject: Subj
         assert [getattr(rulings, action) for action in ACTIONS] == [getattr(expected, action) for action in ACTIONS]
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(POLICIES, SUBJECTS)
 def test_what_is_said_to_be_out_of_reach_never_decides(policies: list[Policy], subject: Subject) -> None:
     """Of policies with names of their own; and leaving it out changes nothing."""
