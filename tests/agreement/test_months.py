@@ -86,6 +86,12 @@ def clean(organization: str) -> Statement:
     return compared(served(items(organization), organization), organization)
 
 
+@cache
+def other_minimum() -> Items:
+    """The bill of both by the other reading of the minimum."""
+    return injected.other_minimum(made(ENTRIES).month).items
+
+
 def more(statement: Statement, organization: str) -> dict[str, int]:
     """What is explained beyond the clean month, by cause."""
     before = clean(organization).explained
@@ -163,8 +169,7 @@ def test_a_wrong_price_row_is_named(organization: str, model: str, kind: str) ->
 @pytest.mark.parametrize("organization", BOTH)
 def test_the_other_reading_of_the_minimum_is_proposed(organization: str) -> None:
     """What the world charges for each request, the ledger counted by session; estimates move where free hours end."""
-    deviated = injected.other_minimum(made(ENTRIES).month)
-    mine = tuple(item for item in deviated.items if item.organization == organization)
+    mine = tuple(item for item in other_minimum() if item.organization == organization)
     nano = sum(item.nano for item in mine) - sum(item.nano for item in items(organization))
     statement = compared(served(mine, organization), organization)
     found = more(statement, organization)
