@@ -43,13 +43,20 @@ def require() -> Require:
     return ask
 
 
-@pytest.fixture
-def database(require: Require, pytestconfig: pytest.Config) -> Iterator[str]:
-    """The address of an empty PostgreSQL database: at TEST_DATABASE_URL, else on a server of this run's own."""
+@pytest.fixture(scope="session")
+def server(require: Require, pytestconfig: pytest.Config) -> str:
+    """The address of the PostgreSQL server that all tests share: TEST_DATABASE_URL, else one of this run's own."""
     from tests.doubles import postgres  # noqa: PLC0415 - most tests need no database
 
     named = os.environ.get(postgres.VARIABLE)  # noqa: TID251 - the tests' own
-    server = named or postgres.address_of_the_run(pytestconfig.stash[RUN], require("postgres"))
+    return named or postgres.address_of_the_run(pytestconfig.stash[RUN], require("postgres"))
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    from tests.doubles import postgres  # noqa: PLC0415 - likewise
+
     with postgres.database(server) as address:
         yield address
 

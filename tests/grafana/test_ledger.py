@@ -4,7 +4,6 @@ The statements are taken from the committed dashboards, and run on a real Postgr
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,7 +22,6 @@ from planner.core.ledger.rollup import is_notional
 from planner.core.records import EntryRecord
 from planner.core.reports.figures import Figures
 from planner.stores.postgres import PostgresStore
-from tests.conftest import Require
 from tests.doubles import postgres
 from tests.doubles.dashboards import Query, queries, statement, variable_statements
 from tests.doubles.months import made
@@ -40,10 +38,9 @@ Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def ledger(require: Require) -> Iterator[str]:
+def ledger(server: str) -> Iterator[str]:
     """The address of a ledger with a month in it, one reconciled and one closed; nobody may change it."""
-    named = os.environ.get(postgres.VARIABLE)  # noqa: TID251 - the tests' own
-    with postgres.database(postgres.address_of_the_run(None if named else require("postgres"))) as address:
+    with postgres.database(server) as address:
         asyncio.run(fill(address))
         yield address
 
