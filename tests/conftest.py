@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -72,6 +73,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder in which all processes of a run meet; whoever begins the run ends it."""
     shared: dict[str, str] | None = getattr(config, "workerinput", None)
+    if shared is None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever is told to end cleans up as after Ctrl-C
     config.stash[RUN] = Path(shared["planner_run"] if shared else tempfile.mkdtemp(prefix="planner-tests-"))
 
 

@@ -1,10 +1,15 @@
 """A missing part skips with its name and the way to get it, or fails where it is required."""
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
-from tests.parts import ALL, PARTS, VARIABLE, must_be_there, program, required
+from tests.conftest import MOST_PROCESSES, pytest_xdist_auto_num_workers
+from tests.parts import ALL, PARTS, ROOT, VARIABLE, must_be_there, program, required
 
 pytest_plugins = "pytester"
 
@@ -96,3 +101,20 @@ def test_a_program_is_found_on_the_path_or_where_it_is_kept(tmp_path: Path, monk
 def test_every_part_says_how_to_get_it() -> None:
     """The way is a command."""
     assert all("install " in part.get for part in PARTS.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "most"),
+    [(["tests"], MOST_PROCESSES), (["tests/core", "docs"], MOST_PROCESSES), (["tests/core/test_money.py::test_it"], 0)],
+)
+def test_named_files_run_in_this_process(arguments: list[str], most: int) -> None:
+    """Others would read every test before the first one runs; whole folders have a process a core."""
+    config: Any = SimpleNamespace(args=arguments, option=SimpleNamespace(collectonly=False))
+    cores = os.cpu_count() or 1
+    assert pytest_xdist_auto_num_workers(config) == (min(cores, most) if cores > 1 else 0)
+
+
+def test_a_law_has_as_many_examples_as_the_readme_says() -> None:
+    """Fifty, or five hundred for whoever asks."""
+    assert "`--hypothesis-profile thorough`" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [settings.get_profile(name).max_examples for name in ("usual", "thorough")] == [50, 500]
