@@ -41,9 +41,7 @@ def begin(
     for name, flag in (("observe", observe), ("drain", drain)):
         if not isinstance(flag, bool):
             raise SettingsError(f"{name} takes True or False, not {flag!r}.")
-    if not isinstance(settings, Mapping) or not all(
-        isinstance(each, str) for pair in settings.items() for each in pair
-    ):
+    if not _are_texts(settings):
         raise SettingsError('settings takes texts by name, such as {"free_hours.limit": "0"}.')
     is_shared(store)
     kept = None if journal is None else Path(journal)
@@ -57,6 +55,10 @@ def begin(
     )
     book, watched = _rules(Source(told.rules, dict(settings)), LastGood(beside(store, kept)))
     return Told(told, book, watched)
+
+
+def _are_texts(settings: object) -> bool:
+    return isinstance(settings, Mapping) and all(isinstance(each, str) for pair in settings.items() for each in pair)
 
 
 def _rules(source: Source, last_good: LastGood) -> tuple[RuleBook, Watched]:

@@ -32,7 +32,7 @@ class UnseenError(Exception):
 
 
 class Tokens(Protocol):
-    """What a client with `credentials` takes its bearer token from, each time that it sends; it keeps one that holds."""
+    """What a client with `credentials` takes its bearer token from with each request; it keeps one that holds."""
 
     def get_token(self) -> str:
         """The token."""
