@@ -31,6 +31,7 @@ def begin(
     observe: bool,
     drain: bool,
     settings: Mapping[str, str],
+    decide_timeout: float,
 ) -> Told:
     """Check it. Raises SettingsError for what cannot be used, RulesError for rules that make no rule book."""
     if not isinstance(store, str):
@@ -41,6 +42,8 @@ def begin(
     for name, flag in (("observe", observe), ("drain", drain)):
         if not isinstance(flag, bool):
             raise SettingsError(f"{name} takes True or False, not {flag!r}.")
+    if not isinstance(decide_timeout, int | float):
+        raise SettingsError(f"decide_timeout takes seconds, not {decide_timeout!r}.")
     if not _are_texts(settings):
         raise SettingsError('settings takes texts by name, such as {"free_hours.limit": "0"}.')
     is_shared(store)
@@ -52,6 +55,7 @@ def begin(
         overrides=tuple(f"{name}={value}" for name, value in settings.items()),
         observe=observe,
         drain=drain,
+        decide_timeout=decide_timeout,
     )
     book, watched = _rules(Source(told.rules, dict(settings)), LastGood(beside(store, kept)))
     return Told(told, book, watched)

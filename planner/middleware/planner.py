@@ -30,6 +30,8 @@ from planner.works import Works
 PATIENCE_SECONDS: Final = 5.0
 """How long a request waits for the planner at most: a decision takes 25 ms, a look-up in the middle of a conversation a
 second, a budget that is leased another. What takes longer hangs, and the request goes without it. Ours."""
+DECIDE_SECONDS: Final = 0.025
+"""As in the proxy; a program whose threads keep the interpreter busy may want to give it more."""
 LOGGER: Final = "planner"
 NAMES: Final = frozenset(name.decode() for name in OURS)
 
@@ -53,6 +55,7 @@ class Planner(anthropic.Middleware):
         observe: decide nothing new, and meter everything.
         drain: begin no new edits, and keep those begun.
         settings: beat `settings.yaml`, such as `{"free_hours.limit": "0"}`.
+        decide_timeout: seconds that looking things up for a decision may take; then the request goes untouched.
         journal: where what the store lacks is kept; beside the store's file, or in the working directory, without it.
         log: where lines go; the logger `planner` without it.
 
@@ -67,13 +70,20 @@ class Planner(anthropic.Middleware):
         observe: bool = False,
         drain: bool = False,
         settings: Mapping[str, str] | None = None,
+        decide_timeout: float = DECIDE_SECONDS,
         journal: str | Path | None = None,
         log: logging.Logger | None = None,
         clock: Clock | None = None,
         ids: Ids | None = None,
     ) -> None:
         self._told = begin(
-            store=store, rules=rules, journal=journal, observe=observe, drain=drain, settings=settings or {}
+            store=store,
+            rules=rules,
+            journal=journal,
+            observe=observe,
+            drain=drain,
+            settings={} if settings is None else settings,
+            decide_timeout=decide_timeout,
         )
         self._log = logs.through(log or logging.getLogger(LOGGER))
         self._clock, self._ids = clock, ids

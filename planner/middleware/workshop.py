@@ -5,6 +5,7 @@ begins with the first request, serves every client of every loop and thread, and
 """
 
 import asyncio
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class Workshop:
 
     def __init__(self, works: Works) -> None:
         self._works = works
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -194,7 +196,12 @@ class Workshop:
         return self._works.metrics.text(gauges.result(START_SECONDS))
 
     def close(self) -> None:
-        """End it: answers that are still read are entered as cancelled, and the ledger is written to its end."""
+        """End it: answers that are still read are entered as cancelled, and the ledger is written to its end.
+
+        In a process that was forked off it is not there to be ended.
+        """
+        if self._process != os.getpid():
+            return
         with self._lock:
             self._closed = True
             thread = self._thread

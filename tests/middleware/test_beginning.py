@@ -19,6 +19,7 @@ USUAL: dict[str, Any] = {
     "observe": False,
     "drain": False,
     "settings": {},
+    "decide_timeout": 0.025,
 }
 
 
@@ -32,6 +33,8 @@ USUAL: dict[str, Any] = {
         ({"journal": b"x"}, "journal takes the path"),
         ({"observe": "yes"}, "observe takes True or False"),
         ({"settings": {"free_hours.limit": 0}}, "settings takes texts"),
+        ({"decide_timeout": "1"}, "decide_timeout takes seconds"),
+        ({"decide_timeout": 0}, "more than 0"),
         ({"settings": ["a=b"]}, "settings takes texts"),
     ],
 )

@@ -33,7 +33,7 @@ async def before(directory: Path, script: Script, **told: Any) -> Any:
     """A planner inside a client of a scripted API; yields the API, the planner, and what reads the ledger."""
     store = directory / "ledger.db"
     async with RawUpstream(script).listening() as upstream:
-        planner = Planner(store=f"sqlite:///{store}", log=quiet(), **told)
+        planner = Planner(store=f"sqlite:///{store}", log=quiet(), decide_timeout=5.0, **told)
 
         async def ledger() -> list[Entry]:
             await asyncio.to_thread(planner.close)
