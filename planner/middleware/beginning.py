@@ -23,7 +23,7 @@ class Told(msgspec.Struct, frozen=True):
     watched: Watched
 
 
-def begin(
+def begin(  # noqa: PLR0913 - what a planner is told, named
     *,
     store: str,
     rules: str | Path | None,
