@@ -116,7 +116,7 @@ class Planner(anthropic.Middleware):
         trip = Trip(shop, ready, request, asked.seen)
         try:
             response = call_next(trip.request)
-            if (http := trip.names_an_edit(response)) is not None:
+            if (http := trip.to_be_read(response)) is not None:
                 http.read()
                 if (again := trip.instead(http)) is not None:
                     response = call_next(again)
@@ -138,7 +138,7 @@ class Planner(anthropic.Middleware):
         trip = Trip(shop, ready, request, asked.seen)
         try:
             response = await call_next(trip.request)
-            if (http := trip.names_an_edit(response)) is not None:
+            if (http := trip.to_be_read(response)) is not None:
                 await http.aread()
                 if (again := trip.instead(http)) is not None:
                     response = await call_next(again)

@@ -10,11 +10,10 @@ import anthropic
 import httpx2
 from anthropic import APIRequest, APIResponse, AsyncAPIResponse
 
-from planner.core.breaker import may_be_ours
 from planner.middleware.seeing import Client, Seen, onward
 from planner.middleware.workshop import Ready, Workshop
 from planner.proxy.errors import error_body
-from planner.proxy.relay import give_way, told, without
+from planner.proxy.relay import give_way, told, way_of
 from planner.upstream import UpstreamFault
 
 CLIENT_ERROR: Final = 400
@@ -34,32 +33,23 @@ class Trip:
         self._status = 0
         self._over = False
         planned = ready.underway.planned
+        self._way = None if planned is None else way_of(planned, ready.underway.arrived.book)
         self.request = onward(request, seen.ours, planned.body if planned is not None and planned.edited else None)
 
-    def names_an_edit(self, response: object) -> httpx2.Response | None:
-        """The answer, if it is a refusal that may be about an edit of ours and so has to be read."""
+    def to_be_read(self, response: object) -> httpx2.Response | None:
+        """The answer, if it is a refusal that may be about an edit of ours, or a container, and so has to be read."""
         http = getattr(response, "http_response", None)
-        plan = self._progress.plan
-        if not isinstance(http, httpx2.Response) or plan is None or not plan.edits:
+        if self._way is None or not isinstance(http, httpx2.Response):
             return None
-        return http if may_be_ours(http.status_code) else None
+        return http if self._way.open(http.status_code, self._progress.plan) else None
 
     def instead(self, refused: httpx2.Response) -> APIRequest | None:
         """What goes on in place of a request that was refused with this answer, which is read; None: it stands."""
-        planned, arrived = self._underway.planned, self._underway.arrived
         try:
-            if planned is None:
+            if self._way is None:
                 return None
-            found = give_way(
-                lambda blamed: without(planned, blamed, arrived.book),
-                self._exchange,
-                self._progress,
-                refused.status_code,
-                refused.text,
-            )
-            if found is None:
-                return None
-            return onward(self.request, self._ours, found.body)
+            found = give_way(self._way, self._exchange, self._progress, refused.status_code, refused.text)
+            return None if found is None else onward(self.request, self._ours, found.body)
         except Exception as error:  # noqa: BLE001 - the refusal is an answer, whatever is wrong with reading it
             self._failed(error)
             return None
