@@ -170,6 +170,8 @@ class _Beside:
     _trip: Trip
 
     def __getattr__(self, name: str) -> object:
+        if name in {"_stream", "_trip"}:  # asked for before they are set, as by who copies it
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def __del__(self) -> None:

@@ -45,7 +45,7 @@ class Workshop:
     def __init__(self, works: Works) -> None:
         self._works = works
         self._process = os.getpid()
-        self._lock = threading.Lock()
+        self._lock, self._counting = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -174,7 +174,7 @@ class Workshop:
     def count(self, cause: str) -> None:
         """Count that a request went on although a part of the planner failed."""
         if not self.post(self._works.metrics.fail_open.add, (cause,)):
-            with self._lock:
+            with self._counting:
                 self._works.metrics.fail_open.add((cause,))
 
     def post(self, work: Callable[..., object], *args: object) -> bool:

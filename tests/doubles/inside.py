@@ -97,7 +97,7 @@ class Inside(msgspec.Struct):
         """A synchronous one, for a thread."""
         return HastySync(base_url=self.url, **{"api_key": KEY} | more, max_retries=retries, middleware=[self.planner])
 
-    async def thread(self, talk: Callable[[anthropic.Anthropic], None], **more: Any) -> None:
+    async def thread(self, talk: Callable[[anthropic.Anthropic], object], **more: Any) -> None:
         """Let a synchronous client talk in a thread of its own."""
 
         def held() -> None:

@@ -11,11 +11,13 @@ from typing import Any
 import anthropic
 import pytest
 
+from planner.clock import RandomIds
 from planner.middleware import Planner
 from planner.middleware import planner as module
 from planner.middleware.workshop import UnavailableError
+from planner.opening import read_store
 from planner.stores.journal import JournalError
-from tests.doubles.inside import KEY, NEW_CODE, HastySync, Inside, asked, inside, quiet, rules_in
+from tests.doubles.inside import KEY, NEW_CODE, Hasty, HastySync, Inside, asked, inside, quiet, rules_in
 from tests.doubles.proxy import read_ledger, run
 from tests.doubles.simulated import simulating
 
@@ -95,6 +97,26 @@ def test_two_planners_on_one_file(tmp_path: Path) -> None:
             with pytest.raises(UnavailableError, match="in use"):
                 await asyncio.to_thread(broken(second).begin)
             second.close()
+
+    run(scenario())
+
+
+def test_two_planners_share_a_database(tmp_path: Path, database: str) -> None:
+    """As two proxies do: each has a journal of its own, and the entries of both are in one ledger."""
+
+    async def scenario() -> None:
+        async with inside(tmp_path, store=database, journal=tmp_path / "first", ids=RandomIds()) as here:
+            with Planner(store=database, journal=tmp_path / "second", log=quiet()) as second:
+                await here.thread(lambda client: client.messages.create(**asked()))
+                async with Hasty(base_url=here.url, api_key=KEY, middleware=[second]) as client:
+                    await client.messages.create(**asked())
+                await asyncio.to_thread(second.close)
+            await asyncio.to_thread(here.planner.close)
+            store = await read_store(database)
+            try:
+                assert [entry.outcome async for entry in store.entries()] == ["ok", "ok"]
+            finally:
+                await store.close()
 
     run(scenario())
 
