@@ -1,13 +1,10 @@
 """Builds everything and decides nothing: one process of the proxy, from its settings to an ASGI application."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
-from functools import partial
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
@@ -16,60 +13,25 @@ from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from planner import log as logs
-from planner.clock import Clock, Ids, RandomIds, SystemClock
-from planner.core.learning.experience import Experience
-from planner.core.learning.sizes import Sizes
-from planner.core.reasons import Reason
+from planner.clock import Clock, Ids
 from planner.core.rulebook.book import RuleBook
 from planner.dashboard.asked import Standing
 from planner.dashboard.desk import Desk
 from planner.dashboard.routes import ROOT, Door, below, pages
 from planner.dashboard.telling import Telling
-from planner.lastgood import LastGood
 from planner.listening import Listener, listening
-from planner.metrics import Metrics
-from planner.opening import (
-    beside,
-    hold_journal,
-    is_shared,
-    journal_path,
-    open_budgets,
-    open_leases,
-    open_retention,
-    open_store,
-)
 from planner.proxy import errors, own
-from planner.proxy.batches import Batches
-from planner.proxy.budgets import Budgets
 from planner.proxy.calibration import Calibration
-from planner.proxy.expiry import Expiry
 from planner.proxy.forward import Forward
-from planner.proxy.hours import Hours, remembered
-from planner.proxy.inforce import InForce
-from planner.proxy.learning import Learning
-from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
-from planner.proxy.memory import Memory
-from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
-from planner.proxy.reconciled import Reconciled
-from planner.proxy.recorder import Recorder
-from planner.proxy.reload import Reload
-from planner.proxy.sharing import Sharing
 from planner.rulesource import Watched
 from planner.settings import Settings
-from planner.stores import Store, StoreError
-from planner.stores.budgets import BudgetStore
-from planner.stores.journal import Journal
-from planner.stores.writer import Writer
-from planner.tasks import Tasks
 from planner.upstream import Upstream
 from planner.upstream.pooled import PooledUpstream
+from planner.works import Works
 
 GRACEFUL_SECONDS = 30
-COUNT_SECONDS = 60
-TRUSTED = 3  # times a count may have failed to be made anew before it counts no more than anything else: ours
 
 
 class App:
@@ -85,15 +47,11 @@ class App:
         log: FilteringBoundLogger | None = None,
         watched: Watched | None = None,
     ) -> None:
-        self._settings = settings
-        self._clock = clock or SystemClock()
-        self.rules = InForce(rules, self._clock)
-        self._watched = watched
-        self._reload: Reload | None = None
-        self._ids = ids or RandomIds()
-        self.log = log or logs.build()
+        self._settings, self._watched = settings, watched
+        self._works = Works(settings, rules, clock=clock, ids=ids, log=log, watched=watched)
+        self.rules, self.metrics, self.log = self._works.rules, self._works.metrics, self._works.log
+        self._clock, self._ids = self._works.clock, self._works.ids
         self._forward: Forward | None = None
-        self.metrics = Metrics()
         self._desk, self._telling = Desk(settings.store), Telling()
         self._pages = pages(Door(self._desk, self._standing, settings.admin_token, self.log))
         self.asgi = Litestar(
@@ -110,12 +68,6 @@ class App:
             logging_config=None,
             openapi_config=None,
         )
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """The digests of the rule book in force and of its prices."""
-        book = self.rules.book
-        return {"rules": book.digest, "prices": book.prices.digest}
 
     def _standing(self) -> Standing:
         """What the dashboard is told of this process with each question."""
@@ -153,134 +105,40 @@ class App:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open store, journal and upstream, and close them in the order in which nothing is lost. Raises StoreError."""
-        settings = self._settings
-        async with AsyncExitStack() as opened:
-            shared, directory = is_shared(settings.store), journal_path(settings.store, settings.journal)
-            if shared:
-                opened.callback(os.close, hold_journal(directory))
-            store = await open_store(settings.store)
-            opened.push_async_callback(store.close)
+        """Open all parts, and close them in the order in which nothing is lost. Raises StoreError."""
+        settings, works = self._settings, self._works
+        async with works.running() as running, AsyncExitStack() as opened:
             opened.push_async_callback(self._desk.close)
-            await store.prepare(_text(self._clock.now()))
-            journal = Journal(directory)
-            opened.callback(journal.close)
-            tasks = Tasks(self._task_failed)
-            budgets = self._budgets(await open_budgets(settings.store), tasks)
-            opened.push_async_callback(budgets.close)
-            writer = Writer(
-                journal,
-                store,
-                self._clock,
-                on_write=self.metrics.ledger_write.observe,
-                on_trouble=lambda text: self.log.error("ledger", trouble=text),
-                on_refused=lambda: self.metrics.fail_open.add(("record",)),
-                shared=shared,
-                on_stored=budgets.stored,
-            )
-            memory, hours = Memory(store, shared=shared), Hours()
-            lending = await self._lending(memory, opened, tasks)
-            recorder = Recorder(journal, writer, self.metrics, self.log)
-            await writer.drain()  # what the last process left behind is remembered before the first request comes
-            experience = Experience(Sizes(trusted=TRUSTED * timedelta(days=settings.calibrate_every_days)))
-            lessons = Lessons(experience, recorder)
-            await memory.load()
-            await lessons.recall(store, self.log)
-            hours.restore(await store.hours(_text(remembered(self._clock.now()))))
-            opened.push_async_callback(tasks.close)
-            opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
-            opened.push_async_callback(lending.finish)
-            tasks.start("leases", lending.run())
-            open_it = partial(open_retention, settings.store)
-            tasks.start("expiry", Expiry(store, open_it, self.rules, self._clock, self.metrics, self.log).run())
-            tasks.start("budgets", budgets.run())
-            if shared:
-                opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)
-            tasks.start("reconciled", Reconciled(store, self.metrics, self._clock, self.log).run())
-            if self._watched is not None:
-                self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
-                tasks.start("reload", self._reload.run())
+            self._telling.containers = running.containers
             upstream = PooledUpstream(
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
             )
             opened.push_async_callback(upstream.close)
-            opened.callback(lambda: lessons.keep(self._clock.now()))
             if settings.calibration_key is not None:
-                calibration = self._calibration(lessons, upstream, settings.calibration_key)
-                opened.callback(tasks.start("calibration", calibration.run()).cancel)
-            self._export(writer, memory, hours, lessons, budgets)
+                calibration = self._calibration(running.lessons, upstream, settings.calibration_key)
+                opened.callback(works.tasks.start("calibration", calibration.run()).cancel)
             self._forward = Forward(
                 upstream=upstream,
-                planning=Planning(
-                    memory=memory,
-                    lending=lending,
-                    hours=hours,
-                    experience=experience,
-                    metrics=self.metrics,
-                    log=self.log,
-                    stop=_stop(settings),
-                    budget=settings.decide_timeout,
-                ),
-                learning=Learning(memory, lending, hours, recorder, lessons),
-                recorder=recorder,
+                course=running.course,
                 metrics=self.metrics,
-                hours=hours,
-                batches=Batches(store),
-                budgets=budgets,
                 rules=self.rules,
                 clock=self._clock,
                 ids=self._ids,
-                tasks=tasks,
+                tasks=works.tasks,
                 log=self.log,
                 body_limit=settings.body_limit,
             )
-            opened.callback(setattr, self, "_forward", None)
+            opened.callback(self._close)
             yield
 
-    async def _reloading(self, watched: Watched, place: Path) -> Reload:
-        reload = Reload(
-            watched,
-            self.rules,
-            LastGood(place),
-            metrics=self.metrics,
-            log=self.log,
-            every=self._settings.reload_every,
-        )
-        await reload.begin()
-        return reload
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of the rule book in force and of its prices."""
+        return self._works.digests
 
     def look_at_rules(self) -> None:
         """Look now whether the rules have changed, where they are watched."""
-        if self._reload is not None:
-            self._reload.wake()
-
-    def _budgets(self, store: BudgetStore, tasks: Tasks) -> Budgets:
-        return Budgets(
-            store,
-            self.rules,
-            owner=self._ids.new(),
-            clock=self._clock,
-            metrics=self.metrics,
-            log=self.log,
-            tasks=tasks,
-            observe=self._settings.observe,
-        )
-
-    async def _lending(self, memory: Memory, opened: AsyncExitStack, tasks: Tasks) -> Lending:
-        shared, store = None, await open_leases(self._settings.store)
-        if store is not None:
-            opened.push_async_callback(store.close)
-            shared = Sharing(
-                store,
-                memory.lent,
-                self.rules,
-                self._settings.decide_timeout,
-                clock=self._clock,
-                metrics=self.metrics,
-                log=self.log,
-                tasks=tasks,
-            )
-        return Lending(memory.lent, shared, self._ids.new())
+        self._works.look_at_rules()
 
     def _calibration(self, lessons: Lessons, upstream: Upstream, key: str) -> Calibration:
         return Calibration(
@@ -294,53 +152,8 @@ class App:
             pause=self._settings.calibration_pause,
         )
 
-    async def _count_hours(self, store: Store, hours: Hours) -> None:
-        """Count every minute what other processes used of the free hours."""
-        while True:
-            await asyncio.sleep(COUNT_SECONDS)
-            try:
-                hours.renew(await store.hours(_text(remembered(self._clock.now()))))
-            except StoreError as error:
-                self.log.warning("free hours are counted by this process alone", error=str(error))
-
-    def _export(self, writer: Writer, memory: Memory, hours: Hours, lessons: Lessons, budgets: Budgets) -> None:
-        """Export what only this process as a whole knows."""
-        gauge = self.metrics.gauge
-        gauge("planner_ledger_pending", "Records that the store lacks.", lambda: [((), float(writer.pending))])
-        gauge(
-            "planner_ledger_oldest_pending_seconds",
-            "How long the oldest of them has waited.",
-            lambda: [((), writer.oldest_pending_seconds())],
-        )
-        self.rules.export(self.metrics)
-        memory.export(self.metrics, self._clock)
-        self._telling.containers = memory.containers
-        hours.export(self.metrics, self.rules, self._clock)
-        lessons.export(self.metrics, self.rules)
-        budgets.export(self.metrics)
-
-    def _task_failed(self, name: str, error: BaseException) -> None:
-        self.log.error("task failed", task=name, error=type(error).__name__)
-
-
-async def _write_all(writer: Writer, recorder: Recorder, writing: asyncio.Task[None]) -> None:
-    """Let the writer end between two transactions, then move what is left."""
-    writer.stop()
-    try:
-        await writing
-    finally:
-        recorder.close()
-        await writer.drain()
-
-
-def _text(at: datetime) -> str:
-    """A moment as the store knows it."""
-    return at.isoformat(timespec="microseconds")
-
-
-def _stop(settings: Settings) -> Reason | None:
-    """Why this process decides nothing new, if it does not; what was begun is repeated all the same."""
-    return Reason.OBSERVE if settings.observe else Reason.DRAINING if settings.drain else None
+    def _close(self) -> None:
+        self._forward = None
 
 
 class Server:

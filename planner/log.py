@@ -1,5 +1,6 @@
 """One line of JSON per event on standard error: names, counts and ids; never a prompt, a tool's output or a key."""
 
+import logging
 import sys
 from contextlib import suppress
 from typing import TextIO, cast
@@ -44,6 +45,18 @@ def build(stream: TextIO | None = None, *, level: str = "info") -> FilteringBoun
                 structlog.processors.JSONRenderer(serializer=_json),
             ],
             wrapper_class=structlog.make_filtering_bound_logger(level),
+        ).bind(),
+    )
+
+
+def through(logger: logging.Logger) -> FilteringBoundLogger:
+    """A logger that hands its lines of JSON to the standard library's: inside a program that is not the planner's."""
+    return cast(
+        "FilteringBoundLogger",
+        structlog.wrap_logger(
+            logger,
+            processors=[structlog.processors.JSONRenderer(serializer=_json)],
+            wrapper_class=structlog.make_filtering_bound_logger("info"),
         ).bind(),
     )
 

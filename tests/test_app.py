@@ -256,7 +256,7 @@ def test_old_conversations_are_forgotten(tmp_path: Path) -> None:
 def test_a_task_that_fails_is_in_the_log(tmp_path: Path) -> None:
     """By its name and the kind of error, not by what the error says."""
     app, _, said = made(tmp_path)
-    app._task_failed("writer", ValueError("what somebody said"))  # noqa: SLF001 - heard from Tasks
+    app._works._task_failed("writer", ValueError("what somebody said"))  # noqa: SLF001 - heard from Tasks
     assert msgspec.json.decode(said.getvalue())["error"] == "ValueError"
     assert "somebody" not in said.getvalue()
 

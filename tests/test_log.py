@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 from pathlib import Path
 
@@ -27,6 +28,17 @@ def test_a_line_is_json() -> None:
     assert (event["event"], event["level"], event["request_id"]) == ("request", "info", "1")
     assert event["text"] == 'new\nline "quoted" é'
     assert event["timestamp"].endswith("Z")
+
+
+def test_lines_go_through_the_standard_library(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the planner is a guest: the program says which lines it wants, and where they go."""
+    log = logs.through(logging.getLogger("planner.test"))
+    with caplog.at_level(logging.WARNING):
+        log.info("request", request_id="1")
+        log.error("failed open", cause="100%")
+    (record,) = caplog.records
+    assert record.name == "planner.test"
+    assert msgspec.json.decode(record.getMessage()) == {"event": "failed open", "cause": "100%"}
 
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 3), ("info", 2), ("error", 1), ("critical", 0)])

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from litestar.types import Scope
 
 from planner.core.endpoints import Endpoint, endpoint
 from planner.core.rulebook.book import RuleBook
 from planner.proxy.callers import Caller, identify
 from planner.proxy.headers import Field
-from planner.proxy.protocol import fields_of, target_of
 
 
 class BadTargetError(Exception):
@@ -19,6 +17,14 @@ class BadTargetError(Exception):
 
 class OwnAddressError(Exception):
     """The request is for a page of the planner's own that does not exist; it must not go upstream."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The head of a request as it came: its method, its raw target, and its header fields."""
+
+    method: str
+    target: bytes
+    fields: Sequence[Field]
 
 
 class Arrived(msgspec.Struct, frozen=True):
@@ -38,24 +44,22 @@ class Arrived(msgspec.Struct, frozen=True):
     book: RuleBook
 
 
-def arrive(scope: Scope, book: RuleBook, request_id: str, at: datetime, started: float) -> Arrived:
+def arrive(head: Head, book: RuleBook, request_id: str, at: datetime, started: float) -> Arrived:
     """Read the head of a request. Raises BadTargetError, OwnAddressError, UnicodeDecodeError."""
-    fields = fields_of(scope)
-    for _, content in fields:
+    for _, content in head.fields:
         content.decode()
-    target = origin_form(_ascii(target_of(scope)))
+    target = origin_form(_ascii(head.target))
     if target.partition("?")[0].split("/")[1] == "planner":
         raise OwnAddressError
-    method = str(scope["method"])  # type: ignore[typeddict-item]  # websockets are off
     return Arrived(
         request_id=request_id,
         at=at,
         started=started,
-        method=method,
+        method=head.method,
         target=target,
-        fields=fields,
-        endpoint=endpoint(method, target.partition("?")[0]),
-        caller=identify(fields, book.callers),
+        fields=head.fields,
+        endpoint=endpoint(head.method, target.partition("?")[0]),
+        caller=identify(head.fields, book.callers),
         book=book,
     )
 

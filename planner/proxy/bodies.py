@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-
-from litestar.types import Receive
+from typing import TYPE_CHECKING
 
 from planner.proxy.headers import Field, value
+
+if TYPE_CHECKING:  # who carries bytes without HTTP of its own loads no web framework
+    from litestar.types import Receive
 
 
 class ClientGoneError(Exception):
@@ -33,7 +35,7 @@ class Incoming:
     `gone` says that the caller has closed its connection.
     """
 
-    def __init__(self, receive: Receive, fields: Sequence[Field]) -> None:
+    def __init__(self, receive: "Receive", fields: Sequence[Field]) -> None:
         self._receive = receive
         self._fields = fields
         self._read = asyncio.Event()

@@ -5,12 +5,14 @@ bug. The upstream's own errors are not here: they pass byte for byte.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from litestar.types import Send
 
 from planner.upstream import UpstreamFault
+
+if TYPE_CHECKING:  # who carries bytes without HTTP of its own loads no web framework
+    from litestar.types import Send
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -58,7 +60,7 @@ def error_body(fault: Fault, message: str, request_id: str) -> bytes:
 
 
 async def send_error(
-    send: Send, fault: Fault, message: str, request_id: str, more: Iterable[tuple[bytes, bytes]] = ()
+    send: "Send", fault: Fault, message: str, request_id: str, more: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
     """Answer with an error of our own; `more` are header fields besides the usual ones."""
     body = error_body(fault, message, request_id)

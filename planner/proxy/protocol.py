@@ -7,6 +7,7 @@ import httptools
 from litestar.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from planner.proxy.arrive import Head
 from planner.proxy.errors import BAD_REQUEST, UNREAD, error_body
 
 TARGET: str = "planner.target"
@@ -16,14 +17,11 @@ NOT_HTTP: Final = error_body(BAD_REQUEST, "the request cannot be read as HTTP/1.
 Field = tuple[bytes, bytes]
 
 
-def fields_of(scope: Scope) -> Sequence[Field]:
-    """The header fields of a request as they came."""
-    return cast("Sequence[Field]", scope[HEADERS])  # type: ignore[literal-required]  # not ASGI's key
-
-
-def target_of(scope: Scope) -> bytes:
-    """The request target as it came."""
-    return cast("bytes", scope[TARGET])  # type: ignore[literal-required]  # not ASGI's key
+def head_of(scope: Scope) -> Head:
+    """The head of a request as it came."""
+    method = str(scope["method"])  # type: ignore[typeddict-item]  # websockets are off
+    target = cast("bytes", scope[TARGET])  # type: ignore[literal-required]  # not ASGI's key
+    return Head(method, target, cast("Sequence[Field]", scope[HEADERS]))  # type: ignore[literal-required]  # likewise
 
 
 class FaithfulProtocol(HttpToolsProtocol):

@@ -7,10 +7,9 @@ an edit of ours: then once more, without that edit.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from litestar.types import Send
 
 from planner.clock import Clock
 from planner.core import splice
@@ -28,6 +27,9 @@ from planner.proxy.planning import Planned
 from planner.tasks import Tasks
 from planner.upstream import Upstream, UpstreamError, UpstreamRequest, UpstreamResponse
 
+if TYPE_CHECKING:  # who carries bytes without HTTP of its own loads no web framework
+    from litestar.types import Send
+
 LONGEST_REFUSAL: Final = 64 * 1024
 """Bytes of an error body that are read before it is relayed, to see whether it names our edit."""
 
@@ -39,16 +41,28 @@ class Instead(msgspec.Struct, frozen=True):
     plan: Plan
 
 
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it goes out; `instead` makes what goes out when the API refuses an edit of ours, if anything can.
+class Way(msgspec.Struct, frozen=True):
+    """The way out for a planned request that is refused: `instead` makes what goes out when it was an edit of ours.
 
     `container` is the one that it names, by our doing or its caller's.
+    """
+
+    instead: Callable[[Blame], Instead | None]
+    container: str | None
+
+    def open(self, status: int, plan: Plan | None) -> bool:
+        """Whether a refusal with this status has to be read: it may be about what we did, or about a container."""
+        return plan is not None and may_be_ours(status) and (bool(plan.edits) or self.container is not None)
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as it goes out, and its way out, if it is planned.
+
     `drain` says that its answer is read to the end when the caller hangs up: it is metered exactly, and paid in full.
     """
 
     request: UpstreamRequest
-    instead: Callable[[Blame], Instead | None] | None = None
-    container: str | None = None
+    way: Way | None = None
     drain: bool = False
 
 
@@ -70,6 +84,11 @@ class Relay(msgspec.Struct):
     refused: bool = False
     more: tuple[tuple[bytes, bytes], ...] = ()
     overhead: float = 0.0
+
+
+def way_of(planned: Planned, book: RuleBook) -> Way:
+    """The way out for a planned request."""
+    return Way(lambda blamed: without(planned, blamed, book), planned.container)
 
 
 def without(planned: Planned, blamed: Blame, book: RuleBook) -> Instead | None:
@@ -99,6 +118,22 @@ def marked(entry: Entry, progress: Relay, planned: Planned | None, told: Told) -
     )
 
 
+def give_way(way: Way, exchange: Exchange, progress: Relay, status: int, said: str) -> Instead | None:
+    """What goes out in place of a request that was refused with these words, where they name an edit of ours.
+
+    That it does is noted, and that the words name its container. None leaves everything as it is.
+    """
+    progress.refused = refuses(status, said, way.container)
+    blamed = None if progress.plan is None else blame(status, said, progress.plan)
+    found = None if blamed is None else way.instead(blamed)
+    if found is None:
+        return None
+    progress.attempts += 1
+    progress.blamed, progress.plan = blamed, found.plan
+    exchange.sent_instead(found.plan.decisions)
+    return found
+
+
 async def relay(  # noqa: PLR0913 - the parts of one exchange
     outgoing: Outgoing,
     exchange: Exchange,
@@ -106,7 +141,7 @@ async def relay(  # noqa: PLR0913 - the parts of one exchange
     *,
     incoming: Incoming,
     upstream: Upstream,
-    send: Send,
+    send: "Send",
     tasks: Tasks,
     clock: Clock,
 ) -> None:
@@ -132,10 +167,7 @@ async def _answer(
 ) -> tuple[UpstreamResponse, list[bytes]]:
     """The answer to relay, and what was read of it already."""
     response = await upstream.send(outgoing.request)
-    plan = progress.plan
-    if outgoing.instead is None or plan is None or not may_be_ours(response.status):
-        return response, []
-    if not plan.edits and outgoing.container is None:
+    if outgoing.way is None or not outgoing.way.open(response.status, progress.plan):
         return response, []
     try:
         kept = await _peek(response)
@@ -143,19 +175,13 @@ async def _answer(
         response.release()
         raise
     try:
-        said = _readable(response, kept)
-        progress.refused = refuses(response.status, said, outgoing.container)
-        blamed = blame(response.status, said, plan)
-        instead = None if blamed is None else outgoing.instead(blamed)
+        instead = give_way(outgoing.way, exchange, progress, response.status, _readable(response, kept))
     except Exception as error:  # noqa: BLE001 - the refusal is an answer, whatever is wrong with reading it
         tasks.report("blame", error)
         return response, kept
     if instead is None:
         return response, kept
     response.release()
-    progress.attempts += 1
-    progress.blamed, progress.plan = blamed, instead.plan
-    exchange.sent_instead(instead.plan.decisions)
     return await upstream.send(msgspec.structs.replace(outgoing.request, body=instead.body)), []
 
 
@@ -179,11 +205,11 @@ def _readable(response: UpstreamResponse, kept: list[bytes]) -> str:
 
 
 async def _pass(
-    response: UpstreamResponse, kept: list[bytes], exchange: Exchange, progress: Relay, send: Send, clock: Clock
+    response: UpstreamResponse, kept: list[bytes], exchange: Exchange, progress: Relay, send: "Send", clock: Clock
 ) -> None:
     try:
         exchange.begin(response.status, response.headers)
-        headers = downward(response.headers, response.status) + _ours(exchange, progress)
+        headers = downward(response.headers, response.status) + told(exchange, progress)
         progress.begun = True
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         async for chunk in _all(kept, response):
@@ -203,7 +229,7 @@ async def _all(kept: list[bytes], response: UpstreamResponse) -> AsyncIterator[b
         yield chunk
 
 
-def _ours(exchange: Exchange, progress: Relay) -> list[tuple[bytes, bytes]]:
+def told(exchange: Exchange, progress: Relay) -> list[tuple[bytes, bytes]]:
     """The response headers that the planner adds: what became of the request in the end."""
     plan = progress.plan
     edited = plan is not None and bool(plan.edits)

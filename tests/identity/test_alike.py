@@ -39,7 +39,7 @@ class Failing:
 def failing(planner: Simulated) -> Failing:
     """Put a store that can fail between a planner and its own."""
     assert planner.app._forward is not None  # noqa: SLF001 - a store that is slow, made for the test
-    memory = planner.app._forward._planning._memory  # noqa: SLF001 - as above
+    memory = planner.app._forward._course._planning._memory  # noqa: SLF001 - as above
     store = Failing(memory._store)  # noqa: SLF001 - as above
     memory._store = store  # noqa: SLF001 - as above
     return store

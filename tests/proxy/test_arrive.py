@@ -1,14 +1,11 @@
 """The head of a request becomes one value, or one clear refusal."""
 
 from datetime import UTC, datetime
-from typing import Any, cast
 
 import pytest
-from litestar.types import Scope
 
-from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive, origin_form
+from planner.proxy.arrive import Arrived, BadTargetError, Head, OwnAddressError, arrive, origin_form
 from planner.proxy.callers import fingerprint
-from planner.proxy.protocol import HEADERS, TARGET
 from tests.doubles.proxy import shipped_rules
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -16,8 +13,7 @@ AT = datetime(2026, 11, 22, tzinfo=UTC)
 
 def arrived(target: bytes, *fields: tuple[bytes, bytes], method: str = "POST") -> Arrived:
     """What is read of such a head."""
-    scope: dict[str, Any] = {"method": method, TARGET: target, HEADERS: fields}
-    return arrive(cast("Scope", scope), shipped_rules(), "id", AT, 1.0)
+    return arrive(Head(method, target, fields), shipped_rules(), "id", AT, 1.0)
 
 
 def test_a_head_is_read_once() -> None:

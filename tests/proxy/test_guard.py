@@ -41,12 +41,13 @@ def test_a_bug_in_settling_costs_an_entry_and_no_answer(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with talking(tmp_path) as talk:
-            forward: Any = talk.proxy.app._forward  # noqa: SLF001 - a bug, made for the test
-            hours, forward._hours = forward._hours, None  # noqa: SLF001 - likewise
+            app: Any = talk.proxy.app
+            course = app._forward._course  # noqa: SLF001 - a bug, made for the test
+            hours, course._hours = course._hours, None  # noqa: SLF001 - likewise
             got = await talk.ask(going_on(), ok())
             assert (got.status, got.whole) == (200, True)
             await settled(lambda: '"cause":"settle"' in talk.proxy.log.getvalue())
-            forward._hours = hours  # noqa: SLF001 - likewise
+            course._hours = hours  # noqa: SLF001 - likewise
             again = await talk.ask(going_on(), ok())
             assert plan_of(again).endswith("container=threaded")
             outcomes = sorted(entry.outcome for entry in await talk.proxy.entries(3))
@@ -61,8 +62,9 @@ def test_a_bug_in_remembering_sends_the_request_as_it_came(tmp_path: Path) -> No
 
     async def scenario() -> None:
         async with talking(tmp_path, begun=False) as talk:
-            forward: Any = talk.proxy.app._forward  # noqa: SLF001 - a bug, made for the test
-            learning = forward._learning  # noqa: SLF001 - likewise
+            app: Any = talk.proxy.app
+            course = app._forward._course  # noqa: SLF001 - a bug, made for the test
+            learning = course._learning  # noqa: SLF001 - likewise
             memory, learning._memory = learning._memory, None  # noqa: SLF001 - likewise
             got = await talk.ask(BEGUN, ok(call="srvtoolu_9"))
             learning._memory = memory  # noqa: SLF001 - likewise

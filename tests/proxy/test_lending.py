@@ -168,8 +168,9 @@ def test_a_request_that_is_kept_back_keeps_no_container(tmp_path: Path, *, cance
             await client.ask(post(BEGUN))
             forward = proxy.app._forward  # noqa: SLF001 - what is behind the socket
             assert forward is not None
-            keeps = KeepsBack(forward._budgets, cancelled=cancelled)  # noqa: SLF001 - likewise
-            forward._budgets = keeps  # type: ignore[assignment]  # noqa: SLF001 - likewise
+            course = forward._course  # noqa: SLF001 - likewise
+            keeps = KeepsBack(course._budgets, cancelled=cancelled)  # noqa: SLF001 - likewise
+            course._budgets = keeps  # type: ignore[assignment]  # noqa: SLF001 - likewise
             async with proxy.client() as other:
                 await other.send(post(going_on()))
                 await keeps.asked.wait()
