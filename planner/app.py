@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from planner.listening import Listener, listening
 from planner.metrics import Metrics
 from planner.opening import beside, hold_journal, is_shared, journal_path, open_budgets, open_leases, open_store
 from planner.proxy import errors, own
+from planner.proxy.asking import Asking
 from planner.proxy.batches import Batches
 from planner.proxy.budgets import Budgets
 from planner.proxy.calibration import Calibration
@@ -39,16 +40,16 @@ from planner.proxy.inforce import InForce
 from planner.proxy.learning import Learning
 from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
-from planner.proxy.memory import Memory
+from planner.proxy.memory import Glance, Memory
 from planner.proxy.planning import Planning
 from planner.proxy.protocol import FaithfulProtocol
 from planner.proxy.reconciled import Reconciled
 from planner.proxy.recorder import Recorder
 from planner.proxy.reload import Reload
 from planner.proxy.sharing import Sharing
+from planner.proxy.upkeep import count_hours, forget_old, text_of
 from planner.rulesource import Watched
 from planner.settings import Settings
-from planner.stores import Store, StoreError
 from planner.stores.budgets import BudgetStore
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
@@ -57,8 +58,6 @@ from planner.upstream import Upstream
 from planner.upstream.pooled import PooledUpstream
 
 GRACEFUL_SECONDS = 30
-DAY_SECONDS = 86_400
-COUNT_SECONDS = 60
 TRUSTED = 3  # times a count may have failed to be made anew before it counts no more than anything else: ours
 
 
@@ -83,9 +82,11 @@ class App:
         self._ids = ids or RandomIds()
         self.log = log or logs.build()
         self._forward: Forward | None = None
+        self._asking: Asking | None = None
         self.metrics = Metrics()
         self._desk, self._telling = Desk(settings.store), Telling()
-        self._pages = pages(Door(self._desk, self._standing, settings.admin_token, self.log))
+        door = Door(self._desk, self._standing, settings.admin_token, self.log, lambda: self._asking)
+        self._pages = pages(door)
         self.asgi = Litestar(
             route_handlers=[
                 *own.routes(
@@ -152,7 +153,7 @@ class App:
             store = await open_store(settings.store)
             opened.push_async_callback(store.close)
             opened.push_async_callback(self._desk.close)
-            await store.prepare(_text(self._clock.now()))
+            await store.prepare(text_of(self._clock.now()))
             journal = Journal(directory)
             opened.callback(journal.close)
             tasks = Tasks(self._task_failed)
@@ -177,15 +178,15 @@ class App:
             await memory.load()
             await lessons.recall(store, self.log)
             since = remembered(self._clock.now())
-            hours.restore(await store.hours(_text(since)))
+            hours.restore(await store.hours(text_of(since)))
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             opened.push_async_callback(lending.finish)
             tasks.start("leases", lending.run())
-            tasks.start("forgetting", self._forget_old(store))
+            tasks.start("forgetting", forget_old(store, self.rules, self._clock, self.log))
             tasks.start("budgets", budgets.run())
             if shared:
-                opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)
+                opened.callback(tasks.start("counting", count_hours(store, hours, self._clock, self.log)).cancel)
             tasks.start("reconciled", Reconciled(store, self.metrics, self._clock, self.log).run())
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
@@ -198,9 +199,11 @@ class App:
             if settings.calibration_key is not None:
                 calibration = self._calibration(lessons, upstream, settings.calibration_key)
                 opened.callback(tasks.start("calibration", calibration.run()).cancel)
-            self._export(writer, memory, hours)
+            self._export(writer, memory, hours, budgets)
             lessons.export(self.metrics, self.rules)
-            budgets.export(self.metrics)
+            self._asking = Asking(
+                Glance(memory, store), hours, experience, stop=_stop(settings), rules=self.rules, clock=self._clock
+            )
             self._forward = Forward(
                 upstream=upstream,
                 planning=Planning(
@@ -287,29 +290,9 @@ class App:
         )
 
     def _close(self) -> None:
-        self._forward = None
+        self._forward = self._asking = None
 
-    async def _count_hours(self, store: Store, hours: Hours) -> None:
-        """Count every minute what other processes used of the free hours."""
-        while True:
-            await asyncio.sleep(COUNT_SECONDS)
-            try:
-                hours.renew(await store.hours(_text(remembered(self._clock.now()))))
-            except StoreError as error:
-                self.log.warning("free hours are counted by this process alone", error=str(error))
-
-    async def _forget_old(self, store: Store) -> None:
-        """Make room for what comes and forget the conversations that nobody goes on with, now and every day."""
-        while True:
-            expire = timedelta(days=self.rules.book.settings.conversations.expire_days)
-            try:
-                await store.prepare(_text(self._clock.now()))
-                await store.forget(_text(self._clock.now() - expire))
-            except Exception as error:  # noqa: BLE001 - the next day must come, whatever went wrong today
-                self.log.warning("old conversations stay for another day", error=type(error).__name__)
-            await asyncio.sleep(DAY_SECONDS)
-
-    def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
+    def _export(self, writer: Writer, memory: Memory, hours: Hours, budgets: Budgets) -> None:
         """Export what only this process as a whole knows."""
         gauge = self.metrics.gauge
         gauge("planner_ledger_pending", "Records that the store lacks.", lambda: [((), float(writer.pending))])
@@ -319,6 +302,7 @@ class App:
             lambda: [((), writer.oldest_pending_seconds())],
         )
         self.rules.export(self.metrics)
+        budgets.export(self.metrics)
         gauge(
             "planner_containers",
             "Containers of remembered turns.",
@@ -344,11 +328,6 @@ async def _write_all(writer: Writer, recorder: Recorder, writing: asyncio.Task[N
     finally:
         recorder.close()
         await writer.drain()
-
-
-def _text(at: datetime) -> str:
-    """A moment as the store knows it."""
-    return at.isoformat(timespec="microseconds")
 
 
 def _stop(settings: Settings) -> Reason | None:

@@ -7,17 +7,41 @@ from typing import Any, Final
 import msgspec
 
 from planner.core import splice
+from planner.core.conversations import Scope
 from planner.core.facts import Facts
-from planner.core.ledger.entry import Expected
+from planner.core.ledger.entry import Expected, Mode
 from planner.core.plan import Plan, plan_whole
 from planner.core.preview.beliefs import Believed, Set, beliefs, settings_shown
 from planner.core.preview.explanation import judge
 from planner.core.reasons import Decision
 from planner.core.rulebook.book import RuleBook
+from planner.core.rulebook.policies import Billing, Flag
 from planner.core.wire import MessagesRequest
 
 PLANNED: Final = ("forecast", "low", "high")
 UNTOUCHED: Final = ("untouched", "untouched_low", "untouched_high")
+
+
+class Asker(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is taken to ask a running planner: None for what `callers.yaml` says, or for what the planner has seen.
+
+    Attributes:
+        principal: a name or key fingerprint of `callers.yaml`.
+        team, project, billing, flags: as `callers.yaml` would say them.
+        scope: where it is answered.
+        tags, session: as in `planner-tags` and `planner-session`.
+        mode: as in `planner-mode`; `plan` also where the process itself decides nothing new.
+    """
+
+    principal: str = "example"
+    team: str | None = None
+    project: str | None = None
+    billing: Billing | None = None
+    flags: tuple[Flag, ...] = ()
+    scope: Scope | None = None
+    tags: str | None = None
+    session: str | None = None
+    mode: Mode | None = None
 
 
 class Matched(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +123,16 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -
         ),
         digests={"rules": book.digest, "prices": book.prices.digest},
     )
+
+
+def place_in(body: bytes, offset: int | None) -> str:
+    """`:line:column` of a byte, counted from 1; empty when it is not known."""
+    if offset is None:
+        return ""
+    before = body[:offset]
+    line = before.count(b"\n") + 1
+    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
+    return f":{line}:{column}"
 
 
 def assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
