@@ -36,6 +36,18 @@ def may_look(scope: Scope, token: str | None) -> bool:
     return way_in(scope, token) is not None
 
 
+def from_elsewhere(scope: Scope) -> bool:
+    """Whether a page of another site sends this request: what a browser says of it, in two ways.
+
+    No site may ask in the name of somebody who may look, by a cookie or by being on this machine.
+    """
+    fields = tuple(scope["headers"])
+    if (_value(fields, b"sec-fetch-site") or b"none") not in {b"none", b"same-origin"}:
+        return True
+    origin, host = _value(fields, b"origin"), _value(fields, b"host") or b""
+    return origin is not None and origin.partition(b"://")[2].lower() != host.lower()
+
+
 def is_token(given: str, token: str | None) -> bool:
     """Whether somebody gave the operator's token, compared in the same time however wrong it is."""
     return token is not None and hmac.compare_digest(given.encode(), token.encode())

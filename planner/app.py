@@ -21,6 +21,7 @@ from planner.dashboard.routes import ROOT, Door, below, pages
 from planner.dashboard.telling import Telling
 from planner.listening import Listener, listening
 from planner.proxy import errors, own
+from planner.proxy.asking import Asking
 from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
 from planner.proxy.lessons import Lessons
@@ -52,8 +53,10 @@ class App:
         self.rules, self.metrics, self.log = self._works.rules, self._works.metrics, self._works.log
         self._clock, self._ids = self._works.clock, self._works.ids
         self._forward: Forward | None = None
+        self._asking: Asking | None = None
         self._desk, self._telling = Desk(settings.store), Telling()
-        self._pages = pages(Door(self._desk, self._standing, settings.admin_token, self.log))
+        door = Door(self._desk, self._standing, settings.admin_token, self.log, lambda: self._asking)
+        self._pages = pages(door)
         self.asgi = Litestar(
             route_handlers=[
                 *own.routes(
@@ -109,7 +112,7 @@ class App:
         settings, works = self._settings, self._works
         async with works.running() as running, AsyncExitStack() as opened:
             opened.push_async_callback(self._desk.close)
-            self._telling.containers = running.containers
+            self._telling.containers, self._asking = running.containers, running.asking
             upstream = PooledUpstream(
                 settings.upstream, connect_timeout=settings.connect_timeout, idle_timeout=settings.idle_timeout
             )
@@ -153,7 +156,7 @@ class App:
         )
 
     def _close(self) -> None:
-        self._forward = None
+        self._forward = self._asking = None
 
 
 class Server:

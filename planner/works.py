@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from planner.opening import (
     open_retention,
     open_store,
 )
+from planner.proxy.asking import Asking
 from planner.proxy.batches import Batches
 from planner.proxy.budgets import Budgets
 from planner.proxy.course import Course
@@ -41,33 +42,33 @@ from planner.proxy.inforce import InForce
 from planner.proxy.learning import Learning
 from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
-from planner.proxy.memory import Memory
+from planner.proxy.memory import Glance, Memory
 from planner.proxy.planning import Planning
 from planner.proxy.reconciled import Reconciled
 from planner.proxy.recorder import Recorder
 from planner.proxy.reload import Reload
 from planner.proxy.sharing import Sharing
+from planner.proxy.upkeep import count_hours, text_of
 from planner.rulesource import Watched
 from planner.settings import Settings
-from planner.stores import Store, StoreError
 from planner.stores.budgets import BudgetStore
 from planner.stores.journal import Journal
 from planner.stores.writer import Writer
 from planner.tasks import Tasks
 
-COUNT_SECONDS = 60
 TRUSTED = 3  # times a count may have failed to be made anew before it counts no more than anything else: ours
 
 
 class Running(msgspec.Struct, frozen=True):
     """What runs while the parts are open: the course that requests take, and the lessons that are learnt of them.
 
-    `containers` counts those of remembered turns by state.
+    `containers` counts those of remembered turns by state; `asking` answers what would be done, and does nothing.
     """
 
     course: Course
     lessons: Lessons
     containers: Callable[[], dict[str, int]]
+    asking: Asking
 
 
 class Works:
@@ -109,7 +110,7 @@ class Works:
                 opened.callback(os.close, hold_journal(directory))
             store = await open_store(settings.store)
             opened.push_async_callback(store.close)
-            await store.prepare(_text(self.clock.now()))
+            await store.prepare(text_of(self.clock.now()))
             journal = Journal(directory)
             opened.callback(journal.close)
             tasks = self.tasks
@@ -134,7 +135,7 @@ class Works:
             await memory.load()
             await lessons.recall(store, self.log)
             since = remembered(self.clock.now())
-            hours.restore(await store.hours(_text(since)))
+            hours.restore(await store.hours(text_of(since)))
             opened.push_async_callback(tasks.close)
             opened.push_async_callback(_write_all, writer, recorder, tasks.start("writer", writer.run()))
             opened.push_async_callback(lending.finish)
@@ -143,7 +144,7 @@ class Works:
             tasks.start("expiry", Expiry(store, retention, self.rules, self.clock, self.metrics, self.log).run())
             tasks.start("budgets", budgets.run())
             if shared:
-                opened.callback(tasks.start("counting", self._count_hours(store, hours)).cancel)
+                opened.callback(tasks.start("counting", count_hours(store, hours, self.clock, self.log)).cancel)
             tasks.start("reconciled", Reconciled(store, self.metrics, self.clock, self.log).run())
             if self._watched is not None:
                 self._reload = await self._reloading(self._watched, beside(settings.store, settings.journal))
@@ -172,7 +173,10 @@ class Works:
                 clock=self.clock,
                 log=self.log,
             )
-            yield Running(course, lessons, memory.containers)
+            asking = Asking(
+                Glance(memory, store), hours, experience, stop=_stop(settings), rules=self.rules, clock=self.clock
+            )
+            yield Running(course, lessons, memory.containers, asking)
 
     async def _reloading(self, watched: Watched, place: Path) -> Reload:
         reload = Reload(
@@ -219,15 +223,6 @@ class Works:
             )
         return Lending(memory.lent, shared, self.ids.new())
 
-    async def _count_hours(self, store: Store, hours: Hours) -> None:
-        """Count every minute what other processes used of the free hours."""
-        while True:
-            await asyncio.sleep(COUNT_SECONDS)
-            try:
-                hours.renew(await store.hours(_text(remembered(self.clock.now()))))
-            except StoreError as error:
-                self.log.warning("free hours are counted by this process alone", error=str(error))
-
     def _export(self, writer: Writer, memory: Memory, hours: Hours) -> None:
         """Export what only this process as a whole knows."""
         gauge = self.metrics.gauge
@@ -253,11 +248,6 @@ async def _write_all(writer: Writer, recorder: Recorder, writing: asyncio.Task[N
     finally:
         recorder.close()
         await writer.drain()
-
-
-def _text(at: datetime) -> str:
-    """A moment as the store knows it."""
-    return at.isoformat(timespec="microseconds")
 
 
 def _stop(settings: Settings) -> Reason | None:

@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from planner import __version__
 from planner.core.containers import EVENTS, TABLE, State
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulefile import SHAPES
 from planner.core.rulefile.schema import render
+from planner.dashboard.openapi import description
 from tests import workflowpages
 from tests.reference import reference_page
 
@@ -32,6 +36,11 @@ def reasons_page() -> str:
     )
 
 
+def api_page() -> str:
+    """The text of docs/openapi.json."""
+    return msgspec.json.format(msgspec.json.encode(description(__version__)), indent=1).decode() + "\n"
+
+
 def states() -> str:
     """The drawing of what can become of a turn's container, and the events in words, without what changes nothing."""
     steps: dict[tuple[State, State], list[str]] = {}
@@ -55,6 +64,7 @@ def between(page: str, mark: str, text: str) -> str:
 if __name__ == "__main__":
     containers = DOCS / "containers.md"
     containers.write_text(between(containers.read_text(encoding="utf-8"), "states", states()), encoding="utf-8")
+    (DOCS / "openapi.json").write_text(api_page(), encoding="utf-8")
     (DOCS / "reasons.md").write_text(reasons_page(), encoding="utf-8")
     (DOCS / "rules-reference.md").write_text(reference_page(), encoding="utf-8")
     (DOCS / "workflows" / "README.md").write_text(workflowpages.cookbook_page(), encoding="utf-8")

@@ -19,6 +19,7 @@ ROOT: Final = Path(__file__).parent.parent
 OLDER_SDK: Final = "tests/clients/.venv-older-sdk"
 OLDER_PIN: Final = "requirements/older-sdk.txt"
 BROWSER_PIN: Final = "requirements/browser.txt"
+FUZZ_PIN: Final = "requirements/fuzz.txt"
 FOCUS: Final = "tests/cli/.venv-focus-validator"
 FOCUS_PIN: Final = "requirements/focus-validator.txt"
 
@@ -85,6 +86,12 @@ def focus_validator() -> Path | None:
     return found if found.is_file() else None
 
 
+def schemathesis() -> Path | None:
+    """The package that makes requests of a description of an API."""
+    found = find_spec("schemathesis")
+    return None if found is None or found.origin is None else Path(found.origin)
+
+
 PARTS: Final[Mapping[str, Part]] = {
     part.name: part
     for part in (
@@ -92,6 +99,7 @@ PARTS: Final[Mapping[str, Part]] = {
         Part("promtool", program("promtool"), "apt-get install prometheus"),
         Part("prometheus", program("prometheus"), "apt-get install prometheus"),
         Part("chromium", chromium, f"apt-get install chromium, and pip install --no-deps -r {BROWSER_PIN}"),
+        Part("schemathesis", schemathesis, f"pip install --no-deps -r {FUZZ_PIN}"),
         Part("node", node, "apt-get install nodejs npm, then: npm ci --prefix tests/clients/typescript"),
         Part("older-sdk", older_sdk, f"pip install --no-deps --require-hashes --target {OLDER_SDK} -r {OLDER_PIN}"),
         Part(

@@ -29,6 +29,7 @@ from planner.core.replay.tally import decided
 from planner.core.replay.trace import TraceLine
 from planner.core.rulefile.testfile import read_tests
 from planner.core.rulefile.testshape import RuleTestShape
+from planner.dashboard.api import PARAMETERS
 from planner.metrics import CAUSES as FAILED_OPEN
 from planner.metrics import CHARGES, FAULTS, UNKNOWN, Gauge, Histogram
 from planner.proxy import errors, headers
@@ -192,6 +193,12 @@ def exported(app: App) -> dict[str, tuple[str, tuple[str, ...]]]:
         family.name: (kinds.get(type(family), "counter"), getattr(family, "labels", ()))
         for family in asyncio.run(families())
     }
+
+
+def test_every_parameter_of_asking_is_documented() -> None:
+    """What may be said of who asks."""
+    told = [word for cells in rows(section("Asking")) for word in words(cells[0])]
+    assert sorted(told) == sorted(PARAMETERS)
 
 
 def test_every_metric_is_documented_with_its_labels(app: App) -> None:

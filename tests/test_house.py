@@ -163,7 +163,8 @@ def pins(file: str) -> dict[str, tuple[Requirement, int]]:
 
 
 @pytest.mark.parametrize(
-    "file", ["run.txt", "image.txt", "test.txt", "dev.txt", "browser.txt", "older-sdk.txt", "focus-validator.txt"]
+    "file",
+    ["run.txt", "image.txt", "test.txt", "dev.txt", "browser.txt", "fuzz.txt", "older-sdk.txt", "focus-validator.txt"],
 )
 def test_requirements_are_pinned_with_hashes_and_hold_no_addresses(file: str) -> None:
     """One version, by its hashes, from wherever the reader's own configuration points to."""
@@ -202,13 +203,16 @@ def test_the_pins_are_what_the_project_asks_for(file: str, extras: tuple[str, ..
 
 def test_the_pinned_files_agree() -> None:
     """What is tested is what runs: each file only adds to the one before."""
-    run, image, test, dev, browser = (
+    run, image, test, dev, browser, fuzz = (
         {name: str(requirement.specifier) for name, (requirement, _) in pins(file).items()}
-        for file in ("run.txt", "image.txt", "test.txt", "dev.txt", "browser.txt")
+        for file in ("run.txt", "image.txt", "test.txt", "dev.txt", "browser.txt", "fuzz.txt")
     )
     assert run.items() <= image.items() <= test.items() <= dev.items()
     assert browser.items() <= dev.items()
     assert "playwright" in browser
+    assert fuzz.items() <= dev.items()
+    assert "schemathesis" in fuzz
+    assert not fuzz.keys() & test.keys()
 
 
 def test_the_build_backend_is_asked_for_once() -> None:

@@ -16,6 +16,7 @@ from planner.core.agents import profile_key
 from planner.core.allowance import Allowance, Pool
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
+from planner.core.preview.told import place_in
 from planner.core.rulebook.book import RuleBook
 from planner.core.rulebook.policies import Billing, Flag
 from planner.core.rulefile.testfile import moment
@@ -178,7 +179,7 @@ def read_request(file: Path) -> MessagesRequest:
     try:
         return MessagesRequest.parse(body)
     except WireError as error:
-        fail(f"{file}{_place(body, error.offset)}: {error.message}", USAGE)
+        fail(f"{file}{place_in(body, error.offset)}: {error.message}", USAGE)
 
 
 def assume(request: MessagesRequest, book: RuleBook, known: Known, caller: Caller) -> Facts:
@@ -224,13 +225,3 @@ def _pool(book: RuleBook, known: Known, organization: str, now: datetime) -> Poo
         if row.organization == organization:
             pool.add(datetime.fromisoformat(row.at), row.used_ms, row.untouched_ms)
     return pool
-
-
-def _place(body: bytes, offset: int | None) -> str:
-    """`:line:column` of a byte, counted from 1; empty when it is not known."""
-    if offset is None:
-        return ""
-    before = body[:offset]
-    line = before.count(b"\n") + 1
-    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
-    return f":{line}:{column}"

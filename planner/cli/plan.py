@@ -4,8 +4,6 @@ A workflow (`.yaml`) goes on in `planner.cli.workflow`.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from decimal import Context
 from functools import partial
 from typing import Any, Final
 
@@ -13,80 +11,24 @@ import msgspec
 import rich_click as click
 
 from planner.cli.asking import Asked, Workable, asking
-from planner.cli.beliefs import OVERRIDDEN, Believed, Set, beliefs, dated, settings_shown
+from planner.cli.beliefs import dated
 from planner.cli.options import FINDINGS, USAGE, fail
 from planner.core import splice
-from planner.core.facts import Facts
 from planner.core.ledger.entry import Expected
-from planner.core.plan import Plan, plan_whole
-from planner.core.preview.explanation import judge
-from planner.core.reasons import Decision
-from planner.core.rulebook.book import RuleBook
-from planner.core.wire import MessagesRequest
+from planner.core.preview.beliefs import OVERRIDDEN
+from planner.core.preview.told import PLANNED, UNTOUCHED, Decided, Explanation, explain
+from planner.core.reports.wording import rounded
 
 LEGEND: Final = "A official · B official, seen in part · C reported by others · ? published by nobody"
-ABOUT: Final = Context(prec=4)
-PLANNED: Final = ("forecast", "low", "high")
-UNTOUCHED: Final = ("untouched", "untouched_low", "untouched_high")
-
-
-class Matched(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy that is for this request; `decides` are the actions that it decided."""
-
-    name: str
-    mode: str
-    names: tuple[str, ...]
-    decides: tuple[str, ...]
-    why: str
-
-
-class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """One decision and the meaning of its reason."""
-
-    action: str
-    outcome: str
-    reason: str | None
-    meaning: str | None
-    policy: str | None
-
-
-class Changed(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes `start` to `end` of the request, and what stands in their place."""
-
-    start: int
-    end: int
-    before: str
-    after: str
-
-
-class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that `planner plan` says of a request, as `--format json` writes it.
-
-    `denial` are the words by which the request is refused; null where it goes on.
-    """
-
-    file: str
-    model: str | None
-    tools: tuple[str, ...]
-    bytes: int
-    assumed: dict[str, Any]
-    decisions: tuple[Decided, ...]
-    denial: str | None
-    policies: tuple[Matched, ...]
-    expected_nano: Expected | None
-    beliefs: tuple[Believed, ...]
-    settings: tuple[Set, ...]
-    body: str
-    edits: tuple[Changed, ...]
-    digests: dict[str, str]
 
 
 def _workflow(asked: Workable, form: str) -> None:
     """Plan a workflow."""
     from planner.cli import workflow  # noqa: PLC0415 - a request needs none of it
+    from planner.core.workflow.told import left  # noqa: PLC0415 - likewise
 
     read = workflow.read(asked.file, asked.book)
-    free = workflow.left(read, asked.hours)
+    free = left(read, asked.hours)
     plan = workflow.told(str(asked.file), read, asked.book, asked.now, free)
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(plan), indent=2).decode())
@@ -116,82 +58,6 @@ def command(*, asked: Asked, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
     else:
         click.echo("\n".join(lines(told)))
-
-
-def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -> Explanation:
-    """Plan a request and say why. Raises SpliceError where the plan's edits cannot be made."""
-    plan = plan_whole(request, facts, book)
-    edited = splice.apply(request.body, plan.edits)
-    return Explanation(
-        file=file,
-        model=request.model,
-        tools=tuple(tool.type or "custom" for tool in request.tools),
-        bytes=len(request.body),
-        assumed=assumed(facts, book),
-        decisions=tuple(map(decided, plan.decisions)),
-        denial=None if plan.denial is None else plan.denial.message,
-        policies=tuple(_matched(request, facts, book, plan)),
-        expected_nano=plan.expected,
-        beliefs=tuple(beliefs(request, plan.tool_edit, facts, book)) if plan.expected is not None else (),
-        settings=tuple(settings_shown(book)),
-        body="edited" if plan.edits else "unchanged",
-        edits=tuple(
-            Changed(
-                start=span.start,
-                end=span.end_old,
-                before=request.body[span.start : span.end_old].decode(errors="replace"),
-                after=edited.body[span.start_new : span.end_new].decode(errors="replace"),
-            )
-            for span in edited.spans
-        ),
-        digests={"rules": book.digest, "prices": book.prices.digest},
-    )
-
-
-def assumed(facts: Facts, book: RuleBook) -> dict[str, Any]:
-    """What is taken for granted of the request and its caller."""
-    hours = facts.allowance
-    return {
-        "first_request": True,
-        "at": _text(facts.now),
-        "principal": facts.principal,
-        "team": facts.team or None,
-        "project": facts.project or None,
-        "organization": facts.scope.organization if facts.scope else None,
-        "workspace": facts.scope.workspace if facts.scope else None,
-        "subscription": facts.subscription,
-        "flags": facts.flags,
-        "free_hours": {
-            "limit": book.settings.free_hours.limit,
-            **{name: round(getattr(hours, name), 3) for name in (*PLANNED, *UNTOUCHED)},
-            "known": hours.known,
-            "probability_of_exceeding": round(hours.probability, 3),
-        },
-    }
-
-
-def decided(decision: Decision) -> Decided:
-    """A decision with the meaning of its reason."""
-    reason = decision.reason
-    return Decided(
-        action=decision.action.value,
-        outcome=decision.outcome.value,
-        reason=None if reason is None else reason.value,
-        meaning=None if reason is None else reason.meaning,
-        policy=decision.policy,
-    )
-
-
-def _matched(request: MessagesRequest, facts: Facts, book: RuleBook, plan: Plan) -> Iterator[Matched]:
-    for each in judge(request, facts, book):
-        if each.mode != "off" and each.matched:
-            yield Matched(
-                name=each.name,
-                mode=each.mode,
-                names=each.names,
-                decides=tuple(one.action.value for one in plan.decisions if one.policy == each.name),
-                why=each.why,
-            )
 
 
 def lines(told: Explanation) -> Iterator[str]:
@@ -278,14 +144,5 @@ def expectations(expected: Expected | None) -> Iterator[str]:
     yield f"  bundled    ${rounded(expected.planned)}"
 
 
-def rounded(nano: int) -> str:
-    """Dollars of an expectation: more than four significant digits would claim what nobody knows."""
-    return f"{ABOUT.create_decimal(nano).scaleb(-9).normalize():f}"
-
-
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _text(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

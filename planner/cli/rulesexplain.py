@@ -7,12 +7,14 @@ import msgspec
 import rich_click as click
 
 from planner.cli.asking import Asked, asking
-from planner.cli.plan import Decided, assumed, assumptions, decided, decisions, rounded
+from planner.cli.plan import assumptions, decisions
 from planner.core.facts import Facts
 from planner.core.ledger.entry import Expected
 from planner.core.plan import Plan, plan_whole
 from planner.core.preview.explanation import Standing, Unmet, judge
+from planner.core.preview.told import Decided, assumed, decided
 from planner.core.reasons import Outcome
+from planner.core.reports.wording import rounded
 from planner.core.rulebook.book import RuleBook
 from planner.core.wire import MessagesRequest
 

@@ -12,14 +12,15 @@ import rich_click as click
 
 from planner.cli.asking import workable
 from planner.cli.options import UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
-from planner.cli.plan import columns, rounded
-from planner.cli.timeline import spell
-from planner.cli.workflow import left, read
+from planner.cli.plan import columns
+from planner.cli.workflow import read
 from planner.clock import Clock, SystemClock
+from planner.core.reports.wording import rounded, spell
 from planner.core.workflow.cost import Costing
 from planner.core.workflow.problem import Problem, UnpricedError
 from planner.core.workflow.search import search, untouched
 from planner.core.workflow.steps import Workflow
+from planner.core.workflow.told import left
 from planner.running.carrying import Carrier, Job
 from planner.running.state import Record, State, StateError, digest, load
 

@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from planner.core.reports.wording import spell
+
 WIDTH: Final = 48
 """Characters of a line's bar."""
 LANE, GAP, LABEL, CHART, MARGIN = 26, 8, 210, 620, 16
@@ -67,16 +69,6 @@ def picture(bars: Sequence[Bar], title: str) -> str:
             f'<text x="{x + length + 6:.1f}" y="{y + 17}" class="tick start">{spell(bar.end - bar.begin)}</text>'
         )
     return "\n".join((_HEAD.format(width=width, height=height, title=escape(title)), *body, "</svg>", ""))
-
-
-def spell(seconds: float) -> str:
-    """A length of time in one or two units."""
-    whole = round(seconds)
-    for size, unit, part, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {unit}{f' {rest} {small}' if rest else ''}"
-    return f"{whole} s"
 
 
 def _ticks(whole: float) -> Iterator[float]:

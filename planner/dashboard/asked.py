@@ -13,6 +13,8 @@ from planner.rulesource import Taken
 Form = Literal["page", "json", "csv"]
 Mode = Literal["plan", "observe", "drain"]
 
+DESCRIPTION: Final = "openapi"
+"""What is asked for where a page would be: the description of our own API."""
 LENGTH: Final = 4
 """Bytes in front of each message that say, big end first, how long it is."""
 

@@ -5,14 +5,17 @@ from datetime import UTC
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from planner.core.reports.dimensions import UncrossableError
 from planner.dashboard import tables
-from planner.dashboard.asked import Answer, Ask
+from planner.dashboard.asked import DESCRIPTION, Answer, Ask
 from planner.dashboard.days import Days
+from planner.dashboard.openapi import description
 from planner.dashboard.pages import BY_NAME, PAGES
 from planner.dashboard.rendering import render
 from planner.dashboard.room import Content, Missing, Page, Room
+from planner.dashboard.told import ErrorTold, FigureTold, PageTold, Wrong
 from planner.dashboard.view import AddressError, View, view_of
 from planner.settings import SettingsError
 from planner.stores import StoreError, WholeStore
@@ -36,6 +39,8 @@ class Maker:
         try:
             if ask.page == LOGIN:
                 return self._login(ask)
+            if ask.page == DESCRIPTION:
+                return Answer(media_type=JSON, body=_json(description(ask.standing.version)))
             return await self._made(ask)
         except Missing as error:
             return self._trouble(ask, 404, "not_found_error", "This page is not here", str(error))
@@ -105,19 +110,18 @@ class Maker:
                 raise Missing("A page is no table: name one, as in /planner/api/cost/rows.csv.")
             return Answer(media_type=CSV, body=tables.as_csv(found), filename=f"planner-{page.name}-{found.name}.csv")
         if found is not None:
-            return Answer(media_type=JSON, body=_json(tables.as_builtins(found)))
+            return Answer(media_type=JSON, body=_json(tables.as_told(found)))
         figures = {
-            each.name: {"value": each.exact, "unit": each.unit, "basis": each.basis, "note": each.note or None}
+            each.name: FigureTold(value=each.exact, unit=each.unit, basis=each.basis, note=each.note or None)
             for each in content.figures
         }
-        whole = {
-            "page": page.name,
-            "as_of": (content.as_of or ask.standing.now).isoformat(timespec="seconds"),
-            "figures": figures,
-            "tables": {table.name: tables.as_builtins(table) for table in content.tables},
-        }
-        if content.following is not None:
-            whole["before"] = content.following
+        whole = PageTold(
+            page=page.name,
+            as_of=(content.as_of or ask.standing.now).isoformat(timespec="seconds"),
+            figures=figures,
+            tables={table.name: tables.as_told(table) for table in content.tables},
+            before=UNSET if content.following is None else content.following,
+        )
         return Answer(media_type=JSON, body=_json(whole))
 
     def _login(self, ask: Ask) -> Answer:
@@ -129,7 +133,7 @@ class Maker:
 
     def _trouble(self, ask: Ask, status: int, kind: str, title: str, why: str) -> Answer:
         if ask.form != "page":
-            body = _json({"type": "error", "error": {"type": kind, "message": f"planner: {why}"}})
+            body = _json(ErrorTold(error=Wrong(kind, f"planner: {why}")))
             return Answer(status=status, media_type=JSON, body=body)
         body = render("trouble.html", **_frame(ask, ask.page), title=title, why=why, status=status)
         return Answer(status=status, media_type=HTML, body=body)

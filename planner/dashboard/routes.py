@@ -4,11 +4,10 @@ Nothing is decided here but who may look. What a page says is made by the desk, 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import parse_qs, quote, urlsplit
 
-import msgspec
-from litestar import HttpMethod, Litestar, MediaType, Request, Response, post, route
+from litestar import HttpMethod, Litestar, Response, post, route
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -16,8 +15,10 @@ from litestar.params import FromPath
 from litestar.types import Scope
 from structlog.typing import FilteringBoundLogger
 
-from planner.access import COOKIE, cookie_of, is_token, way_in
-from planner.dashboard.asked import Answer, Ask, Form, Standing
+from planner.access import COOKIE, cookie_of, from_elsewhere, is_token, way_in
+from planner.dashboard.answers import HEADERS, TYPES, Visit, answered, moved, plain, posted
+from planner.dashboard.api import Answering, plan_it
+from planner.dashboard.asked import DESCRIPTION, Ask, Form, Standing
 from planner.dashboard.assets import PREFIX, served
 from planner.dashboard.desk import Desk, DeskError
 
@@ -27,38 +28,39 @@ FIRST: Final = "overview"
 LONGEST_FORM: Final = 4096
 """Bytes of the form that somebody signs in with."""
 LOOKING: Final = [HttpMethod.GET, HttpMethod.HEAD]
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-)
-HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
-NEVER: Final = {"cache-control": "no-store"}
 FOR_EVER: Final = {"cache-control": "public, max-age=31536000, immutable"}
 NOT_FOR_YOU: Final = (
     "the dashboard answers this machine alone; from elsewhere, set PLANNER_ADMIN_TOKEN and sign in at /planner/login,"
     " or send it as a bearer token"
 )
-TYPES: Final = {403: "permission_error", 404: "not_found_error", 405: "invalid_request_error", 503: "api_error"}
 SUFFIXES: Final[Mapping[str, Form]] = {"csv": "csv", "json": "json"}
-
-Visit = Request[Any, Any, Any]
 
 
 class Door:
     """What the handlers share: who may look, the desk, and what is told to it of the running process."""
 
     def __init__(
-        self, desk: Desk, standing: Callable[[], Standing], token: str | None, log: FilteringBoundLogger
+        self,
+        desk: Desk,
+        standing: Callable[[], Standing],
+        token: str | None,
+        log: FilteringBoundLogger,
+        answering: Callable[[], Answering | None],
     ) -> None:
         self._desk, self._standing, self._log = desk, standing, log
+        self._answering = answering
         self.token = token
+
+    async def plan(self, request: Visit) -> Response[bytes]:
+        """What would be done with a request or a workflow, for those who may look and were not led to it by others."""
+        if way_in(request.scope, self.token) is None:
+            return plain(403, "json", NOT_FOR_YOU)
+        if from_elsewhere(request.scope):
+            return plain(403, "json", "a page of another site asks for this, which no site may")
+        answering = self._answering()
+        if answering is None:
+            return plain(503, "json", "the planner is starting or shutting down")
+        return await plan_it(request, answering)
 
     async def show(
         self, request: Visit, page: str, form: Form, table: str = "", named: str | None = None
@@ -91,18 +93,23 @@ class Door:
             answer = await self._desk.ask(ask)
         except DeskError as error:
             self._log.error("dashboard", trouble=str(error))
-            return _plain(503, form, str(error))
+            return plain(503, form, str(error))
         if answer.error is not None:
             self._log.error("dashboard", page=page, error=answer.error)
-        return _answered(answer)
+        return answered(answer)
+
+    def failed(self, _: Visit, error: Exception) -> Response[bytes]:
+        """A bug of ours, of which nobody is told more than its kind."""
+        self._log.error("dashboard", error=type(error).__name__)
+        return plain(500, "json", "an error of its own")
 
     def _refused(self, request: Visit, form: Form) -> Response[bytes]:
         """Lead people to where they sign in, if they can; tell programs."""
         if form != "page" or self.token is None:
-            return _plain(403, form, NOT_FOR_YOU)
+            return plain(403, form, NOT_FOR_YOU)
         path, query = f"{ROOT}{request.scope['path']}", request.scope["query_string"].decode("latin-1")
         target = quote(f"{path}?{query}" if query else path, safe="")
-        return _moved(f"{LOGIN}?next={target}")
+        return moved(f"{LOGIN}?next={target}")
 
 
 def below(scope: Scope) -> Scope | None:
@@ -116,15 +123,15 @@ def below(scope: Scope) -> Scope | None:
 def pages(door: Door) -> Litestar:
     """Everything below /planner, as an application of its own that is mounted there."""
     return Litestar(
-        route_handlers=[*_shown(door), *_ways_in(door)],
-        exception_handlers={HTTPException: _not_here},
+        route_handlers=[*_shown(door), *_told(door), *_ways_in(door)],
+        exception_handlers={HTTPException: _not_here, Exception: door.failed},
         logging_config=None,
         openapi_config=None,
     )
 
 
 def _shown(door: Door) -> list[HTTPRouteHandler]:
-    """The handlers of pages, data and files; addresses begin below /planner."""
+    """The handlers of pages and files; addresses begin below /planner."""
 
     @route("/", http_method=LOOKING)
     async def first(request: Visit) -> Response[bytes]:
@@ -146,6 +153,30 @@ def _shown(door: Door) -> list[HTTPRouteHandler]:
         """What explains one request; its data has the address `/api/request?id=…`."""
         return await door.show(request, "request", "page", named=request_id)
 
+    @route("/static/{digest:str}/{name:str}", http_method=LOOKING, sync_to_thread=False)
+    def static(digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
+        """A file of the pages; there is nothing in it that not everybody may know."""
+        asset = served().get(f"{PREFIX}/{digest}/{name}")
+        if asset is None:
+            return plain(404, "json", "no such file")
+        return Response(asset.content, media_type=asset.media_type, headers=HEADERS | FOR_EVER)
+
+    return [first, one, requests, one_request, static]
+
+
+def _told(door: Door) -> list[HTTPRouteHandler]:
+    """The handlers of data for programs."""
+
+    @route("/api/openapi.json", http_method=LOOKING)
+    async def described(request: Visit) -> Response[bytes]:
+        """What all of these addresses take and answer, as OpenAPI."""
+        return await door.show(request, DESCRIPTION, "json")
+
+    @post("/api/plan", status_code=200)
+    async def planned(request: Visit) -> Response[bytes]:
+        """What would be done with a request, or the cheapest way through a workflow; nothing is sent."""
+        return await door.plan(request)
+
     @route("/api/{page:str}", http_method=LOOKING)
     async def data(request: Visit, page: FromPath[str]) -> Response[bytes]:
         """All of a page as JSON."""
@@ -158,15 +189,7 @@ def _shown(door: Door) -> list[HTTPRouteHandler]:
         form = SUFFIXES.get(suffix)
         return await door.show(request, page, form or "json", name if form else table)
 
-    @route("/static/{digest:str}/{name:str}", http_method=LOOKING, sync_to_thread=False)
-    def static(digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
-        """A file of the pages; there is nothing in it that not everybody may know."""
-        asset = served().get(f"{PREFIX}/{digest}/{name}")
-        if asset is None:
-            return _plain(404, "json", "no such file")
-        return Response(asset.content, media_type=asset.media_type, headers=HEADERS | FOR_EVER)
-
-    return [first, one, requests, one_request, data, one_table, static]
+    return [described, planned, data, one_table]
 
 
 def _ways_in(door: Door) -> list[HTTPRouteHandler]:
@@ -182,18 +205,18 @@ def _ways_in(door: Door) -> list[HTTPRouteHandler]:
     @post("/login", status_code=303)
     async def sign_in(request: Visit) -> Response[bytes]:
         """Take the token, and give a cookie in its place."""
-        said = parse_qs((await _form(request)).decode("utf-8", "replace"), max_num_fields=10, keep_blank_values=True)
+        said = _form(await posted(request, LONGEST_FORM) or b"")
         target = _inside(said.get("next", [""])[-1])
         if not is_token(said.get("token", [""])[-1].strip(), door.token):
-            return _moved(f"{LOGIN}?wrong=1&next={quote(target, safe='')}")
-        response = _moved(target)
+            return moved(f"{LOGIN}?wrong=1&next={quote(target, safe='')}")
+        response = moved(target)
         response.set_cookie(_cookie(request, cookie_of(door.token or "")))
         return response
 
     @post("/logout", status_code=303, sync_to_thread=False)
     def sign_out(request: Visit) -> Response[bytes]:
         """Take the cookie away."""
-        response = _moved(LOGIN)
+        response = moved(LOGIN)
         response.set_cookie(_cookie(request, "", seconds=0))
         return response
 
@@ -203,27 +226,15 @@ def _ways_in(door: Door) -> list[HTTPRouteHandler]:
 def _not_here(_: Visit, error: HTTPException) -> Response[bytes]:
     """An address or a method that there is none of."""
     status = error.status_code if error.status_code in TYPES else 404
-    return _plain(status, "json", "no such page" if status != 405 else "this page does not take this method")
+    return plain(status, "json", "no such page" if status != 405 else "this page does not take this method")
 
 
-def _answered(answer: Answer) -> Response[bytes]:
-    more = {} if answer.filename is None else {"content-disposition": f'attachment; filename="{answer.filename}"'}
-    headers = HEADERS | NEVER | more  # Litestar adds the charset of texts
-    return Response(answer.body, status_code=answer.status, media_type=answer.media_type, headers=headers)
-
-
-def _moved(address: str) -> Response[bytes]:
-    return Response(b"", status_code=303, media_type=MediaType.TEXT, headers=HEADERS | NEVER | {"location": address})
-
-
-def _plain(status: int, form: Form, why: str) -> Response[bytes]:
-    """An answer without the desk: a sentence for people, JSON for programs."""
-    if form == "page":
-        body, kind = f"planner: {why}\n".encode(), "text/plain"
-    else:
-        told = {"type": "error", "error": {"type": TYPES[status], "message": f"planner: {why}"}}
-        body, kind = msgspec.json.encode(told), "application/json"
-    return Response(body, status_code=status, media_type=kind, headers=HEADERS | NEVER)
+def _form(body: bytes) -> dict[str, list[str]]:
+    """What a form says; one of too many fields says nothing."""
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=10, keep_blank_values=True)
+    except ValueError:
+        return {}
 
 
 def _inside(target: str) -> str:
@@ -237,13 +248,3 @@ def _cookie(request: Visit, value: str, *, seconds: int | None = None) -> Cookie
     """The cookie, until the browser is closed; sent over TLS alone where the visitor came by it."""
     secure = request.headers.get("x-forwarded-proto", request.scope["scheme"]) == "https"
     return Cookie(key=COOKIE, value=value, path=ROOT, httponly=True, samesite="strict", secure=secure, max_age=seconds)
-
-
-async def _form(request: Visit) -> bytes:
-    """What was posted, as far as a form may be long."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_FORM:
-            return b""
-    return bytes(body)

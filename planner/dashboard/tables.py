@@ -3,16 +3,13 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from planner.core.money import NANO_PER_USD, format_nano
 from planner.core.reports.wording import dollars, for_spreadsheets
-
-Unit = Literal["text", "word", "long", "code", "usd", "count", "hours", "share", "ms"]
-"""`word` is a text that does not wrap, `long` a sentence that does, `code` a name of a program's."""
-Cell = str | int | float | None
+from planner.dashboard.told import Cell, ColumnTold, TableTold, Unit
 
 MS_PER_HOUR: Final = 3_600_000
 SUFFIXES: Final[dict[Unit, str]] = {"usd": "_usd", "hours": "_ms", "ms": "_ms", "share": "_share"}
@@ -145,15 +142,15 @@ def as_csv(table: Table) -> bytes:
     return out.getvalue().encode()
 
 
-def as_builtins(table: Table) -> dict[str, Any]:
+def as_told(table: Table) -> TableTold:
     """A table for JSON: rows as objects, dollars as exact decimal strings."""
-    return {
-        "title": table.title,
-        "columns": [{"name": column.told, "unit": column.unit} for column in table.columns],
-        "rows": [_object(table, row) for row in table.rows],
-        "total": None if table.total is None else _object(table, table.total),
-        "note": table.note or None,
-    }
+    return TableTold(
+        title=table.title,
+        columns=tuple(ColumnTold(column.told, column.unit) for column in table.columns),
+        rows=tuple(_object(table, row) for row in table.rows),
+        total=None if table.total is None else _object(table, table.total),
+        note=table.note or None,
+    )
 
 
 def total(rows: Iterable[Row], first: str = "Total") -> Row:

@@ -17,6 +17,7 @@ MONTH: Final = "this-month"
 LENGTHS: Final = {"today": 1, "7d": 7, "30d": 30, "90d": 90}
 """Periods that end today, by their days."""
 LONGEST_DAYS: Final = 400
+YEARS: Final = range(2000, 3000)
 MOST_WORDS: Final = 200
 """Parameters that are read of an address."""
 
@@ -125,7 +126,7 @@ def period_of(name: str, today: date) -> Period:
         first = date.fromisoformat(f"{name}-01")
     except ValueError as error:
         raise AddressError(f"there is no period {name!r}. Take a month like 2026-11, or 7d, 30d, 90d.") from error
-    return _month(first, name)
+    return _month(_within(first), name)
 
 
 def months_before(today: date, count: int) -> tuple[str, ...]:
@@ -155,6 +156,14 @@ def _span(since: date, last: date) -> Period:
 
 def _day(word: str) -> date:
     try:
-        return date.fromisoformat(word)
+        day = date.fromisoformat(word)
     except ValueError as error:
         raise AddressError(f"{word!r} is no day. Write it like 2026-11-22.") from error
+    return _within(day)
+
+
+def _within(day: date) -> date:
+    """A day that has others before and after it, whatever is reckoned from it."""
+    if day.year not in YEARS:
+        raise AddressError(f"no ledger has entries of {day.year}. Take a year from {YEARS[0]} to {YEARS[-1]}.")
+    return day

@@ -60,6 +60,11 @@ class Hours:
             pool = pools[organization] = Pool(settings, counted=self._of(organization))
         return pool
 
+    def glance(self, organization: str, settings: FreeHoursSettings, now: datetime) -> Allowance:
+        """What the pool of an organization says; one that nobody was answered for stays as unknown as it was."""
+        pool = self.pool(organization, settings) if organization in self._counted else Pool(settings, counted=Counted())
+        return pool.judge(now)
+
     def everybody(self, now: datetime, settings: FreeHoursSettings) -> Allowance:
         """All organizations together: sums of their hours, and the highest of their probabilities.
 

@@ -94,6 +94,15 @@ class Root(msgspec.Struct):
         if not conversation.passing and not conversation.tried:
             self.holding, self.decided_at = conversation, now
 
+    def recall(self, conversation: Conversation, at: datetime) -> None:
+        """Take in what the store knows, where it was forgotten here; what is known here is newer."""
+        if not conversation.edit.empty and self.edited is None:
+            self.edited, self.edited_at, self.stored_at = conversation, at, at
+        elif conversation.edit.empty and self.plain is None:
+            self.plain, self.plain_at = conversation, at
+        if self.holding is None:
+            self.decide(conversation, at)
+
     def begun(self, now: datetime) -> Conversation | None:
         """What one that begins now goes on like: for an hour what was decided last, the longest that a cache lives.
 
@@ -172,11 +181,11 @@ class Memory:
         """The turn under the first key that is known: to memory, or else to the store. Raises StoreError."""
         for key in keys:
             if (lease := self._leases.find(key)) is not None:
-                return self._seen(lease)
+                return self.seen(lease)
         for key in keys:
             if (turn := await self._store.turn(key)) is not None:
                 lease = self._leases.get(key) or self._keep(turn)  # another request may have looked it up meanwhile
-                return self._seen(lease)
+                return self.seen(lease)
         return None
 
     async def lease_to_come(self, keys: Sequence[str], *, must: bool = False) -> Lease | None:
@@ -190,7 +199,7 @@ class Memory:
                 return lease
         return None
 
-    def _seen(self, lease: Lease) -> Lease:
+    def seen(self, lease: Lease) -> Lease:
         """A lease in the state that its container is in by now; nothing takes back that its turn was gone on from."""
         turn = lease.turn
         if turn.container is not None and lease.state in {State.IDLE, State.BUSY}:
@@ -215,13 +224,7 @@ class Memory:
         known = self._roots.find(root) or Root()  # another request may have begun meanwhile
         known.asked = True
         if stored is not None:
-            conversation, at = stored[0], datetime.fromisoformat(stored[1])
-            if not conversation.edit.empty and known.edited is None:
-                known.edited, known.edited_at, known.stored_at = conversation, at, at
-            elif conversation.edit.empty and known.plain is None:
-                known.plain, known.plain_at = conversation, at
-            if known.holding is None:
-                known.decide(conversation, at)
+            known.recall(stored[0], datetime.fromisoformat(stored[1]))
             self._roots.put(root, known)
         return known
 
@@ -283,7 +286,7 @@ class Memory:
         """How many of the containers seen last are in which state, each by the newest turn that ran in it."""
         counts = {state.value: 0 for state in State}
         for lease in self._containers.values():
-            counts[self._seen(lease).state.value] += 1
+            counts[self.seen(lease).state.value] += 1
         return counts
 
     def export(self, metrics: Metrics, clock: Clock) -> None:
@@ -301,7 +304,7 @@ class Memory:
         )
 
     def _keep(self, turn: Turn) -> Lease:
-        lease = Lease(turn, State.CONTINUED if turn.continued else State.IDLE)
+        lease = lease_of(turn)
         for key in turn.keys:
             self._leases.put(key, lease)
         if turn.container is not None:
@@ -309,6 +312,61 @@ class Memory:
             if turn.container not in self._sessions:
                 self._sessions.put(turn.container, sessions_of(turn))
         return lease
+
+    def peek(self, key: str) -> Lease | None:
+        """The turn under a key in the state that its container is in, as a copy, and no newer for being seen."""
+        lease = self._leases.get(key)
+        return None if lease is None else self.seen(msgspec.structs.replace(lease))
+
+    def peek_root(self, root: str) -> Root:
+        """What began in the same words, likewise."""
+        known = self._roots.get(root)
+        return Root() if known is None else msgspec.structs.replace(known, answering=set(known.answering))
+
+
+class Glance:
+    """What a memory and its store know, for whoever only asks: nothing is kept, and nothing gets newer by it."""
+
+    shared = False  # it does not wait for what other processes may be writing down
+
+    def __init__(self, memory: Memory, store: Store) -> None:
+        self._memory, self._store = memory, store
+        self.scope = memory.scope
+        self.rests = memory.rests
+        self.input_tokens_left = memory.input_tokens_left
+
+    async def lease(self, keys: Sequence[str]) -> Lease | None:
+        """As of a memory. Raises StoreError."""
+        for key in keys:
+            if (lease := self._memory.peek(key)) is not None:
+                return lease
+        for key in keys:
+            if (turn := await self._store.turn(key)) is not None:
+                return self._memory.seen(lease_of(turn))
+        return None
+
+    async def lease_to_come(self, keys: Sequence[str], *, must: bool = False) -> Lease | None:
+        """What another process answered a moment ago is not waited for."""
+        del keys, must
+        return None
+
+    async def root(self, root: str, *, middle: bool = False) -> Root:
+        """As of a memory. Raises StoreError."""
+        known = self._memory.peek_root(root)
+        again = middle and self._memory.shared
+        stored = None if known.asked and not again else await self._store.conversation(root)
+        if stored is not None:
+            known.recall(stored[0], datetime.fromisoformat(stored[1]))
+        return known
+
+    def leaned(self, root: str, now: datetime) -> None:
+        """Nobody leans on what is only asked."""
+        del root, now
+
+
+def lease_of(turn: Turn) -> Lease:
+    """The lease of a turn that nobody has asked for yet."""
+    return Lease(turn, State.CONTINUED if turn.continued else State.IDLE)
 
 
 def sessions_of(turn: Turn) -> Sessions:

@@ -1,42 +1,37 @@
-"""Gathers the facts and asks the core for a plan; where that fails, the request goes as it came, and is counted."""
+"""Asks the core for a plan under what is known; where that fails, the request goes as it came, and is counted."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from planner.core import splice
-from planner.core.agents import ProfileKey, profile_key, rest_key
+from planner.core.agents import profile_key
 from planner.core.containers import Lease, preloads
 from planner.core.conversations import (
-    Conversation,
     Scope,
     ToolEdit,
     awaited,
     begins,
     continues_thread,
-    elder_lookups,
-    lookups,
     prefix_key,
     root_key,
-    session_key,
 )
 from planner.core.decisions.bundle import frees_code
 from planner.core.decisions.worth import see
 from planner.core.facts import Facts
 from planner.core.learning.epochs import warm
 from planner.core.learning.experience import Experience, Sent
-from planner.core.learning.scale import Prompt
-from planner.core.learning.sizes import combination, estimated_prompt
-from planner.core.plan import Plan, concerns, fail_open, gated, gates, holds, leave, make_plan, unconcerned, unedited
+from planner.core.learning.sizes import combination
+from planner.core.plan import Plan, concerns, fail_open, gated, gates, leave, make_plan, unconcerned, unedited
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
 from planner.core.wire import Followed, MessagesRequest, Trail, WireError, follow
 from planner.metrics import Metrics
 from planner.proxy.callers import Caller
+from planner.proxy.gathering import LARGE, Gathering, declared_scope, off_loop
 from planner.proxy.hours import Hours
 from planner.proxy.lending import Lending
 from planner.proxy.memory import Memory
@@ -48,11 +43,6 @@ BUDGET_SECONDS: Final = 0.025
 it, which takes as long as the body is: of a large one some milliseconds a megabyte, beside the event loop."""
 REPEAT_SECONDS: Final = 1.0
 """What looking up a conversation in its middle may take: taking an edit away breaks it, which is worse than waiting."""
-LARGE: Final = 2 * 1024 * 1024
-"""A larger body is planned off the event loop, which it would hold for milliseconds."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,13 +101,12 @@ class Planning:
         budget: float = BUDGET_SECONDS,
     ) -> None:
         self._budget = budget
+        self._gathering = Gathering(memory=memory, hours=hours, experience=experience, stop=stop)
         self._memory = memory
         self._lending = lending
-        self._hours = hours
         self._experience = experience
         self._metrics = metrics
         self._log = log
-        self._stop = stop
 
     async def plan(self, body: bytes, caller: Caller, now: datetime, book: RuleBook) -> Planned:
         """Plan one request; never raises for what planning itself gets wrong."""
@@ -152,21 +141,21 @@ class Planning:
 
     async def _planned(self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook) -> Planned:
         """The plan of a request that may run code. Raises SpliceError, StoreError, TimeoutError, WireError."""
-        known = await self._known(request, caller, now, book)
-        root = await _off_loop(request, root_key, request, caller.principal)
+        known = await self._gathering.known(request, caller, now, book)
+        root = await off_loop(request, root_key, request, caller.principal)
         known = msgspec.structs.replace(known, root=root)
-        followed = await _off_loop(request, _follow, request)
+        followed = await off_loop(request, _follow, request)
         async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
-            facts, session = await self._facts(request, caller, known, book, followed)
+            facts, session = await self._gathering.facts(request, caller, known, book, followed)
         own, lease = request.container.id, facts.lease
         lease = lease if lease is not None and own in {None, lease.turn.container} else None
         plan = make_plan(request, facts, book)
-        sent = (await _off_loop(request, splice.apply, request.body, plan.edits)).body
+        sent = (await off_loop(request, splice.apply, request.body, plan.edits)).body
         taken = await self._take(request, plan, lease)
         try:
             if isinstance(taken, Refused):
                 plan = make_plan(request, _without(facts, taken), book)
-                sent = (await _off_loop(request, splice.apply, request.body, plan.edits)).body
+                sent = (await off_loop(request, splice.apply, request.body, plan.edits)).body
             self._count(plan)
             if plan.denial is not None:
                 return Planned(body=request.body, plan=plan, request=request)
@@ -198,66 +187,6 @@ class Planning:
         waits = lease is not None and awaited(request, lease.turn)
         return await self._lending.take(ours, lease, "pending" if waits else "lent", goes_on=not begins(request))
 
-    async def _facts(
-        self, request: MessagesRequest, caller: Caller, known: Facts, book: RuleBook, followed: Followed | None
-    ) -> tuple[Facts, str | None]:
-        """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
-        principal, now, root = caller.principal, known.now, known.root
-        scope, prefix, profile = known.scope, known.prefix, known.profile
-        resting = profile is not None and self._memory.rests(rest_key(profile, request.model or ""), now)
-        session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
-        keys = lookups(request, principal)
-        lease = await self._memory.lease(lookups(request, principal, None if followed is None else followed.last))
-        if lease is None and self._memory.shared and keys and await self._is_due(request, root):
-            lease = await self._memory.lease_to_come(keys, must=request.awaited)
-        conversation = None if lease is None else lease.turn.conversation
-        by_session = lease is None and session is not None
-        if lease is None and session is not None:
-            lease = await self._memory.lease((session,))
-        if conversation is None:
-            conversation = await self._by_root(request, principal, root, now)
-            if begins(request) and not holds(conversation, request, book, resting=resting):
-                conversation = None
-        facts = msgspec.structs.replace(
-            known,
-            by_session=by_session,
-            resting=resting,
-            conversation=conversation,
-            lease=lease,
-            epoch=self._experience.epochs.find(prefix, now),
-            sizes=self._experience.sizes,
-            trying=self._experience.trying(request.model or "", now),
-            input_tokens_left=self._memory.input_tokens_left(caller.account, now),
-            teaches=_teaches(request, book),
-        )
-        if profile is not None and (begins(request) or book.ruling.conditional):
-            facts = msgspec.structs.replace(facts, learnt=self._experience.profiles.learnt(profile))
-        return facts, session
-
-    async def _known(self, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook) -> Facts:
-        """Who asks for what, as far as nothing needs to be looked up."""
-        scope = self._memory.scope(caller.account) or _declared_scope(caller)
-        organization = "" if scope is None else scope.organization
-        prompt, prefix, profile = await _off_loop(request, _seen, request, scope, caller.principal)
-        return Facts(
-            now=now,
-            principal=caller.principal,
-            team=caller.team or "",
-            project=caller.project or "",
-            flags=caller.flags,
-            tags=caller.tags,
-            subscription=caller.subscription,
-            scope=scope,
-            undecided=self._stop or (Reason.OBSERVE if caller.mode == "observe" else None),
-            observing=self._stop is Reason.OBSERVE,
-            identifiable=caller.identifiable,
-            off=caller.mode == "off",
-            prompt=prompt,
-            allowance=self._hours.pool(organization, book.settings.free_hours).judge(now),
-            prefix=prefix,
-            profile=profile,
-        )
-
     async def _gated(
         self, planned: Planned, request: MessagesRequest, caller: Caller, now: datetime, book: RuleBook
     ) -> Planned:
@@ -268,7 +197,7 @@ class Planning:
         if not gates(request, book):
             return planned
         try:
-            facts = await self._known(request, caller, now, book)
+            facts = await self._gathering.known(request, caller, now, book)
             if book.ruling.conditional and facts.profile is not None:
                 facts = msgspec.structs.replace(facts, learnt=self._experience.profiles.learnt(facts.profile))
             plan = gated(planned.plan, request, facts, book)
@@ -303,39 +232,12 @@ class Planning:
             warm=warm(self._experience.epochs.find(prefix, facts.now), edited=plan.tool_edit.adds),
         )
 
-    async def _is_due(self, request: MessagesRequest, root: str) -> bool:
-        """Whether the last turn of a request is one that a planner writes down. Raises StoreError.
-
-        It ran the server's tools, or what began so has an edit.
-        """
-        if any(block.server_call for block in request.last_assistant):
-            return True
-        return not begins(request) and (await self._memory.root(root, middle=True)).edited is not None
-
-    async def _by_root(self, request: MessagesRequest, principal: str, root: str, now: datetime) -> Conversation | None:
-        """The conversation of a request whose last turn is not known. Raises StoreError.
-
-        Thinking is bound to the tools that it was thought under, so what carries any and is not known by it may well
-        have begun in the same words without an edit; unless it is a thought that is still being read.
-        """
-        known = await self._memory.root(root, middle=not begins(request))
-        if begins(request):
-            return known.begun(now)
-        if known.edited is not None:
-            elder = await self._memory.lease(elder_lookups(request, principal))
-            if elder is not None:
-                return elder.turn.conversation
-            if request.signed and not known.answering:
-                return known.plain
-        self._memory.leaned(root, now)
-        return known.middle(now)
-
     async def _left(self, request: MessagesRequest, plan: Plan, caller: Caller, book: RuleBook) -> Planned:
         """A request that goes as it came because planning it failed; what begins so goes on so."""
         found = _untouched(request, plan, book)
         try:
-            root = await _off_loop(request, root_key, request, caller.principal)
-            scope = self._memory.scope(caller.account) or _declared_scope(caller)
+            root = await off_loop(request, root_key, request, caller.principal)
+            scope = self._memory.scope(caller.account) or declared_scope(caller)
             plan = unedited(request, root, prefix_key(request, scope), caller.principal, found.plan)
         except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
             self._log.error("naming a conversation failed", error=type(error).__name__)
@@ -372,27 +274,3 @@ def _read(body: bytes) -> MessagesRequest:
 def _follow(request: MessagesRequest) -> Followed | None:
     """What was said since the newest call; a body without any is not read for it."""
     return follow(request.messages) if b"toolu_" in request.body else None
-
-
-def _seen(request: MessagesRequest, scope: Scope | None, principal: str) -> tuple[Prompt, str, ProfileKey]:
-    """What a body itself tells: its prompt, and the digests of its prefix and its profile."""
-    return see(request), prefix_key(request, scope), profile_key(request, principal)
-
-
-async def _off_loop(request: MessagesRequest, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do what takes as long as a body is; of a large one it would hold the event loop, so it is done beside it."""
-    if len(request.body) <= LARGE:
-        return work(*args, **kwargs)
-    return await asyncio.to_thread(work, *args, **kwargs)
-
-
-def _teaches(request: MessagesRequest, book: RuleBook) -> bool:
-    """Whether the answer can tell what an edit adds: streams tell the first prompt, and the body what it should be."""
-    return request.stream and len(request.body) <= LARGE and estimated_prompt(request, book) is not None
-
-
-def _declared_scope(caller: Caller) -> Scope | None:
-    """The scope that `callers.yaml` declares; what responses say beats it."""
-    if caller.organization is None or caller.workspace is None:
-        return None
-    return Scope(caller.organization, caller.workspace)

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from planner.cli.beliefs import Believed, beliefs, dated, learnt_in
+from planner.cli.beliefs import dated, learnt_in
 from planner.clock import SystemClock
 from planner.core.conversations import Retype, ToolEdit
-from planner.core.learning.sizes import Combination, Declared, Sizes, combination
+from planner.core.learning.sizes import Combination, Declared, Sizes
+from planner.core.preview.beliefs import Believed
 from planner.core.records import LearntRecord
 from planner.stores.sqlite import SqliteStore
 from tests.cli.test_plan import BEYOND, REQUEST, plan, told
-from tests.doubles.deciding import ask, book, facts
+from tests.doubles.deciding import book
 
 LIFT = Retype("code_execution_20250825", "code_execution_20260120")
 NAME = "edit_tokens.code_execution_20250825>code_execution_20260120+web_fetch_20260318"
@@ -102,20 +103,6 @@ def test_a_measurement_says_when_it_was_checked(tmp_path: Path) -> None:
         one = believed(found, name)
         assert (one["mark"], one["source"], one["at"]) == ("C", "measured: us", "2026-11-01T00:00:00Z")
         assert one["age_days"] == (NOW - datetime(2026, 11, 1, tzinfo=UTC)).days
-
-
-def test_known_sizes_of_other_edits_are_told_too() -> None:
-    """What is known of this model with these tools, also where nothing is edited; not what is of others."""
-    request, rules = ask(**REQUEST), book()
-    sizes = taught()
-    sizes.count(combination("claude-opus-5", request.tools, EDIT), 9, NOW)
-    sizes.count(combination(MODEL, (), EDIT), 9, NOW)
-    rows = [
-        each
-        for each in beliefs(request, ToolEdit(), facts(request, now=NOW, sizes=sizes), rules)
-        if each.name.startswith("edit_tokens.")
-    ]
-    assert [each.name for each in rows] == [NAME]
 
 
 @pytest.mark.parametrize(("days", "said"), [(0, "today"), (1, "1 day old"), (9, "9 days old")])

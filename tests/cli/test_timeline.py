@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from planner.cli.timeline import MOST_TICKS, WIDTH, Bar, lines, picture, spell
+from planner.cli.timeline import MOST_TICKS, WIDTH, Bar, lines, picture
 
 BARS = [Bar("fetch & sum", 0, 60, False, 1), Bar("wait", 60, 3_660, True, 0), Bar("end", 3_660, 3_661, False, 1)]
 
@@ -34,12 +34,3 @@ def test_any_length_has_an_axis(whole: float) -> None:
     """From less than a second to weeks."""
     root = ET.fromstring(picture([Bar("a", 0, whole, False, 0)], "t"))  # noqa: S314 - of our own making
     assert 1 <= len(root.findall("{http://www.w3.org/2000/svg}line")) <= MOST_TICKS + 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (3_600, "1 h"), (3_725, "1 h 2 min"), (90_000, "1 d 1 h")],
-)
-def test_lengths_of_time_in_words(seconds: float, words: str) -> None:
-    """Two units at most."""
-    assert spell(seconds) == words

@@ -9,9 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from planner.cli import main
-from planner.cli.workflow import left
-from planner.core.allowance import Allowance
-from planner.core.workflow.steps import Step, Workflow
 from tests import workflowpages
 
 COOKBOOK: Final = workflowpages.FOLDER
@@ -112,12 +109,3 @@ def test_where_nothing_is_saved_it_says_so(tmp_path: Path) -> None:
     rows = "  - {name: a, prompt: 10, output: 10, live: true}\n"
     path.write_text(f"workflow: w\nmodel: claude-sonnet-5-5\nsteps:\n{rows}", encoding="utf-8")
     assert "saves nothing: leave it as it is" in plan(path).stdout
-
-
-def test_free_hours_are_the_workflows_or_what_the_forecast_leaves() -> None:
-    """The file's number wins; else the limit less what is expected; less what was used where nothing is forecast."""
-    workflow = Workflow(workflow="w", steps=(Step(name="a", prompt=1, output=1),))
-    own = Workflow(workflow="w", steps=workflow.steps, free_hours_left=7)
-    known = Allowance(used=100, forecast=1_500, limit=1_550, probability=0.0, known=True)
-    unknown = Allowance(used=100, forecast=0, limit=1_550, probability=0.0, known=False)
-    assert [left(own, known), left(workflow, known), left(workflow, unknown)] == [7, 50, 1_450]

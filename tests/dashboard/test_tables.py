@@ -4,12 +4,14 @@ import csv
 import io
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.core.money import parse_nano
-from planner.dashboard.tables import Cell, Column, Row, Table, Unit, as_builtins, as_csv, drawn, plain, shown, total
+from planner.dashboard.tables import Column, Row, Table, as_csv, as_told, drawn, plain, shown, total
+from planner.dashboard.told import Cell, Unit
 
 COLUMNS = (Column("team", "Team"), Column("cost", "Cost", "usd"), Column("code", "Code", "hours"))
 
@@ -49,7 +51,7 @@ def test_money_is_exact_for_programs(nano: int) -> None:
         assert parse_nano(text) == nano
     (line,) = csv.DictReader(io.StringIO(as_csv(table(("a", nano, 0))).decode()))
     assert parse_nano(line["cost_usd"]) == nano
-    told: dict[str, Any] = as_builtins(table(("a", nano, 0)))
+    told: dict[str, Any] = msgspec.to_builtins(as_told(table(("a", nano, 0))))
     assert parse_nano(told["rows"][0]["cost_usd"]) == nano
 
 
@@ -69,7 +71,7 @@ def test_a_total_is_no_row() -> None:
     rows = (Row(("a", 1, 2)), Row(("b", 3, None)))
     told = table(*(row.cells for row in rows), last=total(rows))
     assert len(as_csv(told).decode().splitlines()) == 3
-    assert as_builtins(told)["total"] == {"team": "Total", "cost_usd": "0.000000004", "code_ms": 2}
+    assert as_told(told).total == {"team": "Total", "cost_usd": "0.000000004", "code_ms": 2}
 
 
 def test_small_amounts_have_four_decimals() -> None:

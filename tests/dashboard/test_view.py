@@ -63,6 +63,10 @@ def test_two_days_make_a_period() -> None:
         "from=x",
         "from=2020-01-01&to=2026-01-01",
         "a=%ff",
+        "from=0001-01-01",
+        "to=9999-12-31",
+        "period=0001-01",
+        "period=9999-12",
         "a=1&" * 300,
     ],
 )

@@ -12,7 +12,8 @@ from planner.core.reasons import Reason, plan_header
 from planner.core.rulebook.book import RuleBook
 from planner.core.rulefile import load
 from planner.proxy.callers import ANONYMOUS, Caller
-from planner.proxy.planning import BUDGET_SECONDS, LARGE, Planned
+from planner.proxy.gathering import LARGE
+from planner.proxy.planning import BUDGET_SECONDS, Planned
 from planner.rulesource import read_files
 from tests.doubles.deciding import ANSWER, NEW_SEARCH, NEWER_CODE, PENDING, RAN, USER, body, turn
 from tests.doubles.proxy import run
@@ -77,7 +78,7 @@ def test_what_cannot_be_decided_goes_as_it_came(tmp_path: Path, cause: str) -> N
         mind = await Mindful(tmp_path).mind()
         mind.store.broken, mind.store.hanging = cause == "store", cause == "time-budget"
         broken = Broken() if cause == "bug" else mind.hours
-        mind.planning._hours = broken  # type: ignore[assignment]  # noqa: SLF001 - a bug, made for the test
+        mind.planning._gathering._hours = broken  # type: ignore[assignment]  # noqa: SLF001 - a bug, made for the test
         found = await plan(mind, FRESH)
         reason = "time-budget" if cause == "time-budget" else "error"
         assert set(outcomes(found).values()) == {f"failed-open:{reason}"}
@@ -86,7 +87,7 @@ def test_what_cannot_be_decided_goes_as_it_came(tmp_path: Path, cause: str) -> N
         assert found.plan.conversation.edit.empty
         assert mind.metrics.fail_open.values == {(cause,): 1}
         mind.store.broken = mind.store.hanging = False
-        mind.planning._hours = mind.hours  # noqa: SLF001 - as above
+        mind.planning._gathering._hours = mind.hours  # noqa: SLF001 - as above
         assert outcomes(await plan(mind, FRESH))["bundle"] == "applied:"
         assert "Add up the column" not in mind.said.getvalue()
 

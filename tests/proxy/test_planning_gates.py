@@ -13,9 +13,10 @@ from planner.core.decisions.gate import Denial
 from planner.core.reasons import plan_header
 from planner.core.rulebook.book import RuleBook
 from planner.core.rulebook.policies import Policy, Then, WebRule
-from planner.proxy import planning
+from planner.proxy import gathering, planning
 from planner.proxy.callers import Caller
-from planner.proxy.planning import LARGE, Planned
+from planner.proxy.gathering import LARGE
+from planner.proxy.planning import Planned
 from tests.doubles.deciding import BASIC_SEARCH, BOOK, NEWER_CODE, USER, body
 from tests.doubles.proxy import run
 from tests.doubles.stored import START, MemoryStore, Mind
@@ -51,7 +52,7 @@ def test_what_needs_no_look_up_holds_where_planning_fails(tmp_path: Path, cause:
         mind = await mind_of(tmp_path, BOOK)
         mind.store.broken, mind.store.hanging = cause == "store", cause == "time-budget"
         if cause == "bug":
-            mind.planning._experience = None  # type: ignore[assignment]  # noqa: SLF001 - a bug, made for the test
+            mind.planning._gathering._experience = None  # type: ignore[assignment]  # noqa: SLF001 - a bug, made for the test
         searching = body(tools=[NEWER_CODE, BASIC_SEARCH])
         mind.book = gate(deny="No.")
         denied = await plan(mind, FRESH)
@@ -71,7 +72,7 @@ def test_policies_that_cannot_be_asked_fail_open(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         mind = await mind_of(tmp_path, gate(deny="No."))
-        mind.planning._hours = Broken()  # type: ignore[assignment]  # noqa: SLF001 - a bug, made for the test
+        mind.planning._gathering._hours = Broken()  # type: ignore[assignment]  # noqa: SLF001 - a bug, made for the test
         plain = body(tools=None)
         found = await plan(mind, plain)
         assert (found.body, found.plan.denial) == (plain, None)
@@ -107,7 +108,8 @@ def test_what_takes_long_of_a_large_body_is_done_beside_the_loop(
     async def scenario() -> None:
         mind = await mind_of(tmp_path, gate(on_disconnect="drain"))
         for name in ("see", "prefix_key", "profile_key", "root_key"):
-            monkeypatch.setattr(planning, name, watched(name, getattr(planning, name)))
+            place = planning if name == "root_key" else gathering
+            monkeypatch.setattr(place, name, watched(name, getattr(place, name)))
         monkeypatch.setattr(splice, "apply", watched("apply", splice.apply))
         expected = {"see", "prefix_key", "profile_key", *(("root_key", "apply") if tools else ())}
         await plan(mind, body(tools=tools, messages=[USER]))

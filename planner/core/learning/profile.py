@@ -249,8 +249,11 @@ class Profiles:
     def __len__(self) -> int:
         return len(self._own)
 
-    def learnt(self, key: ProfileKey) -> Learnt:
-        """What is believed of an agent; of many requests, a twentieth more do not change it yet."""
+    def learnt(self, key: ProfileKey, *, keep: bool = True) -> Learnt:
+        """What is believed of an agent; of many requests, a twentieth more do not change it yet.
+
+        `keep` says that it is for a request that is sent: what is only looked at is not held on to.
+        """
         parent = self._parents.get(key.parent)
         if parent is None:
             return UNLEARNT
@@ -261,7 +264,8 @@ class Profiles:
         own = self._own.get(key.own)
         learnt = below if own is None else own.over(below)
         until = parent.requests + min(max(parent.requests // STEADY, 1), MOST_STEADY)
-        _put(self._believed, key, Believed(learnt, until, parent), self._bound)
+        if keep:
+            _put(self._believed, key, Believed(learnt, until, parent), self._bound)
         return learnt
 
     def observe(self, key: ProfileKey, seen: Observation, at: datetime) -> None:

@@ -1,5 +1,6 @@
-"""How reports say amounts to people, and names to spreadsheets."""
+"""How reports say amounts and lengths of time to people, and names to spreadsheets."""
 
+from decimal import Context
 from typing import Final
 
 from planner.core.money import NANO_PER_USD
@@ -7,6 +8,7 @@ from planner.core.reports.figures import divided
 
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a name in a column must not begin with: spreadsheets would take it for a formula."""
+ABOUT: Final = Context(prec=4)
 
 
 def dollars(nano: int, decimals: int) -> str:
@@ -26,3 +28,18 @@ def several(number: int, one: str, more: str = "") -> str:
 def for_spreadsheets(name: str) -> str:
     """A name as a spreadsheet may open it: clients choose tags and models. It does not show the apostrophe."""
     return f"'{name}" if name.startswith(FORMULAS) else name
+
+
+def rounded(nano: int) -> str:
+    """Dollars of an expectation: more than four significant digits would claim what nobody knows."""
+    return f"{ABOUT.create_decimal(nano).scaleb(-9).normalize():f}"
+
+
+def spell(seconds: float) -> str:
+    """A length of time in one or two units."""
+    whole = round(seconds)
+    for size, unit, part, small in ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {unit}{f' {rest} {small}' if rest else ''}"
+    return f"{whole} s"

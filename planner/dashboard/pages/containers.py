@@ -15,7 +15,8 @@ from planner.core.reports.freehours import free_hours
 from planner.core.reports.wording import several
 from planner.dashboard.pages.freehours import gauges, hours_table, metered
 from planner.dashboard.room import Content, Figure, Page, Room
-from planner.dashboard.tables import NONE, Cell, Chart, Column, Row, Table, shown
+from planner.dashboard.tables import NONE, Chart, Column, Row, Table, shown
+from planner.dashboard.told import Cell
 from planner.dashboard.view import View, months_before
 
 OFFERED: Final = {

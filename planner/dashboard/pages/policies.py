@@ -12,7 +12,8 @@ from planner.core.reports.holdout import FEWEST, UNFIT, Measured
 from planner.core.reports.wording import several
 from planner.dashboard.asked import PolicyTold
 from planner.dashboard.pages.explained import acts, meaning
-from planner.dashboard.tables import Cell, Column, Row, Table, shown
+from planner.dashboard.tables import Column, Row, Table, shown
+from planner.dashboard.told import Cell
 
 SAID_BY: Final[Mapping[Action, str]] = {Action.VERSION: "tool_version"}
 """Members of `then` that are not called like their action."""

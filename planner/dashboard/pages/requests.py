@@ -22,7 +22,8 @@ from planner.dashboard.pages.wanted import (
     wanted_of,
 )
 from planner.dashboard.room import Content, Page, Room
-from planner.dashboard.tables import NONE, Cell, Column, Row, Table
+from planner.dashboard.tables import NONE, Column, Row, Table
+from planner.dashboard.told import Cell
 from planner.dashboard.view import View
 
 SHOWN: Final = 50

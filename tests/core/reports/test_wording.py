@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.reports.wording import FORMULAS, dollars, for_spreadsheets, several
+from planner.core.reports.wording import FORMULAS, dollars, for_spreadsheets, rounded, several, spell
 
 
 @given(st.integers(-(10**15), 10**15))
@@ -26,3 +26,20 @@ def test_no_name_begins_a_formula(name: str) -> None:
     told = for_spreadsheets(name)
     assert not told.startswith(FORMULAS)
     assert told.removeprefix("'") == name.removeprefix("'")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (3_600, "1 h"), (3_725, "1 h 2 min"), (90_000, "1 d 1 h")],
+)
+def test_lengths_of_time_in_words(seconds: float, words: str) -> None:
+    """Two units at most."""
+    assert spell(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("nano", "said"), [(0, "0"), (1_234_567_890, "1.235"), (-20_000_000, "-0.02"), (123_456_000_000_000, "123500")]
+)
+def test_an_expectation_has_four_digits(nano: int, said: str) -> None:
+    """Without needless zeros, and never with an exponent."""
+    assert rounded(nano) == said
