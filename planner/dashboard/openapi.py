@@ -96,6 +96,11 @@ def _paths() -> Iterator[tuple[str, Json]]:
         )
         yield f"/planner/{name}", {"get": _page(f"{name}_page", f"{title}, for people.", shown, (400, 503))}
     yield "/planner/", {"get": _page("first_page", "The overview, for people.", _parameters("overview"), (400, 503))}
+    one = (_in_path("request_id", "The id in the answer's field `planner-request-id`."),)
+    yield (
+        "/planner/requests/{request_id}",
+        {"get": _page("one_request", "What explains one request.", one, (400, 404, 503))},
+    )
     yield "/planner/login", {"get": _page("login", "The form to sign in with."), "post": _sign_in()}
     yield "/planner/logout", {"post": _moved("sign_out", "Take the cookie away.")}
     for path, title in (("/healthz", "Whether the process runs."), ("/readyz", "Whether requests can be served.")):
