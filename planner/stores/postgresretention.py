@@ -87,6 +87,10 @@ class PostgresRetention(Retention):
         await self._connections.close()
 
 
+_OF_MANY: Final = frozenset({"add_cells", "add_cells_by_tag"})
+"""Statements that take a list of values for each column, since a batch of the ledger's is added at once."""
+
+
 class _Fetching:
     """Runs statements by their names inside the transaction of a connection."""
 
@@ -94,5 +98,6 @@ class _Fetching:
         self._connection = connection
 
     async def __call__(self, name: str, *arguments: str | int) -> Sequence[Any]:
-        rows: Sequence[Any] = await self._connection.fetch(_SQL[name], *arguments)
+        values = ([each] for each in arguments) if name in _OF_MANY else arguments
+        rows: Sequence[Any] = await self._connection.fetch(_SQL[name], *values)
         return rows

@@ -253,7 +253,7 @@ def staged(require: Require, folder: Path, prepare: Callable[[str], None]) -> It
             "PLANNER_UPSTREAM": simulator,
             "PLANNER_STORE": ledger,
             "PLANNER_RULES": str(rules),
-            "PLANNER_SET": "free_hours.limit=0",
+            "PLANNER_SET": "free_hours.limit=0 retention.entries_days=400",
         }
         command, usual = [*ours(services["planner"]), "--port", "0"], services["planner"]["environment"] | replaced
         proxies = [

@@ -122,8 +122,8 @@ def test_stopped_in_order(tmp_path: Path) -> None:
 def test_full_disk(tmp_path: Path) -> None:
     """On a full disk requests are served and counted; once there is room, nothing is missing but what was counted."""
     store = tmp_path / "ledger.db"
-    count = 300
-    room = 192 * 1024
+    count = 600
+    room = 640 * 1024
 
     async def scenario() -> None:
         async with (
