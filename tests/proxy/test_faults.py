@@ -237,7 +237,7 @@ def test_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("recorder.Recorder.intend", "record", ["ok"]),
         ("recorder.Recorder.settle", "record", ["unknown"]),
-        ("forward.Forward._terms", "settle", ["unknown"]),
+        ("course.Course._terms", "settle", ["unknown"]),
         ("learning.Learning.sending", "remembering", ["ok"]),
         ("planning.Planning.plan", "bug", ["ok"]),
     ],
@@ -270,7 +270,7 @@ def test_a_bug_before_the_request_is_sent(tmp_path: Path, monkeypatch: pytest.Mo
 
     async def scenario() -> None:
         async with proxied(tmp_path, always(answer(message()))) as proxy, proxy.client() as client:
-            monkeypatch.setattr("planner.proxy.forward.Forward._intent", fails)
+            monkeypatch.setattr("planner.proxy.course.Course._intent", fails)
             assert is_fault(await client.ask(request(body=ASKED)), 500, b"api_error")
             assert not proxy.upstream.requests
             assert "somebody" not in proxy.log.getvalue()
