@@ -331,4 +331,5 @@ def test_the_laws_hold(tmp_path: Path, kind: str, seed: int, request: pytest.Fix
     seen = traffic.watcher.seen
     assert seen.total() > (800 if shared else 2_400)
     assert seen["threaded:"] > seen.total() / 8
-    assert not [each for each in ALL_OF_IT if not seen[each]]
+    rare = {"declined:container-gone"} if shared else set()  # of a third as many requests there may be none
+    assert not [each for each in ALL_OF_IT if not seen[each] and each not in rare]
