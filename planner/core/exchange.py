@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.batches import BatchReader, Tally
+from planner.core.batch.results import BatchReader, Tally
 from planner.core.conversations import Scope
 from planner.core.endpoints import Billing
 from planner.core.ledger.entry import Ending, Entry, Latency

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from planner.core.batches import Tally, tally
+from planner.core.batch.results import Tally, tally
 from planner.core.ledger.entry import Entry, batch_digest
 from planner.proxy.memory import Recent
 from planner.stores import Store

@@ -17,7 +17,7 @@ import msgspec
 
 from planner.core.agents import profile_key
 from planner.core.allowance import MS_PER_HOUR, Pool
-from planner.core.batches import tally
+from planner.core.batch.results import tally
 from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
 from planner.core.decisions.bundle import frees_code

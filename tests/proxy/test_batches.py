@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from planner.core.batches import tally
+from planner.core.batch.results import tally
 from planner.core.ledger.entry import Batch, Entry, batch_digest
 from planner.core.records import EntryRecord
 from planner.proxy.batches import Batches
 from planner.stores import StoreError
 from planner.stores.sqlite import SqliteStore
-from tests.core.test_batches import MIXED, WHOLE, entry
+from tests.core.batch.test_results import MIXED, WHOLE, entry
 from tests.doubles.client import request
 from tests.doubles.proxy import Proxied, proxied, run
 from tests.doubles.stored import MemoryStore

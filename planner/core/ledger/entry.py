@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from planner.core.ledger.batched import Made
 from planner.core.ledger.shape import Shape
 from planner.core.metering.usage import TokenClasses
 from planner.core.pricing.prices import Line
@@ -87,15 +88,16 @@ class Shadow(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """The message batch whose results passed: `id` is a digest of its id.
+    """The message batch that was made, or whose results passed: `id` is a digest of its id, empty while it has none.
 
     `results` are those that bill, `settled_before` how many of them an earlier entry of the same batch has settled:
-    what they cost stands there and not here.
+    what they cost stands there and not here. `made` says what it was made of, in the entry of the request that made it.
     """
 
     id: str
     results: int = 0
     settled_before: int = 0
+    made: Made | None = None
 
 
 class Lost(msgspec.Struct, frozen=True):

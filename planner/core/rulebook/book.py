@@ -113,6 +113,22 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
     entries_days: Annotated[int, msgspec.Meta(ge=31, extra={"null": True})] | None = None
 
 
+class BatchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done to message batches, whose mistakes show hours later.
+
+    Attributes:
+        edits: whether what policies decide is only shown for requests of a batch (shadow), or made where it is proven.
+        confidence: how probable it must be that an edit of such a request saves money before it is made.
+        proven_days: for so many days after the API took an edit in a live request the same edit counts as proven.
+        results_url: whether the address of its results that a batch names is our own (ours) or as it came (theirs).
+    """
+
+    edits: Literal["shadow", "enforce"] = "shadow"
+    confidence: Share = 0.95
+    proven_days: Annotated[int, msgspec.Meta(ge=1)] = 7
+    results_url: Literal["ours", "theirs"] = "ours"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The facts that nobody has published, as settings: the attribute path is the dotted key.
 
@@ -126,6 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         decision: how sure a decision must be.
         conversations: how long they are remembered.
         retention: how long entries are kept.
+        batches: what is done to message batches.
         haiku55_tier_on: which prompt chooses the tier of Haiku 5.5: the sum over all iterations, or each one's own.
         tool_tokens: by tool version, the measured input tokens that it adds to each iteration, in place of the prior.
     """
@@ -137,6 +154,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decision: DecisionSettings = DecisionSettings()
     conversations: ConversationSettings = ConversationSettings()
     retention: RetentionSettings = RetentionSettings()
+    batches: BatchSettings = BatchSettings()
     haiku55_tier_on: Literal["summed_prompt", "iteration_prompt"] = "summed_prompt"
     tool_tokens: dict[str, Interval] = {}
 

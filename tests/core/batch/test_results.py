@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.batches import LARGEST_RESULT, BatchReader, Settled, tally
+from planner.core.batch.results import LARGEST_RESULT, BatchReader, Settled, tally
 from planner.core.exchange import Exchange
 from planner.core.ledger.entry import Batch, Digests, Entry, Latency
 from planner.core.metering.usage import TokenClasses

@@ -1,0 +1,1 @@
+"""Message batches: what goes into one, planned under stricter rules, and what its results cost."""
