@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from planner.core.ledger.entry import Cause, Entry
+from planner.core.ledger.entry import Cause, Entry, decided
 
 LABEL_VALUES = 100
 LONGEST_LABEL = 128
@@ -225,6 +225,9 @@ class Metrics:
             ("charge",),
             words=CHARGES,
         )
+        self.batch_edits_refused = Counter(
+            "planner_batch_edits_refused_total", "Edits of ours that the API refused in a batch, when it was processed."
+        )
         self.ledger_write = Histogram("planner_ledger_write_seconds", "One ledger transaction.", OVERHEAD_SECONDS)
         self._remaining: dict[Labels, float] = {}
         self._gauges: list[Gauge] = []
@@ -235,7 +238,7 @@ class Metrics:
         self._families: list[Counter | Histogram] = [
             self.requests, self.duration, self.first_byte, self.overhead, self.upstream_errors, self.tokens, self.cost,
             self.untouched_cost, self.decisions, self.shadows, self.shadow_expected, self.policy_errors, self.unpriced,
-            self.fail_open, self.cache_breaks,
+            self.fail_open, self.cache_breaks, self.batch_edits_refused,
             self.container_starts, self.leases_lost, self.container_reuses, self.container_losses, self.replays,
             self.minimums_avoided, self.minimums_avoided_usd, self.start_saved,
             self.container_seconds, self.calibrations, self.ledger_write, self.reloads,
@@ -263,8 +266,9 @@ class Metrics:
             self.overhead.observe(entry.latency.overhead)
             if entry.latency.first_byte is not None:
                 self.first_byte.observe(entry.latency.first_byte)
-        for decision in entry.decisions:
-            self.decisions.add((decision.action, decision.outcome, decision.reason or ""))
+        for decisions, number in decided(entry):
+            for decision in decisions:
+                self.decisions.add((decision.action, decision.outcome, decision.reason or ""), number)
         if entry.unpriced is not None:
             self.unpriced.add((entry.unpriced,))
         self._count_shadows(entry)

@@ -34,6 +34,7 @@ from planner.opening import (
 )
 from planner.proxy.asking import Asking
 from planner.proxy.batches import Batches
+from planner.proxy.batching import Batching
 from planner.proxy.budgets import Budgets
 from planner.proxy.course import Course
 from planner.proxy.expiry import Expiry
@@ -163,6 +164,14 @@ class Works:
                     log=self.log,
                     stop=_stop(settings),
                     budget=settings.decide_timeout,
+                ),
+                batching=Batching(
+                    memory=memory,
+                    hours=hours,
+                    experience=experience,
+                    metrics=self.metrics,
+                    log=self.log,
+                    stop=_stop(settings),
                 ),
                 learning=Learning(memory, lending, hours, recorder, lessons),
                 recorder=recorder,

@@ -50,12 +50,16 @@ def blame(status: int, message: str, plan: Plan) -> Blame | None:
     ours = next((edit.id for edit in plan.edits if isinstance(edit, SetContainer)), None)
     if refuses(status, message, ours):
         return Blame.CONTAINER
-    edit = plan.tool_edit
-    if status != 400 or edit.empty:
-        return None
+    return Blame.TOOLS if status == 400 and blames(plan.tool_edit, message) else None
+
+
+def blames(edit: ToolEdit, message: str) -> bool:
+    """Whether an error of the API names what an edit put into `tools`."""
+    if edit.empty:
+        return False
     named = any(_names(message, retype.type) for retype in edit.retypes) or _names(message, edit.name)
     named = named or any(_names(message, name) for limit in edit.limits for name, _ in limit.members)
-    return Blame.TOOLS if named or _SAME_NAME.search(message) else None
+    return named or _SAME_NAME.search(message) is not None
 
 
 def refuses(status: int, message: str, container: str | None) -> bool:

@@ -163,24 +163,26 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 def turn_key(principal: str, server_id: str) -> str:
     """The key of a turn: the principal is in it, so that nobody finds another's turn by guessing ids."""
-    return _digest(b"turn", principal.encode(), server_id.encode())
+    return digest_of(b"turn", principal.encode(), server_id.encode())
 
 
 def session_key(principal: str, scope: Scope, name: str) -> str:
     """The key of a caller's own session, which never reaches beyond its principal and scope."""
-    return _digest(b"session", principal.encode(), scope.organization.encode(), scope.workspace.encode(), name.encode())
+    return digest_of(
+        b"session", principal.encode(), scope.organization.encode(), scope.workspace.encode(), name.encode()
+    )
 
 
 def root_key(request: MessagesRequest, principal: str) -> str:
     """The digest that stands for a conversation's beginning; the time in a system prompt makes another one."""
     first = request.first_message
-    return _digest(b"root", principal.encode(), request.prefix, b"" if first is None else spelled(first))
+    return digest_of(b"root", principal.encode(), request.prefix, b"" if first is None else spelled(first))
 
 
 def prefix_key(request: MessagesRequest, scope: Scope | None) -> str:
     """The digest of what shares a prompt cache: scope, model, tools and system."""
     where = b"" if scope is None else f"{scope.organization}\0{scope.workspace}".encode()
-    return _digest(b"prefix", where, request.prefix)
+    return digest_of(b"prefix", where, request.prefix)
 
 
 def lookups(request: MessagesRequest, principal: str, trail: str | None = None) -> tuple[str, ...]:
@@ -263,12 +265,12 @@ def _bounded(limit: Limit, tools: tuple[Tool, ...]) -> int | None:
 
 def own_digest(tool: Tool) -> str:
     """A digest of a tool as its caller declares it, however it is spelt."""
-    return _digest(b"tool", spelled(tool.raw))
+    return digest_of(b"tool", spelled(tool.raw))
 
 
 def own_digests(tools: tuple[Tool, ...]) -> str:
     """A digest of several tools in their order; empty for none."""
-    return _digest(b"tools", *(spelled(tool.raw) for tool in tools)) if tools else ""
+    return digest_of(b"tools", *(spelled(tool.raw) for tool in tools)) if tools else ""
 
 
 def names_callers(tool: Tool) -> bool:
@@ -303,7 +305,8 @@ def _appended(text: str) -> Tool:
     )
 
 
-def _digest(kind: bytes, *parts: bytes) -> str:
+def digest_of(kind: bytes, *parts: bytes) -> str:
+    """A digest of parts that cannot be taken for one of another kind, or cut otherwise."""
     hashed = sha256(b"planner-" + kind)
     for part in parts:
         hashed.update(len(part).to_bytes(8))

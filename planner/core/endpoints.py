@@ -4,8 +4,9 @@ from typing import Final, Literal
 
 import msgspec
 
-Billing = Literal["message", "batch", "free", "elsewhere"]
-"""What an answer's cost is known by: its usage, that of each of its lines, nothing at all, or a bill that it hides."""
+Billing = Literal["message", "batch", "made", "free", "elsewhere"]
+"""What an answer's cost is known by: its usage, that of each of its lines, those of a batch that is only made by it,
+nothing at all, or a bill that it hides."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -31,6 +32,11 @@ READ: Final = Endpoint("other")
 _SPENDING: Final = frozenset({"POST", "PUT", "PATCH"})
 
 # First segments behind /v1/ and what they cost: https://platform.claude.com/docs/en/api/overview, checked 2026-11-22.
+BATCH: Final = Endpoint("batches", planned=True, billing="made")
+
+_PLANNED: Final[dict[tuple[str, ...], Endpoint]] = {(): MESSAGES, ("batches",): BATCH}
+"""What is planned, by its path behind /v1/messages."""
+
 # Batches are metered when their results pass, not when they are made; sessions and agents bill by themselves.
 _KNOWN: Final[dict[str, Billing]] = {
     "agents": "elsewhere",
@@ -46,11 +52,12 @@ _KNOWN: Final[dict[str, Billing]] = {
 def endpoint(method: str, path: str) -> Endpoint:
     """Classify a request by its method and path (no query)."""
     segments = path.strip("/").split("/")
+    spends = method in _SPENDING
     if segments[0] != "v1" or len(segments) == 1:
-        return OTHER if method in _SPENDING else READ
+        return OTHER if spends else READ
     match segments[1:]:
-        case ["messages"] if method == "POST":
-            return MESSAGES
+        case ["messages", *rest] if method == "POST" and tuple(rest) in _PLANNED:
+            return _PLANNED[tuple(rest)]
         case ["messages", "count_tokens"]:
             return Endpoint("count_tokens")
         case ["messages", "batches", batch, "results"] if method == "GET":
@@ -58,6 +65,6 @@ def endpoint(method: str, path: str) -> Endpoint:
         case ["messages", "batches", *_]:
             return Endpoint("batches")
         case [first, *_] if first in _KNOWN:
-            return Endpoint(first, billing=_KNOWN[first] if method in _SPENDING else "free")
+            return Endpoint(first, billing=_KNOWN[first] if spends else "free")
         case _:
-            return OTHER if method in _SPENDING else READ
+            return OTHER if spends else READ

@@ -12,10 +12,12 @@ from typing import Final
 
 import msgspec
 
+from planner.core.batch.made import MadeReader
 from planner.core.batch.results import BatchReader, Tally
 from planner.core.conversations import Scope
 from planner.core.endpoints import Billing
-from planner.core.ledger.entry import Ending, Entry, Latency
+from planner.core.ledger.batched import Known
+from planner.core.ledger.entry import Batch, Ending, Entry, Latency, batch_digest
 from planner.core.metering.counts import UsageError
 from planner.core.metering.decoding import Decoder
 from planner.core.metering.readers import Reader, StreamReader, Told, WholeReader
@@ -43,11 +45,19 @@ class Exchange:
     """Follows one request from its intent to its settled entry.
 
     `terms` are what is known when it is sent, `settle` may take better ones; `book` stays the same whatever is reloaded
-    meanwhile. `trail` is what the answer goes on from, where one without an id is to be known again.
+    meanwhile. `trail` is what the answer goes on from, where one without an id is to be known again. `batched` is what
+    is known of the batch whose results are asked for.
     """
 
     def __init__(
-        self, intent: Entry, terms: Terms, book: RuleBook, *, billing: Billing, trail: Trail | None = None
+        self,
+        intent: Entry,
+        terms: Terms,
+        book: RuleBook,
+        *,
+        billing: Billing,
+        trail: Trail | None = None,
+        batched: Known | None = None,
     ) -> None:
         self.intent = intent
         self.book = book
@@ -56,6 +66,7 @@ class Exchange:
         self._terms = terms
         self._billing = billing
         self._trail = trail
+        self._batched = batched
         self._sent = True
         self.abandoned = False
         self._reader: Reader | None = None
@@ -112,15 +123,18 @@ class Exchange:
         self._status = status
         self._headers = {name.lower(): value for name, value in headers}
         self._reader, self._unreadable = None, None
-        if self._billing not in {"message", "batch"} or status != OK:
+        if self._billing not in {"message", "batch", "made"} or status != OK:
             return
         self._decoder = Decoder.for_encoding(self._headers.get(b"content-encoding"))
         if self._decoder is None:
             self._unreadable = "unknown-encoding"
             return
+        if self._billing == "made":
+            self._reader = MadeReader()
+            return
         if self._billing == "batch":
             billed = msgspec.structs.replace(self._terms, organization=self.organization)
-            self._reader = BatchReader(self.book, billed)
+            self._reader = BatchReader(self.book, billed, self._batched)
             return
         kind = self._headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         trail = None if self._trail is None else self._trail.copy()
@@ -167,7 +181,7 @@ class Exchange:
         ending = self._ending(ending)
         told = self.ended()
         metered, unpriced = self._used or (None, None)
-        batch, tokens = self.intent.batch, None if metered is None else metered.classes
+        batch, tokens = self._batch(), None if metered is None else metered.classes
         if isinstance(self._reader, BatchReader) and metered is not None:
             passed = self._reader.settle(ending, batch, terms or self._terms, counted)
             self.settlement, batch, tokens = passed.money, passed.batch, passed.tokens
@@ -217,6 +231,20 @@ class Exchange:
             return "error"
         return ending
 
+    def _batch(self) -> Batch | None:
+        """The batch of the entry: one that was made is known by its id, and where none was made there is none."""
+        if self._billing != "made":
+            return self.intent.batch
+        made = self._reader.batch_id if isinstance(self._reader, MadeReader) else None
+        if made is None or self.intent.batch is None:
+            return None
+        return msgspec.structs.replace(self.intent.batch, id=batch_digest(made))
+
+    @property
+    def refused_in_batch(self) -> frozenset[int]:
+        """Kinds of the batch whose results passed, of which a request errored by what we had put into it."""
+        return frozenset(self._reader.refused) if isinstance(self._reader, BatchReader) else frozenset()
+
     def _text(self, name: bytes) -> str | None:
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
@@ -225,7 +253,7 @@ class Exchange:
         """What was used, or why nobody knows; (None, None) where nothing is billed."""
         if self._status is None:
             return None, "no-answer" if self._sent else None
-        if self._billing == "free" or self._status != OK:
+        if self._billing in {"free", "made"} or self._status != OK:
             return None, None
         if self._billing == "elsewhere":
             return None, "billed-elsewhere"

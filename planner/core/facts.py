@@ -29,6 +29,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         undecided: why nothing new is decided for this request (observe, off, draining, …); None to decide.
         observing: whether the process only observes, so that it refuses nothing; what a caller asks for does not count.
         resting: whether the API refused an edit of ours for this profile a short while ago.
+        batched: whether it stands in a message batch: at half price, its cache uncertain, its mistakes seen late.
         off: whether the caller switched planning off, repeating included.
         conversation: what is remembered of this conversation.
         lease: the turn that this request goes on from, and the state of its container.
@@ -59,6 +60,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     observing: bool = False
     by_session: bool = False
     resting: bool = False
+    batched: bool = False
     off: bool = False
     conversation: Conversation | None = None
     lease: Lease | None = None

@@ -65,6 +65,10 @@ class Reason(_Word):
     """Why a decision ended as it did."""
 
     ALREADY_FREE = "already-free", "The request carries a web tool that already makes its code execution free."
+    BATCH = (
+        "batch",
+        "It stands in a message batch, where edits are only shown unless a setting says otherwise.",
+    )
     BELOW_ALLOWANCE = "below-allowance", "The organization stays within its free hours, so an hour costs nothing now."
     ALLOWANCE_UNKNOWN = "allowance-unknown", "Too little is known of the month's hours to give an hour a price."
     BREAKER = "breaker", "An edit of this kind was refused by the API, and the rule rests for this profile."
@@ -116,12 +120,17 @@ class Reason(_Word):
     SUBSCRIPTION = "subscription", "Traffic that is not billed by the token is never edited."
     THREAD_CONTINUATION = "thread-continuation", "A message thread goes on; nothing may be added to it."
     TIME_BUDGET = "time-budget", "Deciding took longer than its budget."
+    TOO_LARGE = "too-large", "The batch is larger than what is read to be planned, and goes as it came."
     TRIAL = "trial", "Edited once to learn how many tokens the tool adds on this model, since the gain turns on it."
     UNCERTAIN = "uncertain", "The gain is not likely enough."
     UNKNOWN_MODEL = "unknown-model", "The catalog does not know the model."
     UNKNOWN_SCOPE = "unknown-scope", "The organization and workspace of the caller are not known yet."
     UNKNOWN_TOOL = "unknown-tool", "The catalog does not know the declared tool version and leaves it alone."
     UNPARSABLE = "unparsable", "The body could not be read; the API will say what is wrong with it."
+    UNPROVEN = (
+        "unproven",
+        "In a message batch: the API has not taken this edit in a live request of this workspace and model lately.",
+    )
     VERSION_PINNED = "version-pinned", "A policy pins the declared version."
     ZDR = "zdr", "Callers with zero data retention get no tools added."
     ERROR = "error", "Planning failed inside; the request was forwarded untouched."

@@ -118,7 +118,9 @@ class Spliced(msgspec.Struct, frozen=True):
     spans: tuple[Span, ...]
 
 
-class _Patch(msgspec.Struct, frozen=True):
+class Patch(msgspec.Struct, frozen=True):
+    """The bytes from `start` to `end` become `new`."""
+
     start: int
     end: int
     new: bytes
@@ -130,11 +132,16 @@ def locate(body: bytes) -> Spans:
     Raises:
         SpliceError: the body is no JSON object, begins with a byte order mark, or has members beyond counting.
     """
-    top = _object(body, Place(_gap(body, 0), len(body)))
+    top = whole(body)
     place = top.members.get("tools")
     if place is None or "tools" in top.repeated or body[place.start : place.start + 1] != b"[":
         return Spans(top=top, tools=None)
-    return Spans(top=top, tools=_array(body, place))
+    return Spans(top=top, tools=array_at(body, place))
+
+
+def whole(body: bytes) -> ObjectPlace:
+    """Walk the members of the object that a body is. Raises SpliceError."""
+    return object_at(body, Place(_gap(body, 0), len(body)))
 
 
 def apply(body: bytes, edits: Sequence[Edit]) -> Spliced:
@@ -146,7 +153,7 @@ def apply(body: bytes, edits: Sequence[Edit]) -> Spliced:
     if not edits:
         return Spliced(body, ())
     spans = locate(body)
-    patches: list[_Patch] = []
+    patches: list[Patch] = []
     appended: list[bytes] = []
     members: dict[int, list[SetToolMember]] = {}
     for edit in edits:
@@ -156,7 +163,7 @@ def apply(body: bytes, edits: Sequence[Edit]) -> Spliced:
             patches.append(_container(body, spans.top, edit.id))
         elif isinstance(edit, ReplaceTool):
             place = _tool_place(spans, edit.index)
-            patches.append(_Patch(place.start, place.end, _tool(edit.raw)))
+            patches.append(Patch(place.start, place.end, _tool(edit.raw)))
         elif isinstance(edit, SetToolMember):
             members.setdefault(edit.index, []).append(edit)
         else:
@@ -168,10 +175,11 @@ def apply(body: bytes, edits: Sequence[Edit]) -> Spliced:
     if appended:
         tools = _tools(spans)
         patches.append(_insert(tools.tail, appended, first=not tools.items))
-    return _patched(body, patches)
+    return patched(body, patches)
 
 
-def _patched(body: bytes, patches: Iterable[_Patch]) -> Spliced:
+def patched(body: bytes, patches: Iterable[Patch]) -> Spliced:
+    """The body with its patches, which do not overlap. Raises SpliceError."""
     pieces: list[bytes | memoryview] = []
     spans: list[Span] = []
     view = memoryview(body)
@@ -188,30 +196,30 @@ def _patched(body: bytes, patches: Iterable[_Patch]) -> Spliced:
     return Spliced(b"".join(pieces), tuple(spans))
 
 
-def _container(body: bytes, top: ObjectPlace, name: str) -> _Patch:
+def _container(body: bytes, top: ObjectPlace, name: str) -> Patch:
     value = msgspec.json.encode(name)
     place = _single(top, "container")
     if place is None:
         return _insert(top.tail, [b'"container":' + value], first=not top.members)
     if _is_null(body, place):
-        return _Patch(place.start, place.end, value)
+        return Patch(place.start, place.end, value)
     if body[place.start : place.start + 1] != b"{":
         raise SpliceError("The caller names a container of its own.")
-    inside = _object(body, place)
+    inside = object_at(body, place)
     held = _single(inside, "id")
     if held is None:
         return _insert(inside.tail, [b'"id":' + value], first=not inside.members)
     if not _is_null(body, held):
         raise SpliceError("The caller names a container of its own.")
-    return _Patch(held.start, held.end, value)
+    return Patch(held.start, held.end, value)
 
 
-def _retype(body: bytes, place: Place, edit: ReplaceToolType) -> list[_Patch]:
-    tool = _object(body, place)
+def _retype(body: bytes, place: Place, edit: ReplaceToolType) -> list[Patch]:
+    tool = object_at(body, place)
     kind = _single(tool, "type")
     if kind is None or body[kind.start : kind.start + 1] != b'"':
         raise SpliceError(f"Tool {edit.index} has no type that could be changed.")
-    patches = [_Patch(kind.start, kind.end, msgspec.json.encode(edit.type))]
+    patches = [Patch(kind.start, kind.end, msgspec.json.encode(edit.type))]
     names = [name for name, _ in edit.members]
     if any(name in tool.members for name in names) or len(set(names)) < len(names):
         raise SpliceError(f"Tool {edit.index} would get a member twice.")
@@ -221,28 +229,28 @@ def _retype(body: bytes, place: Place, edit: ReplaceToolType) -> list[_Patch]:
     return patches
 
 
-def _members(body: bytes, place: Place, group: Sequence[SetToolMember], edits: Sequence[Edit]) -> list[_Patch]:
+def _members(body: bytes, place: Place, group: Sequence[SetToolMember], edits: Sequence[Edit]) -> list[Patch]:
     """What sets the members of one tool: each in its own place, the new ones together behind the last."""
     index = group[0].index
     retypes = (edit for edit in edits if isinstance(edit, ReplaceToolType) and edit.index == index)
     names = [each.name for each in group] + [name for edit in retypes for name in ("type", *dict(edit.members))]
     if len(set(names)) < len(names):
         raise SpliceError(f"Two edits set one member of tool {index}.")
-    tool = _object(body, place)
+    tool = object_at(body, place)
     patches, added = [], []
     for each in group:
         held = _single(tool, each.name)
         if held is None:
             added.append(msgspec.json.encode(each.name) + b":" + _json(each.raw))
         else:
-            patches.append(_Patch(held.start, held.end, _json(each.raw)))
+            patches.append(Patch(held.start, held.end, _json(each.raw)))
     if added:
         patches.append(_insert(tool.tail, added, first=not tool.members))
     return patches
 
 
-def _insert(at: int, entries: Sequence[bytes], *, first: bool) -> _Patch:
-    return _Patch(at, at, (b"" if first else b",") + b",".join(entries))
+def _insert(at: int, entries: Sequence[bytes], *, first: bool) -> Patch:
+    return Patch(at, at, (b"" if first else b",") + b",".join(entries))
 
 
 def _tools(spans: Spans) -> ArrayPlace:
@@ -286,8 +294,8 @@ def _json(raw: bytes) -> bytes:
 # ---------------------------------------------------------------- finding places
 
 
-def _object(body: bytes, place: Place) -> ObjectPlace:
-    """Walk the members of the object that begins at `place.start`.
+def object_at(body: bytes, place: Place) -> ObjectPlace:
+    """Walk the members of the object that begins at `place.start`. Raises SpliceError.
 
     msgspec checks the syntax and cuts out the values; the walk finds each again where it must begin. Only an earlier
     value of a repeated key is not among them, and is skipped byte by byte.
@@ -311,10 +319,11 @@ def _object(body: bytes, place: Place) -> ObjectPlace:
     return ObjectPlace(members=members, repeated=frozenset(repeated), tail=tail)
 
 
-def _array(body: bytes, place: Place) -> ArrayPlace:
+def array_at(body: bytes, place: Place, most: int = _MOST_ENTRIES) -> ArrayPlace:
+    """Find the elements of the array that begins at `place.start`, which may be so many. Raises SpliceError."""
     values = _decoded(_ARRAY, body, place)
-    if len(values) > _MOST_ENTRIES:
-        raise SpliceError("The body has more tools than can be told apart.")
+    if len(values) > most:
+        raise SpliceError("The body has more elements than can be told apart.")
     items: list[Place] = []
     at = tail = place.start + 1
     for raw in values:

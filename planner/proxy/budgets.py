@@ -233,6 +233,9 @@ class Budgets:
     def _needs(self, arrived: Arrived, planned: Planned | None, sent: _Sent) -> int:
         """What is held for a request; nothing for one that has no price."""
         request = None if planned is None else planned.request
+        if planned is not None and planned.made is not None:
+            principal = arrived.caller.principal
+            return sum(self._habits.hold((principal, model), worst) for model, worst in planned.worst.items())
         if planned is None or request is None:
             return 0
         scope = planned.scope

@@ -15,6 +15,7 @@ from planner.core.allowance import MS_PER_HOUR
 from planner.core.containers import preloads
 from planner.core.conversations import ToolEdit, continues_thread
 from planner.core.decisions.bundle import frees_code
+from planner.core.endpoints import BATCH
 from planner.core.exchange import Exchange
 from planner.core.ledger.entry import Batch, Digests, Entry, Latency, batch_digest
 from planner.core.plan import leave, stripped
@@ -24,9 +25,11 @@ from planner.metrics import Metrics
 from planner.proxy import errors, statuses
 from planner.proxy.arrive import Arrived
 from planner.proxy.batches import Batches
+from planner.proxy.batching import Batching
 from planner.proxy.budgets import Admission, Budgets
 from planner.proxy.callers import spender_of, tagged
 from planner.proxy.guard import Guard
+from planner.proxy.headers import value
 from planner.proxy.hours import Hours
 from planner.proxy.learning import Answered, Learning
 from planner.proxy.planning import Planned, Planning
@@ -65,6 +68,7 @@ class Course:
         self,
         *,
         planning: Planning,
+        batching: Batching,
         learning: Learning,
         recorder: Recorder,
         metrics: Metrics,
@@ -75,6 +79,7 @@ class Course:
         log: FilteringBoundLogger,
     ) -> None:
         self._planning = planning
+        self._batching = batching
         self._learning = learning
         self._recorder = recorder
         self._metrics = metrics
@@ -102,7 +107,9 @@ class Course:
             intent = self._intent(arrived, planned, admission)
             terms = Terms(at=arrived.at, model="", notional=arrived.caller.subscription)
             trail = None if planned is None else planned.trail
-            exchange = Exchange(intent, terms, arrived.book, billing=arrived.endpoint.billing, trail=trail)
+            batched = self._batches.known(arrived.endpoint.batch)
+            billing = arrived.endpoint.billing
+            exchange = Exchange(intent, terms, arrived.book, billing=billing, trail=trail, batched=batched)
         if prepared.failed:
             self._take_back(arrived, planned)
             self._budgets.release(arrived.request_id)
@@ -188,8 +195,19 @@ class Course:
                 self._metrics.cache_breaks.add()
                 self._log.error("an edit of ours changed in a conversation", request_id=arrived.request_id)
             self._learning.settled(answered)
+            self._refused_in_batch(arrived, exchange)
         if learning.failed:
             self._take_back(arrived, planned)
+
+    def _refused_in_batch(self, arrived: Arrived, exchange: Exchange) -> None:
+        """Count and tell what the API refused of ours in a batch, hours after it was made; no other batch gets it."""
+        known = self._batches.known(arrived.endpoint.batch)
+        refused = exchange.refused_in_batch
+        if known is None or not refused:
+            return
+        self._metrics.batch_edits_refused.add(amount=len(refused))
+        self._log.error("an edit of ours was refused in a batch", request_id=arrived.request_id)
+        self._learning.refused_in_batch((known.made.kinds[place] for place in refused), exchange.scope)
 
     async def _admit(self, arrived: Arrived, planned: Planned | None) -> Admission:
         """What budgets say of a request that no policy refuses."""
@@ -222,8 +240,11 @@ class Course:
         if not arrived.endpoint.planned:
             return None
         if body is None:
-            return Planned(body=b"", plan=leave(Reason.ENCODED_BODY))
+            large = arrived.endpoint is BATCH and value(arrived.fields, b"content-encoding") is None
+            return Planned(body=b"", plan=leave(Reason.TOO_LARGE if large else Reason.ENCODED_BODY))
         with self._guard("bug", arrived):
+            if arrived.endpoint is BATCH:
+                return await self._batching.plan(body, arrived.caller, arrived.at, arrived.book)
             return await self._planning.plan(body, arrived.caller, arrived.at, arrived.book)
         return Planned(body=body, plan=leave(Reason.ERROR))
 
@@ -264,7 +285,7 @@ class Course:
             decisions=(*(() if planned is None else planned.plan.decisions), *admission.decisions),
             shadows=(*(() if planned is None else planned.plan.shadows), *admission.shadows),
             prefix=None if planned is None or planned.sent is None else planned.sent.prefix,
-            batch=None if arrived.endpoint.batch is None else Batch(batch_digest(arrived.endpoint.batch)),
+            batch=_batch(arrived, planned),
             digests=Digests(arrived.book.digest, arrived.book.prices.digest),
         )
 
@@ -296,6 +317,13 @@ class Course:
             preloaded=request is not None and preloads(request, settings.code),
             notional=caller.subscription,
         )
+
+
+def _batch(arrived: Arrived, planned: Planned | None) -> Batch | None:
+    """The batch that a request makes, which has no id yet, or whose results it asks for."""
+    if arrived.endpoint.batch is not None:
+        return Batch(batch_digest(arrived.endpoint.batch))
+    return None if planned is None or planned.made is None else Batch("", made=planned.made)
 
 
 def _budget_header(admission: Admission) -> Fields:

@@ -7,7 +7,7 @@ from litestar.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from planner.clock import Clock, Ids
-from planner.core.endpoints import OTHER
+from planner.core.endpoints import BATCH, OTHER
 from planner.metrics import Metrics
 from planner.proxy import errors
 from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive
@@ -56,7 +56,8 @@ class Forward:
         try:
             arrived = arrive(head_of(scope), self._rules.book, request_id, self._clock.now(), self._clock.monotonic())
             incoming = Incoming(receive, arrived.fields)
-            body = await incoming.whole(self._body_limit) if _is_read(arrived) else None
+            read = _is_read(arrived, self._body_limit)
+            body = await incoming.whole(self._body_limit) if read else None
         except TooLargeError:
             detail = f"the body of this request is larger than {self._body_limit // MEGABYTE} MB"
             await self._refuse(send, errors.TOO_LARGE, detail, request_id, arrived.endpoint.name)
@@ -131,7 +132,7 @@ class Forward:
     def _outgoing(self, arrived: Arrived, incoming: Incoming, planned: Planned | None) -> Outgoing:
         """What goes upstream, and what goes instead when an edit of ours is refused."""
         headers = upward(arrived.fields)
-        if planned is None or not _is_read(arrived):
+        if planned is None or not _is_read(arrived, self._body_limit):
             body = incoming.pieces() if has_body(arrived.fields) else None
             length = announced_length(arrived.fields)
             return Outgoing(request=UpstreamRequest(arrived.method, arrived.target, headers, body, length))
@@ -143,6 +144,11 @@ class Forward:
         )
 
 
-def _is_read(arrived: Arrived) -> bool:
-    """Whether the body is read whole before it goes on: only what is planned, and not if it is encoded."""
-    return arrived.endpoint.planned and value(arrived.fields, b"content-encoding") is None
+def _is_read(arrived: Arrived, limit: int) -> bool:
+    """Whether the body is read whole before it goes on: only what is planned, and not if it is encoded.
+
+    A batch may be larger than what is read, and then goes on as it comes.
+    """
+    if not arrived.endpoint.planned or value(arrived.fields, b"content-encoding") is not None:
+        return False
+    return arrived.endpoint is not BATCH or (announced_length(arrived.fields) or limit + 1) <= limit

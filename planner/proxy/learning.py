@@ -1,21 +1,24 @@
 """What an answer teaches: where a principal is answered, which turn ran in which container, and what is warm."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from planner.core.agents import rest_key
+from planner.core.batch.requests import proof_key
 from planner.core.breaker import Blame, may_be_ours
 from planner.core.containers import Lease
 from planner.core.conversations import Conversation, Scope, Turn, begins, keeps
 from planner.core.exchange import Exchange
+from planner.core.ledger.batched import Kind
 from planner.core.ledger.entry import Entry
 from planner.core.lending import End
 from planner.core.records import ConversationRecord, ScopeRecord, TurnRecord
 from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Sessions
-from planner.core.wire import ResponseContainer
+from planner.core.wire import MessagesRequest, ResponseContainer
 from planner.proxy.hours import Hours
 from planner.proxy.lending import Lending
 from planner.proxy.lessons import Lessons
@@ -56,6 +59,9 @@ class Learning:
     def sending(self, planned: Planned, now: datetime) -> None:
         """Remember a conversation before its request is sent."""
         conversation, request = planned.plan.conversation, planned.request
+        for begun in planned.begun:
+            if self._memory.begin(begun, now):
+                self._recorder.remember(ConversationRecord(_text(now), begun))
         if request is None:
             return
         if conversation is not None and (begins(request) or not conversation.edit.empty):
@@ -108,9 +114,21 @@ class Learning:
         if answered.blamed is Blame.TOOLS:
             self._refused_edit(sent, sent.plan.conversation, entry.status, now)
         if entry.status == OK:
+            self._learn_proof(sent, sent.request, scope, now)
             self._learn_turn(sent, answered.exchange, entry, scope)
             self._lessons.observe(sent, answered.exchange, entry)
         self._ended(answered.planned)
+
+    def _learn_proof(self, sent: Planned, request: MessagesRequest, scope: Scope | None, now: datetime) -> None:
+        """The API took this edit on this model, so that a batch may have it."""
+        if scope is not None and not sent.plan.tool_edit.empty:
+            self._memory.prove(proof_key(scope, request.model or "", sent.plan.tool_edit), now)
+
+    def refused_in_batch(self, kinds: Iterable[Kind], scope: Scope | None) -> None:
+        """The API refused edits in a batch hours after it was made: no other batch gets them."""
+        for kind in kinds:
+            if scope is not None:
+                self._memory.disprove(proof_key(scope, kind.model or "", kind.edit))
 
     def broke_cache(self, answered: Answered) -> bool:
         """Whether the API says that tools changed since the turn before, and an edit of ours changed them."""

@@ -145,6 +145,7 @@ class Memory:
         self._sessions: Recent[str, Sessions] = Recent(min(bound, CONTAINERS))
         self._edited: Recent[str, datetime] = Recent(bound)
         self._resting: Recent[str, datetime] = Recent(bound)
+        self._proven: Recent[str, datetime] = Recent(bound)
 
     async def load(self) -> None:
         """Read what is small and needed from the first request on. Raises StoreError."""
@@ -172,6 +173,19 @@ class Memory:
         """Whether our edits rest under a key."""
         since = self._resting.get(key)
         return since is not None and now - since < REST
+
+    def prove(self, key: str, now: datetime) -> None:
+        """The API took an edit; until it refuses it, or is not seen to take it for days, a batch may have it too."""
+        self._proven.put(key, now)
+
+    def disprove(self, key: str) -> None:
+        """The API refused it."""
+        self._proven.pop(key, None)
+
+    def proven(self, key: str, now: datetime, days: int) -> bool:
+        """Whether the API took an edit within so many days."""
+        since = self._proven.get(key)
+        return since is not None and now - since < timedelta(days=days)
 
     def edited_conversations(self, now: datetime) -> int:
         """How many edited conversations were seen within the last hour."""

@@ -11,6 +11,7 @@ from planner.core import splice
 from planner.core.agents import profile_key
 from planner.core.containers import Lease, preloads
 from planner.core.conversations import (
+    Conversation,
     Scope,
     ToolEdit,
     awaited,
@@ -25,6 +26,7 @@ from planner.core.facts import Facts
 from planner.core.learning.epochs import warm
 from planner.core.learning.experience import Experience, Sent
 from planner.core.learning.sizes import combination
+from planner.core.ledger.batched import Made
 from planner.core.plan import Plan, concerns, fail_open, gated, gates, leave, make_plan, unconcerned, unedited
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
@@ -50,6 +52,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
     `trail` leads to its answer, where that has to be known again though it may have no id. `hold` is its lease of the
     container that it names, by our doing or the caller's own; whoever drops the request gives that back.
+
+    Of a message batch there is no single request: `made` is what it is made of, `begun` the conversations that begin
+    with an edit in it, `worst` the most that it can cost by model, where budgets ask for that.
     """
 
     body: bytes
@@ -62,6 +67,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     sent: Sent | None = None
     decided: bool = False
     trail: Trail | None = None
+    made: Made | None = None
+    begun: tuple[Conversation, ...] = ()
+    worst: dict[str, int] = {}
 
     @property
     def edited(self) -> bool:

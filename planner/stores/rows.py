@@ -105,7 +105,7 @@ def entry_row(entry: Entry) -> Row:
         None if entry.code is None else entry.code.untouched_hours_ms,
         entry.corrects,
         entry.corrected_at,
-        None if entry.batch is None else entry.batch.id,
+        None if entry.batch is None else entry.batch.id or None,
     )
 
 

@@ -3,11 +3,14 @@
 A batch bills when it is processed, and nothing tells of it but its results, which may be fetched again and again, and
 broken off. So an entry holds what the batch is known to cost by then, less what earlier entries of it hold already.
 
-What a result does not tell is taken for the dearer case: code is priced as if no web tool freed it, unless the result
-shows that code called one; files that were preloaded without a run are not seen at all.
+Of a batch that was made through the planner the ledger knows what its requests declared, what was done to them, and
+when: a result is priced by that, and so is what it would have cost untouched. A batch is processed within a day [A], so
+a line whose price changed in that day is estimated.
 
-Nor does it tell when it was made: prices, discounts and the month of the free hours are those of the fetch. Results can
-be fetched for 29 days [A], so a line whose price changed within that time is estimated.
+Of another batch a result tells too little, and the dearer case is taken: code is priced as if no web tool freed it,
+unless the result shows that code called one; files that were preloaded without a run are not seen at all. Nor does it
+tell when it was made: prices and discounts are those of the fetch. Results can be fetched for 29 days [A], so a line
+whose price changed within that time is estimated. The month of the free hours is that of the fetch in both cases.
 Source: https://platform.claude.com/docs/en/build-with-claude/batch-processing, checked 2026-11-22.
 """
 
@@ -20,13 +23,15 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from planner.core.breaker import blames
+from planner.core.ledger.batched import Kind, Known, member
 from planner.core.ledger.entry import Batch, Code, Ending, Entry, Seconds
 from planner.core.metering.counts import UsageError
 from planner.core.metering.readers import Told
 from planner.core.metering.stopwatch import Stopwatch
 from planner.core.metering.usage import Metered, TokenClasses, meter
 from planner.core.money import checked, format_nano
-from planner.core.pricing.prices import CODE, CREDIT, NANO_PER_MS, Basis, Line, PriceBook
+from planner.core.pricing.prices import CODE, CREDIT, NANO_PER_MS, Basis, Line, PriceBook, Unpriced
 from planner.core.rulebook.book import RuleBook
 from planner.core.settlement import Sessions, Settlement, Terms, settle
 from planner.core.wire import Block, Message, WireError
@@ -39,6 +44,9 @@ MOST_CONTAINERS: Final = 10_000
 
 LIVES: Final = timedelta(days=30)
 """A batch is made at most so long before its results are fetched: they stay for 29 days [A], and days are whole."""
+
+DAY: Final = timedelta(days=1)
+"""A batch that was not processed within 24 hours expires [A]."""
 
 FREE_OF_COST: Final = frozenset({"errored", "canceled", "expired"})
 """Results of requests that were not answered [A]."""
@@ -55,6 +63,8 @@ def tally(entries: Iterable[Entry]) -> Tally:
         if entry.batch is None or entry.cost_nano is None:
             continue
         found["results"] += entry.batch.results - entry.batch.settled_before
+        before_credit = sum(line.nano for line in entry.lines if line.kind != CREDIT)
+        found["untouched"] += before_credit if entry.batch.untouched_nano is None else entry.batch.untouched_nano
         _add_lines(found, entry.lines)
         if entry.tokens is not None:
             _add_tokens(found, entry.tokens)
@@ -74,10 +84,16 @@ class Settled(msgspec.Struct, frozen=True):
 class BatchReader:
     """Reads results as they pass; a line that cannot be read or priced makes the cost unknown, and is told by why."""
 
-    def __init__(self, book: RuleBook, terms: Terms) -> None:
+    def __init__(self, book: RuleBook, terms: Terms, known: Known | None = None) -> None:
         self.told = Told()
+        self.refused: set[int] = set()
         self._book = book
         self._terms = terms
+        self._known = known
+        self._kinds = () if known is None else known.made.kinds
+        self._places = {} if known is None else known.made.places()
+        self._since, self._until = (terms.at - LIVES, terms.at) if known is None else (known.at, known.at + DAY)
+        self._untouched_known = True
         self._line = bytearray()
         self._skipping = False
         self._torn = False
@@ -124,7 +140,8 @@ class BatchReader:
             named = None if batch is None else msgspec.structs.replace(batch, results=passed)
             return Settled(Settlement(unpriced=unpriced), named)
         news = self._seen - before
-        named = None if batch is None else Batch(batch.id, passed, passed - news["results"])
+        untouched = news["untouched"] if self._edited and self._untouched_known else None
+        named = None if batch is None else Batch(batch.id, passed, passed - news["results"], untouched)
         try:
             return Settled(self._money(news, terms), named, _tokens(news))
         except OverflowError:  # an amount that no store holds
@@ -145,18 +162,42 @@ class BatchReader:
             credit = _line(CODE, credited, -nano, -listed, self._bases[CODE])
             lines.append(msgspec.structs.replace(credit, kind=CREDIT))
         cost = checked(sum(line.nano for line in lines))
+        untouched, alone = (self._untouched(news, terms), news["untouched_hours_ms"]) if self._edited else (cost, hours)
         seconds = Seconds(0.0, news["likely_ms"] / 1000, news["high_ms"] / 1000)
         ran = charged or news["high_ms"]
-        code = Code(news["runs"], seconds, "billed" if charged else "free", hours, hours) if ran else None
+        code = Code(news["runs"], seconds, "billed" if charged else "free", hours, alone) if ran else None
         return Settlement(
             lines=tuple(lines),
             cost=cost,
             listed=checked(sum(line.listed for line in lines)),
-            untouched=cost,
+            untouched=untouched,
             code=code,
             hours_ms=hours,
-            untouched_hours_ms=hours,
+            untouched_hours_ms=alone,
         )
+
+    @property
+    def _edited(self) -> bool:
+        """Whether we edited any request of this batch."""
+        return any(not kind.edit.empty for kind in self._kinds)
+
+    def _untouched(self, news: Tally, terms: Terms) -> int | None:
+        """What is new would have cost without our edits, less the free hours that would be left; None where unknown.
+
+        Raises OverflowError.
+        """
+        if not self._untouched_known:
+            return None
+        left = terms.free_ms if terms.untouched_free_ms is None else terms.untouched_free_ms
+        free = min(news["untouched_hours_ms"], max(left, 0))
+        credit = self._book.prices.contracted(self._terms.organization).time_line(CODE, free, self._at_of(terms))
+        if isinstance(credit, Unpriced):
+            return None
+        return checked(news["untouched"] - (0 if credit is None else credit.nano))
+
+    def _at_of(self, terms: Terms) -> datetime:
+        """The moment at whose prices results are priced: when the batch was made, else when they are fetched."""
+        return terms.at if self._known is None else self._known.at
 
     def _keep(self, piece: bytes) -> None:
         if self._skipping:
@@ -172,15 +213,19 @@ class BatchReader:
         if not line.strip():
             return
         try:
-            result = _LINE.decode(line).result
+            told = _LINE.decode(line)
+            result, place = told.result, self._places.get(member(told.custom_id), 0)
+            kind = self._kinds[place] if self._kinds else None
             if result.type == "succeeded":
-                self._count(Message.parse(bytes(result.message)))
+                self._count(Message.parse(bytes(result.message)), kind)
+            elif result.type == "errored" and kind is not None and blames(kind.edit, bytes(result.error).decode()):
+                self.refused.add(place)
             elif result.type not in FREE_OF_COST:
                 self._unpriced = self._unpriced or "unparsed-usage"
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, UsageError, WireError):
             self._unpriced = self._unpriced or "unparsed-usage"
 
-    def _count(self, message: Message) -> None:
+    def _count(self, message: Message, kind: Kind | None) -> None:
         """Price one result by itself. Raises UsageError."""
         same = not self._seen["results"] or message.model == self.told.model
         self.told.model = message.model if same else None
@@ -191,7 +236,7 @@ class BatchReader:
         used = meter(message.usage)
         used = msgspec.structs.replace(used, modifiers=msgspec.structs.replace(used.modifiers, batch=True))
         container = None if message.container is None else message.container.id
-        one = settle(used, self._result_terms(message, container), self._book)
+        one = settle(used, self._result_terms(message, container, kind), self._book)
         if container is not None and len(self._sessions) < MOST_CONTAINERS:
             self._sessions[container] = one.sessions
         self._unpriced = self._unpriced or one.unpriced
@@ -199,26 +244,35 @@ class BatchReader:
             if self._bases.get(line.kind) in {None, "measured"}:
                 moved = line.basis == "measured" and self._moved(line.kind, message.model or "")
                 self._bases[line.kind] = "estimated" if moved else line.basis
+        self._untouched_known = self._untouched_known and one.untouched is not None
+        self._seen["untouched"] += one.untouched or 0
         _add_lines(self._seen, one.lines)
         _add_tokens(self._seen, used.classes)
         if one.code is not None:
             _add_code(self._seen, one.code)
 
     def _moved(self, kind: str, model: str) -> bool:
-        """Whether the price of a line is another one than when the batch may have been made."""
-        prices, at = self._book.prices.contracted(self._terms.organization), self._terms.at
-        return _price(prices, kind, model, at) != _price(prices, kind, model, at - LIVES)
+        """Whether the price of a line changed while the batch may have been processed."""
+        prices = self._book.prices.contracted(self._terms.organization)
+        return _price(prices, kind, model, self._since) != _price(prices, kind, model, self._until)
 
-    def _result_terms(self, message: Message, container: str | None) -> Terms:
-        """How a result was made, as far as it tells; nothing bounds how long its code ran but what is believed."""
+    def _result_terms(self, message: Message, container: str | None, kind: Kind | None) -> Terms:
+        """How a result was made, as far as is known; nothing bounds how long its code ran but what is believed."""
         watch = Stopwatch()
         for block in message.content:
             watch.start(None, block, 0.0)
+        shown = any(map(_calls_web_from_code, message.content))
+        known = Kind(requests=1) if kind is None else kind
         return Terms(
-            at=self._terms.at,
+            at=self._at_of(self._terms),
             model=message.model or "",
             organization=self._terms.organization,
-            free=any(map(_calls_web_from_code, message.content)),
+            edit=known.edit,
+            added=known.added,
+            free=shown or known.free,
+            frees=known.frees or (shown and known.edit.empty),
+            tool_cached=known.tool_cached,
+            preloaded=known.preloaded,
             sessions=self._sessions.get(container or "", Sessions()),
             runs=watch.runs,
             resumed=watch.resumed,
@@ -231,10 +285,12 @@ class BatchReader:
 class _Result(msgspec.Struct):
     type: str
     message: Raw = Raw(b"null")
+    error: Raw = Raw(b"null")
 
 
 class _Line(msgspec.Struct):
     result: _Result
+    custom_id: str = ""
 
 
 _LINE: Final = msgspec.json.Decoder(_Line)
@@ -264,6 +320,7 @@ def _add_code(found: Tally, code: Code) -> None:
     found["likely_ms"] += round(code.seconds.likely * 1000)
     found["high_ms"] += round(code.seconds.high * 1000)
     found["hours_ms"] += code.hours_ms
+    found["untouched_hours_ms"] += code.untouched_hours_ms
 
 
 def _tokens(found: Tally) -> TokenClasses:

@@ -231,7 +231,9 @@ def _not_cheaper(facts: Facts, book: RuleBook, expectation: Expectation | None) 
         return Reason.NOT_WORTH_IT if hours.probability > 0 else Reason.BELOW_ALLOWANCE
     if going_on:
         return None
-    return Reason.UNCERTAIN if expectation.probability < book.settings.decision.confidence else None
+    settings = book.settings
+    needed = settings.batches.confidence if facts.batched else settings.decision.confidence
+    return Reason.UNCERTAIN if expectation.probability < needed else None
 
 
 def _worth_trying(

@@ -128,7 +128,7 @@ def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Ruli
     prices = book.prices.contracted(None if facts.scope is None else facts.scope.organization)
     row = prices.lookup(request.model or "", facts.now)
     tool = prices.tool("code_execution", facts.now)
-    factor = None if row is None else _factor(request, row)
+    factor = None if row is None else _factor(request, row, batched=facts.batched)
     if row is None or factor is None or tool is None or tool.pico_per_hour is None:
         return None
     settings, own = book.settings.code, _open_container(request, facts, rulings)
@@ -152,7 +152,7 @@ def _terms(request: MessagesRequest, facts: Facts, book: RuleBook, rulings: Ruli
         preloads=_preloads(request, prompt, book),
         counts_when_free=settings.free_use_counts and facts.allowance.left > 0,
         prompt_tokens=tokens,
-        cached=prompt.marked and front + added.tokens.likely >= least,
+        cached=prompt.marked and not facts.batched and front + added.tokens.likely >= least,
         plain_too=front >= least,
         long_cache=prompt.long,
         cache_seconds=cache_seconds(long=prompt.long),
@@ -221,10 +221,11 @@ def _preloads(request: MessagesRequest, prompt: Prompt, book: RuleBook) -> Liter
     return "all" if settings.history_uploads_bill else "first"
 
 
-def _factor(request: MessagesRequest, row: PriceRow) -> float | None:
+def _factor(request: MessagesRequest, row: PriceRow, *, batched: bool) -> float | None:
     """What multiplies every token as the request asks to be served; None for what has no published factor."""
     factor = 1.0
     for asked, published in (
+        (batched, row.multipliers.batch),
         (request.speed == "fast", row.multipliers.fast),
         (request.inference_geo == "us", row.multipliers.us),
     ):

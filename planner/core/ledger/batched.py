@@ -5,6 +5,7 @@ requests are sorted into *kinds* that are priced alike; of their own names (`cus
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -62,6 +63,13 @@ class Made(msgspec.Struct, frozen=True):
     def places(self) -> dict[str, int]:
         """The kind of each request that is not of the first, by its digest."""
         return {digest: place for place, kind in enumerate(self.kinds) for digest in _cut(kind.members)}
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known of a batch whose results pass: what it was made of, and when."""
+
+    made: Made
+    at: datetime
 
 
 def member(custom_id: str) -> str:

@@ -91,12 +91,15 @@ class Batch(msgspec.Struct, frozen=True):
     """The message batch that was made, or whose results passed: `id` is a digest of its id, empty while it has none.
 
     `results` are those that bill, `settled_before` how many of them an earlier entry of the same batch has settled:
-    what they cost stands there and not here. `made` says what it was made of, in the entry of the request that made it.
+    what they cost stands there and not here. `untouched_nano` is what those that are settled here would have cost
+    without our edits, before free hours; None where nothing was edited.
+    `made` says what it was made of, in the entry of the request that made it.
     """
 
     id: str
     results: int = 0
     settled_before: int = 0
+    untouched_nano: int | None = None
     made: Made | None = None
 
 
@@ -174,6 +177,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the request went on in the container that it named, by our doing or its caller's."""
         named = any(each.outcome in {Outcome.THREADED, Outcome.CALLER} for each in self.decisions)
         return named and self.container is not None and self.lost is None
+
+
+def decided(entry: Entry) -> tuple[tuple[tuple[Decision, ...], int], ...]:
+    """The decisions of an entry, and for how many requests they hold: of a batch that was made, by kind."""
+    if entry.batch is not None and entry.batch.made is not None:
+        return tuple((kind.decisions, kind.requests) for kind in entry.batch.made.kinds)
+    return ((entry.decisions, 1),)
 
 
 def batch_digest(batch_id: str) -> str:

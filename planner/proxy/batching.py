@@ -1,0 +1,228 @@
+"""Plans the requests of a message batch: a decision a group that is alike, each under the batch's stricter rules."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+from planner.core.agents import rest_key
+from planner.core.batch.requests import Group, Ruled, edited, made_of, plan_strictly, proof_key, sort_out, summary
+from planner.core.conversations import Conversation, ToolEdit, root_key
+from planner.core.decisions.gate import Denial
+from planner.core.decisions.holds import worst_nano
+from planner.core.facts import Facts
+from planner.core.learning.experience import Experience
+from planner.core.learning.sizes import combination
+from planner.core.ledger.entry import Expected
+from planner.core.plan import Plan, fail_open, leave
+from planner.core.reasons import Reason
+from planner.core.rulebook.book import RuleBook
+from planner.core.splice import SpliceError
+from planner.core.wire import WireError
+from planner.metrics import Metrics
+from planner.proxy.callers import Caller
+from planner.proxy.gathering import Gathering
+from planner.proxy.hours import Hours
+from planner.proxy.memory import Memory
+from planner.proxy.planning import Planned
+
+LOOKING_SECONDS: Final = 5.0
+"""What looking up the conversations that a batch goes on with may take together: who makes a batch waits for hours."""
+MOST_GROUPS: Final = 2_000
+"""Groups that are decided; the requests of further ones go as they came. Ours: each takes about a millisecond."""
+
+
+class Batching:
+    """Plans batches, each under the rule book that it came under; never raises for what planning gets wrong."""
+
+    def __init__(
+        self,
+        *,
+        memory: Memory,
+        hours: Hours,
+        experience: Experience,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        stop: Reason | None,
+    ) -> None:
+        self._gathering = Gathering(memory=memory, hours=hours, experience=experience, stop=stop)
+        self._memory = memory
+        self._experience = experience
+        self._metrics = metrics
+        self._log = log
+        self._stop = stop
+
+    async def plan(self, body: bytes, caller: Caller, now: datetime, book: RuleBook) -> Planned:
+        """Plan one batch."""
+        if caller.mode == "off":
+            return Planned(body=body, plan=leave(Reason.OFF))
+        try:
+            found = await asyncio.to_thread(sort_out, body, book)
+        except WireError:
+            return Planned(body=body, plan=leave(Reason.UNPARSABLE))
+        try:
+            ruled = [await self._ruled(group, caller, now, book) for group in found.groups[:MOST_GROUPS]]
+            ruled += [self._late(group, "time-budget") for group in found.groups[MOST_GROUPS:]]
+            ruled += await self._middles(found.middles, caller, now, book)
+            return await self._planned(body, ruled, caller, now, book)
+        except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
+            self._log.error("planning a batch failed", error=type(error).__name__)
+            self._metrics.fail_open.add(("bug",))
+            return Planned(body=body, plan=fail_open(Reason.ERROR))
+
+    async def _middles(self, middles: list[Group], caller: Caller, now: datetime, book: RuleBook) -> list[Ruled]:
+        """Conversations that go on: each repeats what it began with, if it is known in time."""
+        ruled: list[Ruled] = []
+        try:
+            async with asyncio.timeout(LOOKING_SECONDS):
+                for group in middles:
+                    ruled.append(await self._ruled(group, caller, now, book))  # noqa: PERF401 - what is done by then counts
+        except TimeoutError:
+            ruled += [self._late(group, "time-budget") for group in middles[len(ruled) :]]
+        return ruled
+
+    def _late(self, group: Group, cause: str) -> Ruled:
+        """A group that there was no time for."""
+        self._metrics.fail_open.add((cause,))
+        return Ruled(group, fail_open(Reason.TIME_BUDGET))
+
+    async def _ruled(self, group: Group, caller: Caller, now: datetime, book: RuleBook) -> Ruled:
+        """What is decided for a group. Raises StoreError."""
+        await asyncio.sleep(0)  # whoever makes a batch can wait for the others
+        facts = await self._facts(group, caller, now, book)
+        request, model = group.request, group.request.model or ""
+        proven = partial(self._proven, facts, model, book)
+        plan = plan_strictly(request, facts, book, proven)
+        for policy, error in plan.failed:
+            self._metrics.fail_policy(policy, error)
+        if plan.tool_edit.empty:
+            return Ruled(group, plan)
+        key = combination(model, request.tools, plan.tool_edit)
+        return Ruled(group, plan, self._experience.sizes.of(key, plan.tool_edit, book).interval.likely)
+
+    async def _facts(self, group: Group, caller: Caller, now: datetime, book: RuleBook) -> Facts:
+        """What the decision for a group rests on. Raises StoreError."""
+        request = group.request
+        facts = await self._gathering.known(request, caller, now, book)
+        if request.has_assistant:
+            facts = msgspec.structs.replace(facts, root=root_key(request, caller.principal))
+            facts, _ = await self._gathering.facts(request, caller, facts, book, None)
+            known = facts.conversation
+            was_edited = known is not None and known.edit.adds
+            facts = msgspec.structs.replace(facts, lease=None, conversation=known if was_edited else None)
+        undecided = facts.undecided
+        if undecided is None and book.settings.batches.edits == "shadow":
+            undecided = Reason.BATCH
+        profile = facts.profile
+        return msgspec.structs.replace(
+            facts,
+            batched=True,
+            undecided=undecided,
+            teaches=False,
+            input_tokens_left=None,
+            epoch=None,
+            prompt=group.prompt,
+            sizes=self._experience.sizes,
+            learnt=facts.learnt if profile is None else self._experience.profiles.learnt(profile, keep=False),
+            resting=profile is not None and self._memory.rests(rest_key(profile, request.model or ""), now),
+        )
+
+    def _proven(self, facts: Facts, model: str, book: RuleBook, edit: ToolEdit) -> bool:
+        scope = facts.scope
+        return scope is not None and self._memory.proven(
+            proof_key(scope, model, edit), facts.now, book.settings.batches.proven_days
+        )
+
+    async def _planned(self, body: bytes, ruled: list[Ruled], caller: Caller, now: datetime, book: RuleBook) -> Planned:
+        """The batch as it goes out. Raises nothing of its own."""
+        denied = min(
+            ((each.group.numbers[0], each.plan) for each in ruled if each.plan.denial is not None),
+            key=lambda each: each[0],
+            default=None,
+        )
+        if denied is not None:
+            return Planned(body=body, plan=_denied(*denied))
+        wanted = {number: each.plan.edits for each in ruled if each.plan.edits for number in each.group.numbers}
+        roots: dict[int, str] = {}
+        if wanted:
+            try:
+                body, roots = await asyncio.to_thread(edited, body, wanted, caller.principal)
+            except (SpliceError, WireError):
+                roots = {}
+            ruled = [part for each in ruled for part in _done(each, roots)]
+        return Planned(
+            body=body,
+            plan=Plan(
+                edits=tuple(edit for each in ruled for edit in each.plan.edits[:1]),
+                decisions=summary(ruled),
+                expected=_expected(ruled),
+            ),
+            made=made_of(ruled, book),
+            begun=_begun(ruled, roots),
+            worst=_worst(ruled, caller, now, book) if book.budgets else {},
+        )
+
+
+def _denied(number: int, plan: Plan) -> Plan:
+    """A batch of which a policy refuses a request is refused whole, and told which."""
+    denial = plan.denial
+    words = "" if denial is None else f"requests.{number}: {denial.message}"
+    policy = "" if denial is None else denial.policy
+    return msgspec.structs.replace(plan, denial=Denial(policy, words))
+
+
+def _done(ruled: Ruled, roots: Mapping[int, str]) -> list[Ruled]:
+    """A group as it was edited: what could be read in two ways stands apart, as it came."""
+    group = ruled.group
+    if not ruled.plan.edits or all(number in roots for number in group.numbers):
+        return [ruled]
+    parts: list[Ruled] = []
+    for done, plan in ((True, ruled.plan), (False, leave(Reason.EDIT_REFUSED))):
+        chosen = [at for at, number in enumerate(group.numbers) if (number in roots) == done]
+        if chosen:
+            numbers, names = [group.numbers[at] for at in chosen], [group.names[at] for at in chosen]
+            part = Group(group.request, numbers, names, group.smallest, group.total * len(chosen) // len(group.numbers))
+            parts.append(Ruled(part, plan, ruled.added))
+    return parts
+
+
+def _begun(ruled: list[Ruled], roots: Mapping[int, str]) -> tuple[Conversation, ...]:
+    """The conversations that begin with an edit, which whoever goes on with them has to repeat."""
+    found = {}
+    for each in ruled:
+        known = each.plan.conversation
+        if known is None or known.edit.empty or each.group.request.has_assistant:
+            continue
+        for number in each.group.numbers:
+            found[roots[number]] = msgspec.structs.replace(known, root=roots[number])
+    return tuple(found.values())
+
+
+def _expected(ruled: list[Ruled]) -> Expected | None:
+    """What the requests that were weighed were expected to cost together."""
+    weighed = [(each.plan.expected, len(each.group.numbers)) for each in ruled if each.plan.expected is not None]
+    if not weighed:
+        return None
+    return Expected(
+        sum(one.untouched * count for one, count in weighed), sum(one.planned * count for one, count in weighed)
+    )
+
+
+def _worst(ruled: list[Ruled], caller: Caller, now: datetime, book: RuleBook) -> dict[str, int]:
+    """The most that a batch can cost by model, at the price of batches: as if all of a group were its longest."""
+    prices, found = book.prices.contracted(caller.organization), dict[str, int]()
+    for each in ruled:
+        request = each.group.request
+        row = prices.lookup(request.model or "", now)
+        size = len(request.body)
+        worst = worst_nano(request, size, book, prices, now, free=each.plan.free)
+        if worst is None or row is None:
+            continue
+        half = 1 if row.multipliers.batch is None else row.multipliers.batch
+        model = request.model or ""
+        found[model] = found.get(model, 0) + round(worst * half * len(each.group.numbers))
+    return found
