@@ -7,6 +7,8 @@ import asyncio
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from planner.core.batch.results import Tally, tally
 from planner.core.ledger.batched import Known
 from planner.core.ledger.entry import Entry, batch_digest
@@ -20,41 +22,54 @@ RECALL_SECONDS: Final = 1.0
 """What asking the store may take; what it does not tell in time leaves the cost unknown."""
 
 
+class Remembered(msgspec.Struct):
+    """What is known of a batch; `counted` None: the store was not asked yet."""
+
+    counted: Tally | None = None
+    known: Known | None = None
+
+
 class Batches:
-    """Tallies by batch: asked of the store when results are fetched, and kept up to date by what was settled since."""
+    """Batches by digest: asked of the store when results are fetched, kept up to date by what was settled since."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._counted: Recent[str, Tally] = Recent(REMEMBERED)
-        self._known: Recent[str, Known] = Recent(REMEMBERED)
+        self._all: Recent[str, Remembered] = Recent(REMEMBERED)
 
     async def recall(self, batch_id: str) -> None:
         """Make sure that what was counted of a batch is known, and its making. Raises StoreError, TimeoutError."""
         digest = batch_digest(batch_id)
-        if self._counted.find(digest) is None:
+        if self.counted(batch_id) is None:
             async with asyncio.timeout(RECALL_SECONDS):
                 entries = await self._store.batch(digest)
-            found = tally(entries)
-            for entry in entries:
-                self._remember(entry)
-            if self._counted.find(digest) is None:  # another request may have settled meanwhile
-                self._counted.put(digest, found)
+            here = self._all.find(digest) or Remembered()
+            made = next((found for each in entries if (found := _made(each)) is not None), here.known)
+            if here.counted is None:  # another request may have asked meanwhile
+                self._all.put(digest, Remembered(tally(entries), made))
 
     def counted(self, batch_id: str | None) -> Tally | None:
         """What was counted of a batch; None when that is not known."""
-        return None if batch_id is None else self._counted.find(batch_digest(batch_id))
+        here = None if batch_id is None else self._all.find(batch_digest(batch_id))
+        return None if here is None else here.counted
 
     def known(self, batch_id: str | None) -> Known | None:
         """What is known of the making of a batch; None of one that was made elsewhere."""
-        return None if batch_id is None else self._known.find(batch_digest(batch_id))
-
-    def _remember(self, entry: Entry) -> None:
-        if entry.batch is not None and entry.batch.made is not None and entry.batch.id:
-            self._known.put(entry.batch.id, Known(entry.batch.made, datetime.fromisoformat(entry.at)))
+        here = None if batch_id is None else self._all.find(batch_digest(batch_id))
+        return None if here is None else here.known
 
     def settled(self, entry: Entry) -> None:
         """Add what one entry counts, or what it says of a batch that it made; the rest is left to the store."""
-        self._remember(entry)
-        before = None if entry.batch is None else self._counted.find(entry.batch.id)
-        if entry.batch is not None and before is not None:
-            self._counted.put(entry.batch.id, before + tally((entry,)))
+        if entry.batch is None or not entry.batch.id:
+            return
+        here, made = self._all.find(entry.batch.id), _made(entry)
+        if made is not None:
+            self._all.put(entry.batch.id, Remembered(None if here is None else here.counted, made))
+        elif here is not None and here.counted is not None:
+            here.counted += tally((entry,))
+
+
+def _made(entry: Entry) -> Known | None:
+    """What an entry says of the making of its batch."""
+    if entry.batch is None or entry.batch.made is None:
+        return None
+    return Known(entry.batch.made, datetime.fromisoformat(entry.at))

@@ -27,7 +27,7 @@ policies:
 """
 BUDGET = """
 budgets:
-  - {name: small, why: A test., for: {principal: ["*"]}, each: true, usd: "0.000001", per: month, hard: true, mode: enforce}
+  - {name: s, why: A test., mode: enforce, for: {principal: ["*"]}, each: true, usd: "0.000001", per: month, hard: true}
 """
 
 

@@ -10,7 +10,7 @@ TABLE = [
     ("POST", "/v1/messages", "messages", True, "message"),
     ("GET", "/v1/messages", "other", False, "free"),
     ("POST", "/v1/messages/count_tokens", "count_tokens", False, "free"),
-    ("POST", "/v1/messages/batches", "batches", False, "free"),
+    ("POST", "/v1/messages/batches", "batches", True, "made"),
     ("GET", "/v1/messages/batches/msgbatch_1", "batches", False, "free"),
     ("POST", "/v1/messages/batches/msgbatch_1/cancel", "batches", False, "free"),
     ("GET", "/v1/messages/batches/msgbatch_1/results", "batch_results", False, "batch"),

@@ -22,12 +22,14 @@ class MadeReader:
     def feed(self, data: bytes, at: float) -> None:
         """Take what came."""
         del at
-        if len(self._body) <= LONGEST:
-            self._body += data
+        room = LONGEST + 1 - len(self._body)
+        self._body += data[:room]
 
     def end(self, at: float) -> None:
         """Nothing more comes."""
         del at
+        if len(self._body) > LONGEST:
+            return
         try:
             self.batch_id = _batch.decode(self._body).id
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
