@@ -63,14 +63,14 @@ PAGE: Final = Page(
                     "Negative where edits cost more than they saved.",
                     USD,
                     Asked(saved()),
-                    width=5,
+                    width=4,
                 ),
                 figure(
                     "Bundled",
                     "Decisions on a bundle that put one in, or repeated one, of all within this range.",
                     SHARE,
                     Asked(f"{bundled('applied|kept')} / {bundled('.+')}"),
-                    width=5,
+                    width=4,
                 ),
                 figure(
                     "Edited conversations",
@@ -78,7 +78,7 @@ PAGE: Final = Page(
                     "anybody noticing.",
                     count("conversations"),
                     total(series("planner_edited_conversations")),
-                    width=5,
+                    width=4,
                 ),
                 figure(
                     "Caches broken by us",
@@ -87,7 +87,16 @@ PAGE: Final = Page(
                     count("caches"),
                     total(increase("planner_cache_breaks_total", over=RANGE)),
                     steps=NONE_IS_GOOD,
-                    width=5,
+                    width=4,
+                ),
+                figure(
+                    "Refused in batches",
+                    "Edits of ours that the API refused in a batch, when it was processed, within this range. It must "
+                    "stay 0 (PlannerBatchEditsRefused).",
+                    count("edits"),
+                    total(increase("planner_batch_edits_refused_total", over=RANGE)),
+                    steps=NONE_IS_GOOD,
+                    width=4,
                 ),
                 figure(
                     "One more container hour",

@@ -236,9 +236,9 @@ class Exchange:
         if self._billing != "made":
             return self.intent.batch
         made = self._reader.batch_id if isinstance(self._reader, MadeReader) else None
-        if made is None or self.intent.batch is None:
+        if made is None:
             return None
-        return msgspec.structs.replace(self.intent.batch, id=batch_digest(made))
+        return msgspec.structs.replace(self.intent.batch or Batch(""), id=batch_digest(made))
 
     @property
     def refused_in_batch(self) -> frozenset[int]:

@@ -334,8 +334,9 @@ def test_memory_is_bounded() -> None:
         memory.learn_scope(name, Scope("o", "w"))
         memory.learn_limit(name, 1, NOW)
         memory.rest(name, NOW)
+        memory.prove(name, NOW)
     kept = {name: len(each) for name, each in vars(memory).items() if isinstance(each, Recent)}
-    assert len(kept) == 8
+    assert len(kept) == 9
     assert set(kept.values()) == {3}
 
 
@@ -353,3 +354,15 @@ def test_a_turn_that_is_on_its_way_is_waited_for(*, must: bool) -> None:
         assert await Memory(store, shared=True).lease_to_come((KEY,), must=must) is not None
 
     asyncio.run(scenario())
+
+
+def test_what_is_proven_is_so_for_days() -> None:
+    """Until the API refuses it, or is not seen to take it for so long."""
+    memory = Memory(MemoryStore())
+    memory.prove("edit", NOW)
+    assert memory.proven("edit", NOW + timedelta(days=6, hours=23), 7)
+    assert not memory.proven("edit", NOW + timedelta(days=7), 7)
+    assert not memory.proven("another", NOW, 7)
+    memory.disprove("edit")
+    memory.disprove("another")
+    assert not memory.proven("edit", NOW, 7)
