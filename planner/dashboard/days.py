@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from planner.core.ledger.rollup import KINDS, Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey
+from planner.core.ledger.modelled import PLAIN, with_models, without_models
+from planner.core.ledger.rollup import KINDS, Amounts, K, Key, Rollup
 from planner.core.reports.closing import Closing, by_day
 from planner.core.reports.folding import of_organizations
 
@@ -51,12 +52,17 @@ class Days:
         self._now = datetime.min.replace(tzinfo=UTC)
 
     async def sums(self, since: date, until: date, now: datetime, kinds: Iterable[type[Any]] = (Key,)) -> Rollup:
-        """The sums by day from a day on and before another (UTC), of some kinds. Raises StoreError."""
+        """The sums by day from a day on and before another (UTC), of some kinds. Raises StoreError.
+
+        A kind that is told by model brings the one without along, which is what it adds up to.
+        """
         found: dict[type[Any], dict[Any, Amounts]] = {kind: {} for kind in KINDS}
-        for kind in kinds:
+        for kind in sorted(kinds, key=KINDS.index):  # those by model last
             for day in await self._read(kind, since, until, now):
                 found[kind].update(day.cells)
-        return Rollup(found[Key], found[TagKey], found[DecisionKey], found[ShadowKey])
+            if kind in PLAIN:
+                found[PLAIN[kind]] = without_models(PLAIN[kind], found[kind])
+        return Rollup.made(lambda kind: found[kind])
 
     async def hours(self, since: date, until: date, now: datetime) -> dict[Key, Amounts]:
         """The sums of whole organizations by the hour. Raises StoreError."""
@@ -110,6 +116,11 @@ class Days:
         cells: dict[date, dict[Any, Amounts]] = {day: {} for day in _between(since, until)}
         async for key, amounts in self._store.cells(kind, _stamp(since), _stamp(until)):
             cells[date.fromisoformat(key.hour[:10])][key] = amounts
+        if kind in PLAIN:
+            plain: dict[date, dict[Any, Amounts]] = {day: {} for day in cells}
+            async for key, amounts in self._store.cells(PLAIN[kind], _stamp(since), _stamp(until)):
+                plain[date.fromisoformat(key.hour[:10])][key] = amounts  # read last: it is never behind the others
+            cells = {day: with_models(kind, plain[day], found) for day, found in cells.items()}
         for day, found in cells.items():
             hours = of_organizations(found) if kind is Key else {}
             self._days[kind, day] = _Day(now, _folded(kind, found), hours)
@@ -122,8 +133,7 @@ class Days:
 
 
 def _folded(kind: type[Any], cells: dict[Any, Amounts]) -> dict[Any, Amounts]:
-    names = dict(zip(KINDS, ("requests", "tags", "decisions", "shadows"), strict=True))
-    return by_day(Rollup(**{names[kind]: cells})).of(kind)
+    return by_day(Rollup.made(lambda each: cells if each is kind else {})).of(kind)
 
 
 def _between(since: date, until: date) -> Iterator[date]:

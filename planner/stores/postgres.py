@@ -6,18 +6,18 @@ StoreError: the writer keeps the batch in the journal and tries it again, whole,
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from planner.core.ledger.entry import Entry
-from planner.core.ledger.rollup import rollup
+from planner.core.ledger.rollup import DecisionModelKey, ShadowModelKey, rollup
 from planner.core.records import Record
 from planner.stores import RefusedError
 from planner.stores.connections import Connection, Connections
-from planner.stores.reading import FORGETTING, STATEMENTS, Reading
-from planner.stores.rows import Written, cell_rows, entry_row, spending_rows, written
+from planner.stores.reading import FORGETTING, PAGE, STATEMENTS, Reading
+from planner.stores.rows import Written, cell_rows, entry_row, filled_rows, spending_rows, written
 from planner.stores.schema import (
     Applied,
     Status,
@@ -31,6 +31,8 @@ from planner.stores.schema import (
 from planner.stores.statements import statements
 
 MONTHS_AHEAD: Final = 2
+FILLS: Final[Mapping[int, tuple[type[Any], ...]]] = {8: (DecisionModelKey, ShadowModelKey)}
+"""Migrations that make tables of sums beside entries that are there, and which sums these are."""
 _MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-")
 _SQL: Final = STATEMENTS | statements("only_postgres")
 
@@ -190,8 +192,22 @@ async def _upgrade(connection: Connection, address: str) -> tuple[str, ...]:
         todo = pending(known, applied)
         for each in todo:
             await connection.execute(each.script)
+            if each.number in FILLS:
+                await _fill_sums(connection, address, FILLS[each.number])
             await connection.execute(_SQL["put_migration"], each.number, each.name, each.checksum)
     return tuple(each.name for each in todo)
+
+
+async def _fill_sums(connection: Connection, address: str, kinds: Sequence[type[Any]]) -> None:
+    """Add up the entries that are there by now. Raises StoreError for one that cannot be read.
+
+    Those that the version before settles meanwhile are in none of the pages, or in one: they add to what has no model.
+    """
+    at, request_id = "", ""
+    while rows := await connection.fetch(_SQL["entries_for_sums"], at, request_id, PAGE):
+        for name, cells in filled_rows(address, rows, kinds).items():
+            await connection.execute(_SQL[name], *zip(*cells, strict=True))
+        at, request_id, _ = rows[-1]
 
 
 async def _status(connection: Connection, address: str) -> Status:

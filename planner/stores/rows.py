@@ -5,15 +5,29 @@ never in a circle; of rows with one key the newest stands for all, as if they ha
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, get_type_hints
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
 from planner.core.ledger.entry import Entry
-from planner.core.ledger.rollup import Amounts, DecisionKey, K, Key, Rollup, ShadowKey, TagKey, add
+from planner.core.ledger.rollup import (
+    KINDS,
+    Amounts,
+    DecisionKey,
+    DecisionModelKey,
+    K,
+    Key,
+    Rollup,
+    ShadowKey,
+    ShadowModelKey,
+    TagKey,
+    add,
+    rollup,
+)
 from planner.core.records import ConversationRecord, EntryRecord, LearntRecord, Record, ScopeRecord, TurnRecord
 from planner.core.rulebook.spending import FIELDS
+from planner.stores import StoreError
 
 DAY: Final = len("2026-11-30")
 MONTH: Final = len("2026-11")
@@ -24,12 +38,15 @@ VIEWS: Final[Mapping[type[Words], str]] = {
     TagKey: "cells_by_tag",
     DecisionKey: "cells_by_decision",
     ShadowKey: "cells_by_shadow",
+    DecisionModelKey: "cells_by_decision_and_model",
+    ShadowModelKey: "cells_by_shadow_and_model",
 }
 """The tables of the sums by the kind of their key; `add_` before it is the name of the statement that adds."""
 
 _NUL, _NO_NUL = "\0", "\ufffd"
 _encoder = msgspec.json.Encoder()
 _amounts = msgspec.json.Decoder(Amounts)
+_entries = msgspec.json.Decoder(Entry)
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -111,13 +128,24 @@ def entry_row(entry: Entry) -> Row:
 
 def cell_rows(sums: Rollup) -> dict[str, list[Row]]:
     """What is added to the hourly sums, by statement, each sorted by key."""
-    found = {
-        VIEWS[Key]: _cells(sums.requests.items()),
-        VIEWS[TagKey]: _cells(sums.tags.items()),
-        VIEWS[DecisionKey]: _cells(sums.decisions.items()),
-        VIEWS[ShadowKey]: _cells(sums.shadows.items()),
-    }
+    cells: Mapping[Any, Mapping[Any, Amounts]] = {kind: sums.of(kind) for kind in KINDS}
+    found = {VIEWS[kind]: _cells(each.items()) for kind, each in cells.items()}
     return {f"add_{view}": rows for view, rows in found.items() if rows}
+
+
+def filled_rows(store: str, page: Sequence[Sequence[str]], kinds: Iterable[type[Any]]) -> dict[str, list[Row]]:
+    """What a page of entries (`at`, id, text) adds to sums of some kinds, by statement, when a schema gets these.
+
+    Raises StoreError for a text that is no entry.
+    """
+    try:
+        sums = rollup(_entries.decode(text) for _, _, text in page)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise StoreError(
+            f"{store} cannot be brought up to date: an entry of {page[0][0]} or later is none ({error})."
+        ) from error
+    wanted = frozenset(kinds)
+    return cell_rows(Rollup.made(lambda kind: sums.of(kind) if kind in wanted else {}))
 
 
 def spending_rows(entries: Iterable[Entry]) -> list[Row]:

@@ -1,22 +1,29 @@
 """The embedded store: one SQLite file in WAL mode, written by one process, readable by any."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from errno import EISDIR
 from pathlib import Path
 from sqlite3 import DataError
-from typing import Any
+from typing import Any, Final
 
 import aiosqlite
 import msgspec
 
-from planner.core.ledger.entry import Entry
-from planner.core.ledger.rollup import rollup
+from planner.core.ledger.rollup import (
+    DecisionKey,
+    DecisionModelKey,
+    Key,
+    ShadowKey,
+    ShadowModelKey,
+    TagKey,
+    rollup,
+)
 from planner.core.records import Record
 from planner.stores import InUseError, RefusedError, StoreError
 from planner.stores.locks import hold
 from planner.stores.reading import FORGETTING, PAGE, STATEMENTS, Reading
-from planner.stores.rows import Row, Written, add_amounts, cell_rows, entry_row, spending_rows, written
+from planner.stores.rows import Row, Written, add_amounts, cell_rows, entry_row, filled_rows, spending_rows, written
 from planner.stores.schema import (
     Applied,
     Status,
@@ -29,14 +36,18 @@ from planner.stores.schema import (
 from planner.stores.statements import question_marks, statements
 
 FILLS_SUMS = 5
-"""The migration that sums are filled in with: from the entries that the file has by then."""
+"""The first migration that sums are filled in with: from the entries that the file has by then."""
+FILLS: Final[Mapping[int, tuple[type[Any], ...]]] = {
+    FILLS_SUMS: (Key, TagKey, DecisionKey, ShadowKey),
+    11: (DecisionModelKey, ShadowModelKey),
+}
+"""Migrations that make tables of sums, and which sums these are."""
 PAGE_BYTES = 8_192
 """The page of new files. An entry takes some 2.5 kB: one fits on SQLite's usual page of 4 kB, three on this; larger
 ones are filled little better, and a transaction writes whole pages (docs/benchmarks.md). A file that is there keeps its
 own until it is compacted."""
 _SQL = {name: question_marks(text) for name, text in (STATEMENTS | statements("only_sqlite")).items()}
 _ids = msgspec.json.Encoder()
-_entries = msgspec.json.Decoder(Entry)
 
 
 class SqliteStore(Reading):
@@ -301,8 +312,8 @@ async def _migrate(connection: aiosqlite.Connection, path: Path) -> list[str]:
                 f"BEGIN IMMEDIATE; {_SQL['create_migrations']} {migration.script} "
                 f"PRAGMA user_version = {migration.number};"
             )
-            if migration.number == FILLS_SUMS:
-                await _fill_sums(connection, path)
+            if migration.number in FILLS:
+                await _fill_sums(connection, path, FILLS[migration.number])
             noted = {row[0] for row in await connection.execute_fetchall(_SQL["migrations"])}
             here = [each for each in known if each.number <= migration.number and each.number not in noted]
             await connection.executemany(_SQL["put_migration"], [(e.number, e.name, e.checksum) for e in here])
@@ -329,16 +340,10 @@ async def _vacuum(connection: aiosqlite.Connection) -> tuple[int, int]:
     return before, after
 
 
-async def _fill_sums(connection: aiosqlite.Connection, path: Path) -> None:
+async def _fill_sums(connection: aiosqlite.Connection, path: Path, kinds: Sequence[type[Any]]) -> None:
     """Add up the entries that an older version wrote. Raises StoreError for one that cannot be read."""
     at, request_id = "", ""
     while rows := list(await connection.execute_fetchall(_SQL["entries_for_sums"], (at, request_id, PAGE))):
-        try:
-            sums = rollup(_entries.decode(entry) for _, _, entry in rows)
-        except (msgspec.MsgspecError, UnicodeError) as error:
-            raise StoreError(
-                f"{path} cannot be brought up to date: an entry of {rows[0][0]} or later is none ({error})."
-            ) from error
-        for name, cells in cell_rows(sums).items():
+        for name, cells in filled_rows(str(path), rows, kinds).items():
             await connection.executemany(_SQL[name], cells)
         at, request_id, _ = rows[-1]

@@ -87,6 +87,12 @@ SUMS: Final = (
         f"hour, organization, {_other('team')}, action, outcome, reason, policy, amounts",
         "ORDER BY 1, 3",
     ),
+    _copy(
+        "cells_by_decision_and_model",
+        "hour, organization, team, model, action, outcome, reason, policy, amounts",
+        f"hour, organization, {_other('team')}, model, action, outcome, reason, policy, amounts",
+        "ORDER BY 1, 3",
+    ),
     _copy("spending", "field, value, day, nano", f"field, {_other('value')}, day, nano", "ORDER BY 1, 2, 3"),
 )
 

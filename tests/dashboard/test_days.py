@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 
 from planner.core.ledger.entry import Entry
-from planner.core.ledger.rollup import DecisionKey, Key, Rollup, TagKey, rollup
+from planner.core.ledger.rollup import DecisionKey, DecisionModelKey, Key, Rollup, ShadowModelKey, TagKey, rollup
 from planner.core.reports.closing import by_day
 from planner.core.reports.folding import of_organizations
 from planner.dashboard.days import RENEW_AFTER, Days
@@ -44,6 +44,9 @@ def test_they_are_the_sums_of_the_report(entries: list[Entry]) -> None:
         whole = by_day(rollup(entries))
         assert (sums.requests, sums.tags, sums.decisions) == (whole.requests, whole.tags, whole.decisions)
         assert await days.hours(FIRST, date(2026, 12, 1), now) == of_organizations(rollup(entries).requests)
+        modelled = await days.sums(FIRST, date(2026, 12, 1), now, (DecisionModelKey, ShadowModelKey))
+        assert (modelled.decision_models, modelled.shadow_models) == (whole.decision_models, whole.shadow_models)
+        assert modelled.decisions == {key: each for key, each in whole.decisions.items() if each}
 
     asyncio.run(work())
 

@@ -50,7 +50,7 @@ def nameless_key(key: K, names: Names) -> K:
 
 def nameless_sums(sums: Rollup, names: Names) -> Rollup:
     """The sums without these names: what stood under them is added to what stands under nobody's."""
-    return Rollup(_cells(sums.requests, names), _cells(sums.tags, names), sums.decisions, sums.shadows)
+    return msgspec.structs.replace(sums, requests=_cells(sums.requests, names), tags=_cells(sums.tags, names))
 
 
 def is_named(sums: Rollup, names: Names) -> bool:

@@ -27,7 +27,7 @@ Subscription traffic is not billed by the token. Whatever it used stands under t
 that no sum of money, tokens or hours can take it for billed; `requests`, `attempts` and latencies count everything.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -102,31 +102,58 @@ class ShadowKey(NamedTuple):
     policy: str
 
 
-KINDS: Final = (Key, TagKey, DecisionKey, ShadowKey)
-K = TypeVar("K", Key, TagKey, DecisionKey, ShadowKey)
+class DecisionModelKey(NamedTuple):
+    """Where they stand by decision and model, which is named as in `Key`; versions before kept none of these."""
+
+    hour: str
+    organization: str
+    team: str
+    model: str
+    action: str
+    outcome: str
+    reason: str
+    policy: str
+
+
+class ShadowModelKey(NamedTuple):
+    """Where stands what policies in shadow would have done, by model."""
+
+    hour: str
+    organization: str
+    team: str
+    model: str
+    action: str
+    outcome: str
+    reason: str
+    policy: str
+
+
+KINDS: Final = (Key, TagKey, DecisionKey, ShadowKey, DecisionModelKey, ShadowModelKey)
+K = TypeVar("K", Key, TagKey, DecisionKey, ShadowKey, DecisionModelKey, ShadowModelKey)
 
 
 class Rollup(msgspec.Struct, frozen=True):
-    """Amounts by key: of everything, by tag, by decision, by shadow."""
+    """Amounts by key: of everything, by tag, by decision, by shadow, and the last two by model as well."""
 
     requests: dict[Key, Amounts] = msgspec.field(default_factory=dict)
     tags: dict[TagKey, Amounts] = msgspec.field(default_factory=dict)
     decisions: dict[DecisionKey, Amounts] = msgspec.field(default_factory=dict)
     shadows: dict[ShadowKey, Amounts] = msgspec.field(default_factory=dict)
+    decision_models: dict[DecisionModelKey, Amounts] = msgspec.field(default_factory=dict)
+    shadow_models: dict[ShadowModelKey, Amounts] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def made(cls, cells: Callable[[type[Any]], dict[Any, Amounts]]) -> "Rollup":
+        """Sums of which the cells of each kind are told by a function."""
+        return cls(*map(cells, KINDS))
 
     def of(self, kind: type[K]) -> dict[K, Amounts]:
         """The amounts by keys of one kind."""
-        kinds: dict[Any, Any] = dict(zip(KINDS, (self.requests, self.tags, self.decisions, self.shadows), strict=True))
-        found: dict[K, Amounts] = kinds[kind]
+        found: dict[K, Amounts] = getattr(self, self.__struct_fields__[KINDS.index(kind)])
         return found
 
     def __add__(self, other: "Rollup") -> "Rollup":
-        return Rollup(
-            merged(self.requests, other.requests),
-            merged(self.tags, other.tags),
-            merged(self.decisions, other.decisions),
-            merged(self.shadows, other.shadows),
-        )
+        return Rollup.made(lambda kind: merged(self.of(kind), other.of(kind)))
 
 
 def rollup(entries: Iterable[Entry]) -> Rollup:
@@ -186,6 +213,7 @@ def is_notional(entry: Entry) -> bool:
 def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
     """Add the amounts of an entry wherever they stand."""
     hour, organization, team = hour_of(entry.at), entry.organization or "", entry.team or ""
+    model = entry.served_model or entry.model or ""
     key = Key(
         hour,
         organization,
@@ -193,7 +221,7 @@ def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
         team,
         entry.project or "",
         entry.principal,
-        entry.served_model or entry.model or "",
+        model,
         entry.endpoint,
         entry.outcome,
     )
@@ -201,8 +229,9 @@ def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
     for tag, value in entry.tags.items():
         add(into.tags.setdefault(TagKey(hour, organization, team, tag, value), {}), amounts)
     for decision in {each.action: each for each in reversed(entry.decisions)}.values():  # the first of each action
-        decided = DecisionKey(hour, organization, team, *_words(decision))
-        add(into.decisions.setdefault(decided, {}), amounts)
+        words = _words(decision)
+        add(into.decisions.setdefault(DecisionKey(hour, organization, team, *words), {}), amounts)
+        add(into.decision_models.setdefault(DecisionModelKey(hour, organization, team, model, *words), {}), amounts)
     front = NOTIONAL if is_notional(entry) else ""
     for shadow in entry.shadows:
         found: Amounts = {"requests": 1}
@@ -210,7 +239,9 @@ def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
             untouched = shadow.expected_nano.untouched
             planned = shadow.expected_nano.planned if shadow.acts else untouched
             found |= _expected(front, untouched, planned)
-        add(into.shadows.setdefault(ShadowKey(hour, organization, team, *_words(shadow)), {}), found)
+        words = _words(shadow)
+        add(into.shadows.setdefault(ShadowKey(hour, organization, team, *words), {}), found)
+        add(into.shadow_models.setdefault(ShadowModelKey(hour, organization, team, model, *words), {}), found)
 
 
 def _words(said: Decision | Shadow) -> tuple[str, str, str, str]:

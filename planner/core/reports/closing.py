@@ -24,10 +24,12 @@ from planner.core.ledger.entry import Entry
 from planner.core.ledger.rollup import (
     Amounts,
     DecisionKey,
+    DecisionModelKey,
     K,
     Key,
     Rollup,
     ShadowKey,
+    ShadowModelKey,
     TagKey,
     add,
     cost_nano,
@@ -66,6 +68,8 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
 
     `requests`, `tags`, `decisions` and `shadows` are the sums by day, `holdouts` what hold-outs had shown; `marks` are
     those of its entries, sorted. `renamed` are the names that were taken out since, the first one first.
+    `decision_models` and `shadow_models` are the sums by decision and shadow by model as well; versions before kept
+    none.
     """
 
     month: str
@@ -84,6 +88,8 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     holdouts: tuple[Measured, ...]
     marks: bytes
     renamed: tuple[Renamed, ...] = ()
+    decision_models: tuple[tuple[DecisionModelKey, Amounts], ...] = ()
+    shadow_models: tuple[tuple[ShadowModelKey, Amounts], ...] = ()
 
     @property
     def seal(self) -> str | None:
@@ -97,7 +103,14 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
 
     def sums(self) -> Rollup:
         """The frozen figures."""
-        return Rollup(dict(self.requests), dict(self.tags), dict(self.decisions), dict(self.shadows))
+        return Rollup(
+            requests=dict(self.requests),
+            tags=dict(self.tags),
+            decisions=dict(self.decisions),
+            shadows=dict(self.shadows),
+            decision_models=dict(self.decision_models),
+            shadow_models=dict(self.shadow_models),
+        )
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +220,8 @@ def close(month: str, sums: Rollup, seal: Seal, *, closed_at: datetime, version:
         shadows=tuple(sorted(days.shadows.items())),
         holdouts=seal.holdout.measured(),
         marks=seal.marks,
+        decision_models=tuple(sorted(days.decision_models.items())),
+        shadow_models=tuple(sorted(days.shadow_models.items())),
     )
 
 
@@ -245,12 +260,10 @@ def verify(closing: Closing, entries: Iterable[Entry]) -> Verified:
 def since_closing(closing: Closing, now: Rollup) -> Rollup:
     """What came to a month after it was closed: the sums of now less those of then, by day."""
     days, then = by_day(now), closing.sums()
-    return Rollup(
-        _less(days.requests, then.requests),
-        _less(days.tags, then.tags),
-        _less(days.decisions, then.decisions),
-        _less(days.shadows, then.shadows),
-    )
+    came = Rollup.made(lambda kind: _less(days.of(kind), then.of(kind)))
+    if (then.decisions and not then.decision_models) or (then.shadows and not then.shadow_models):
+        return msgspec.structs.replace(came, decision_models={}, shadow_models={})  # closed before models were told
+    return came
 
 
 def held_out(holdout: HoldOut, entry: Entry) -> None:
@@ -264,7 +277,7 @@ def held_out(holdout: HoldOut, entry: Entry) -> None:
 
 def by_day(sums: Rollup) -> Rollup:
     """The same sums by day: `hour` is the first hour of each."""
-    return Rollup(_days(sums.requests), _days(sums.tags), _days(sums.decisions), _days(sums.shadows))
+    return Rollup.made(lambda kind: _days(sums.of(kind)))
 
 
 def sealed(entry: Entry) -> bytes:

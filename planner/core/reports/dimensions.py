@@ -1,18 +1,32 @@
 """What sums can be told by, and which of that can be told together: a wrong question gets a sentence, not a number.
 
 Sums are kept three times: by everything that is told of a request itself, by tag, and by decision. What stands in one
-of them can be crossed at will; tags and decisions share with the others no more than time, organization and team.
+of them can be crossed at will; tags share with the others no more than time, organization and team, and decisions the
+model as well.
 
 A request has one value of each dimension, so that rows add up to the whole. Two do not add up, and say so: `tag` has a
 row for each tag of a request, and without an action each decision a row of its own.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from planner.core.ledger.rollup import KINDS, Amounts, DecisionKey, K, Key, Rollup, TagKey, add, cost_nano
+from planner.core.ledger.modelled import decisions_by_model
+from planner.core.ledger.rollup import (
+    KINDS,
+    Amounts,
+    DecisionKey,
+    DecisionModelKey,
+    K,
+    Key,
+    Rollup,
+    TagKey,
+    add,
+    cost_nano,
+)
 
 Get = Callable[[Any], str]
 TIMES: Final[dict[str, Get]] = {"month": lambda key: key.hour[:7], "day": lambda key: key.hour[:10]}
@@ -28,6 +42,10 @@ OF_REQUESTS: Final[dict[str, Get]] = {
     "endpoint": lambda key: key.endpoint,
     "outcome": lambda key: key.outcome,
 }
+MODEL: Final = "model"
+"""Of requests and of decisions; not of tags."""
+PLACE: Final = ("hour", "organization", "team")
+"""What the keys of all sums have in common."""
 OF_DECISIONS: Final[dict[str, Get]] = {
     "action": lambda key: key.action,
     "decision": lambda key: key.outcome,
@@ -109,6 +127,8 @@ def grain(by: Sequence[str], where: Where) -> Grain:
     found: dict[type[Any], frozenset[str]] = {Key: frozenset(shared | (asked & set(Key._fields)))}
     if any(name == TAG or name.startswith(ONE_TAG) for name in asked):
         found[TagKey] = WHOLE[TagKey]
+    if MODEL in asked and asked & OF_DECISIONS.keys():
+        found[DecisionModelKey] = WHOLE[DecisionModelKey]  # before those without, which then are not behind
     found[DecisionKey] = WHOLE[DecisionKey] if asked & OF_DECISIONS.keys() else frozenset({*shared, "reason"})
     return found
 
@@ -126,11 +146,8 @@ def common(where: Where) -> bool:
 
 def between(sums: Rollup, since: str, until: str) -> Rollup:
     """Those of hours from a moment on and before another (RFC 3339 UTC, as in the ledger)."""
-    return Rollup(
-        {key: amounts for key, amounts in sums.requests.items() if since <= key.hour < until},
-        {key: amounts for key, amounts in sums.tags.items() if since <= key.hour < until},
-        {key: amounts for key, amounts in sums.decisions.items() if since <= key.hour < until},
-        {key: amounts for key, amounts in sums.shadows.items() if since <= key.hour < until},
+    return Rollup.made(
+        lambda kind: {key: amounts for key, amounts in sums.of(kind).items() if since <= key.hour < until}
     )
 
 
@@ -157,26 +174,32 @@ def _crossable(asked: Sequence[str], decisions: Sequence[str], tags: Sequence[st
             f"{tags[0]} cannot be crossed with {tags[1]}: sums are kept for one tag at a time. "
             "Ask twice, or count the lines of planner export."
         )
-    strange = [name for name in asked if name not in COMMON and name not in decisions and name not in tags]
+    shared = {**COMMON, MODEL: ""} if decisions else COMMON
+    strange = [name for name in asked if name not in shared and name not in decisions and name not in tags]
     special = [*decisions, *tags]
     if special and strange:
         raise UncrossableError(
-            f"{special[0]} cannot be crossed with {strange[0]}: sums by tag and by decision are told by "
-            f"{', '.join(COMMON)} and no more. Ask twice, or count the lines of planner export."
+            f"{special[0]} cannot be crossed with {strange[0]}: sums by {'decision' if decisions else 'tag'} are told "
+            f"by {', '.join(shared)} and no more. Ask twice, or count the lines of planner export."
         )
 
 
 def _by_decision(sums: Rollup, by: tuple[str, ...], where: Where) -> Table:
     """One action: each request once, with what has no such decision; several: each action for itself."""
     actions = where.get("action", frozenset())
-    getters = COMMON | OF_DECISIONS
+    modelled = MODEL in by or MODEL in where
+    getters = COMMON | OF_DECISIONS | ({MODEL: OF_REQUESTS[MODEL]} if modelled else {})
+    cells: Mapping[Any, Amounts] = decisions_by_model(sums) if modelled else sums.decisions
     if len(actions) == 1:
         (action,) = actions
-        mine = {key: amounts for key, amounts in sums.decisions.items() if key.action == action}
+        mine = {key: amounts for key, amounts in cells.items() if key.action == action}
         facts = [_Fact(key, amounts) for key, amounts in mine.items()]
-        facts += [
-            _Fact(DecisionKey(*place, action, "", "", ""), amounts) for place, amounts in _rest(sums.requests, mine)
-        ]
+        if modelled:
+            rest = _placed(dict(_rest(sums.requests, mine, (*PLACE, MODEL))))
+            facts += [_Fact(DecisionModelKey._make((*place, action, "", "", "")), left) for place, left in rest.items()]
+        else:
+            left_over = _rest(sums.requests, mine, PLACE)
+            facts += [_Fact(DecisionKey._make((*place, action, "", "", "")), left) for place, left in left_over]
         return _table(facts, by, where, getters)
     narrowed = [name for name in where if name in OF_DECISIONS and name != "action"]
     if narrowed or actions:
@@ -185,7 +208,7 @@ def _by_decision(sums: Rollup, by: tuple[str, ...], where: Where) -> Table:
             "count it more than once. Say which one action: --where action=bundle."
         )
     by = by if "action" in by else ("action", *by)
-    facts = [_Fact(key, amounts) for key, amounts in sums.decisions.items()]
+    facts = [_Fact(key, amounts) for key, amounts in cells.items()]
     table = _table(facts, by, where, getters)
     return msgspec.structs.replace(
         table,
@@ -209,21 +232,30 @@ def _by_tag(sums: Rollup, by: tuple[str, ...], where: Where, tag: str) -> Table:
     name = tag.removeprefix(ONE_TAG)
     mine = {key: amounts for key, amounts in sums.tags.items() if key.tag == name}
     facts = [_Fact(key, amounts) for key, amounts in mine.items()]
-    facts += [_Fact(TagKey(*place, name, ""), amounts) for place, amounts in _rest(sums.requests, mine)]
+    facts += [_Fact(TagKey._make((*place, name, "")), amounts) for place, amounts in _rest(sums.requests, mine, PLACE)]
     return _table(facts, by, where, COMMON | {tag: lambda key: key.value})
 
 
 def _rest(
-    requests: Mapping[Key, Amounts], taken: Mapping[TagKey, Amounts] | Mapping[DecisionKey, Amounts]
-) -> Iterator[tuple[tuple[str, str, str], Amounts]]:
-    """What is left of all requests, by hour, organization and team, when those of other cells are taken away."""
-    left: dict[tuple[str, str, str], Amounts] = {}
+    requests: Mapping[Key, Amounts], taken: Mapping[Any, Amounts], names: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Amounts]]:
+    """What is left of all requests, by some parts of their keys, when those of other cells are taken away."""
+    place = attrgetter(*names)
+    left: dict[tuple[str, ...], Amounts] = {}
     for key, amounts in requests.items():
-        add(left.setdefault((key.hour, key.organization, key.team), {}), amounts)
+        add(left.setdefault(place(key), {}), amounts)
     for other, amounts in taken.items():
-        place = (other.hour, other.organization, other.team)
-        add(left.setdefault(place, {}), {name: -amount for name, amount in amounts.items()})
+        add(left.setdefault(place(other), {}), {name: -amount for name, amount in amounts.items()})
     yield from ((place, amounts) for place, amounts in left.items() if amounts)
+
+
+def _placed(rest: Mapping[tuple[str, ...], Amounts]) -> dict[tuple[str, ...], Amounts]:
+    """What is left by model; where decisions are known of no model, though their requests have one, by none at all."""
+    blind = {key[:-1] for key, amounts in rest.items() if not key[-1] and amounts.get("requests", 0) < 0}
+    found: dict[tuple[str, ...], Amounts] = {}
+    for key, amounts in rest.items():
+        add(found.setdefault((*key[:-1], "") if key[:-1] in blind else key, {}), amounts)
+    return {key: amounts for key, amounts in found.items() if amounts}
 
 
 def _whole(sums: Rollup, where: Where) -> Amounts:

@@ -6,9 +6,19 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.ledger.rollup import LIST, NANO, Amounts, DecisionKey, Key, Rollup, TagKey, cost_nano
+from planner.core.ledger.rollup import (
+    LIST,
+    NANO,
+    Amounts,
+    DecisionKey,
+    DecisionModelKey,
+    Key,
+    Rollup,
+    TagKey,
+    cost_nano,
+)
 from planner.core.money import format_nano
-from planner.core.reports.dimensions import OF_DECISIONS, ONE_TAG, TAG, UncrossableError, tabulate
+from planner.core.reports.dimensions import MODEL, OF_DECISIONS, ONE_TAG, TAG, UncrossableError, tabulate
 from planner.core.reports.figures import figures, total
 from planner.core.reports.wording import several
 from planner.dashboard.pages.conversations import conversations
@@ -96,7 +106,8 @@ PAGE = Page("cost", "Cost", make)
 
 async def _told(room: Room, period: Period, by: str, where: dict[str, frozenset[str]], kinds: frozenset[str]) -> Told:
     """The amounts of a period. Raises StoreError, UncrossableError."""
-    needed: set[type[Any]] = {Key} | {DecisionKey for name in (by, *where) if name in OF_DECISIONS}
+    decided = DecisionModelKey if MODEL in (by, *where) else DecisionKey
+    needed: set[type[Any]] = {Key} | {decided for name in (by, *where) if name in OF_DECISIONS}
     needed |= {TagKey for name in (by, *where) if name == TAG or name.startswith(ONE_TAG)}
     sums = await room.days.sums(period.since, period.until, room.now.astimezone(UTC), needed)
     if period.month is not None and (closing := await room.days.closing(period.month)) is not None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Any, Final
 
-from planner.core.ledger.rollup import Amounts, DecisionKey, Key, Rollup, ShadowKey, cost_nano, saved_nano
+from planner.core.ledger.modelled import shadows_by_model
+from planner.core.ledger.rollup import Amounts, DecisionModelKey, Key, Rollup, ShadowModelKey, cost_nano, saved_nano
 from planner.core.money import format_nano
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.reports.dimensions import tabulate
@@ -18,7 +19,8 @@ from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import NONE, Chart, Column, Row, Table, shown
 from planner.dashboard.view import AddressError, Period, View, months_before
 
-BY: Final = ("day", "team", "decision", "reason", "policy")
+BY: Final = ("day", "team", "model", "decision", "reason", "policy")
+KINDS: Final = (Key, DecisionModelKey, ShadowModelKey)
 ACTIONS: Final = {
     Action.BUNDLE: "Bundle", Action.VERSION: "Version", Action.CONTAINER: "Container", Action.WEB: "Web tools",
     Action.DENY: "Deny", Action.BUDGET: "Budget", Action.TAGS: "Tags", Action.ON_DISCONNECT: "On disconnect",
@@ -31,7 +33,7 @@ async def make(room: Room) -> Content:
     view, period = room.view, room.view.period
     action = _action(view.one("action"))
     where = {name: values for name, values in room.where.items() if name != "action"}
-    sums = await room.days.sums(period.since, period.until, room.now.astimezone(UTC), (Key, DecisionKey, ShadowKey))
+    sums = await room.days.sums(period.since, period.until, room.now.astimezone(UTC), KINDS)
     closing = None if period.month is None else await room.days.closing(period.month)
     told = sums if closing is None else closing.sums()
     decided, undecided = _decided(told, action, where)
@@ -59,6 +61,7 @@ async def make(room: Room) -> Content:
             tried(action, shadows),
             held_out(decided, measured, closed=closing is not None),
             _teams(view, decided),
+            _models(view, decided),
         ),
         as_of=room.days.as_of(period.since, period.until),
     )
@@ -78,23 +81,24 @@ def _decided(sums: Rollup, action: Action, where: dict[str, frozenset[str]]) -> 
     """What was decided, and how many requests there was nothing to decide of. Raises UncrossableError."""
     table = tabulate(sums, BY, where | {"action": frozenset({action.value})})
     found = [
-        Decided(day, team, outcome, reason, policy, row.amounts)
+        Decided(day, team, model, outcome, reason, policy, row.amounts)
         for row in table.rows
-        for day, team, outcome, reason, policy in [row.values]
+        for day, team, model, outcome, reason, policy in [row.values]
         if outcome
     ]
-    return found, sum(requests(row.amounts) for row in table.rows if not row.values[2])
+    decided = BY.index("decision")
+    return found, sum(requests(row.amounts) for row in table.rows if not row.values[decided])
 
 
-def _shadows(sums: Rollup, action: Action, where: dict[str, frozenset[str]]) -> dict[ShadowKey, Amounts]:
+def _shadows(sums: Rollup, action: Action, where: dict[str, frozenset[str]]) -> dict[ShadowModelKey, Amounts]:
     """What policies in shadow would have decided."""
 
-    def holds(key: ShadowKey) -> bool:
+    def holds(key: ShadowModelKey) -> bool:
         words = {"organization": key.organization, "team": key.team, "policy": key.policy, "reason": key.reason}
-        words |= {"decision": key.outcome, "day": key.hour[:10], "month": key.hour[:7]}
+        words |= {"decision": key.outcome, "model": key.model, "day": key.hour[:10], "month": key.hour[:7]}
         return key.action == action and all(words[name] in values for name, values in where.items())
 
-    return {key: amounts for key, amounts in sums.shadows.items() if holds(key)}
+    return {key: amounts for key, amounts in shadows_by_model(sums).items() if holds(key)}
 
 
 def _outcomes(view: View, period: Period, action: Action, decided: list[Decided], undecided: int) -> Table:
@@ -150,28 +154,49 @@ def _teams(view: View, decided: list[Decided]) -> Table:
     found: dict[str, list[Decided]] = {}
     for each in decided:
         found.setdefault(each.team, []).append(each)
-    rows = []
-    for team, mine in found.items():
-        changed, every = total(one.amounts for one in mine if one.acts), total(one.amounts for one in mine)
-        number = requests(every)
-        share = requests(changed) / number if number else None
-        cells = (team, number, requests(changed), share, cost_nano(every), saved_nano(changed))
-        rows.append(Row(cells, link=view.link(team=team)))
-    rows.sort(key=lambda row: (-int(row.cells[1] or 0), str(row.cells[0])))
+    rows = tuple(_part(team, mine, view.link(team=team)) for team, mine in found.items())
+    return Table(name="teams", title="In whose requests", columns=_columns("team", "Team"), rows=_ordered(rows))
+
+
+def _models(view: View, decided: list[Decided]) -> Table:
+    """In requests to which models."""
+    found: dict[str, list[Decided]] = {}
+    for each in decided:
+        found.setdefault(each.model, []).append(each)
+    rows = tuple(_part(model, mine, view.link(model=model)) for model, mine in found.items())
     return Table(
-        name="teams",
-        title="In whose requests",
-        columns=(
-            Column("team", "Team"),
-            Column("requests", "Requests", "count"),
-            Column("acted", "Changed", "count"),
-            Column("share", "Share", "share"),
-            Column("cost", "Cost", "usd"),
-            Column("saved", "Saved, estimated", "usd"),
-        ),
-        rows=tuple(rows),
-        note="Decisions are added up by organization and team; the list of requests finds them by model.",
+        name="models",
+        title="In requests to which models",
+        columns=_columns("model", "Model"),
+        rows=_ordered(rows),
+        note=f"Under {NONE} stand requests without a model, and those of which an older planner kept no entry with one."
+        if "" in found
+        else "",
     )
+
+
+def _columns(name: str, label: str) -> tuple[Column, ...]:
+    return (
+        Column(name, label),
+        Column("requests", "Requests", "count"),
+        Column("acted", "Changed", "count"),
+        Column("share", "Share", "share"),
+        Column("cost", "Cost", "usd"),
+        Column("saved", "Saved, estimated", "usd"),
+    )
+
+
+def _part(name: str, mine: list[Decided], link: str) -> Row:
+    """What was decided in one part of the requests."""
+    changed, every = total(one.amounts for one in mine if one.acts), total(one.amounts for one in mine)
+    number = requests(every)
+    share = requests(changed) / number if number else None
+    return Row((name, number, requests(changed), share, cost_nano(every), saved_nano(changed)), link=link)
+
+
+def _ordered(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The largest part first."""
+    return tuple(sorted(rows, key=lambda row: (-int(row.cells[1] or 0), str(row.cells[0]))))
 
 
 def _by_day(decided: list[Decided]) -> Table:
@@ -213,7 +238,7 @@ def _verdict(action: Action, decided: list[Decided]) -> str:
     return said
 
 
-def _figures(decided: list[Decided], shadows: dict[ShadowKey, Amounts]) -> Iterator[Figure]:
+def _figures(decided: list[Decided], shadows: dict[ShadowModelKey, Amounts]) -> Iterator[Figure]:
     every = total(each.amounts for each in decided)
     changed = total(each.amounts for each in decided if each.acts)
     number, whole, saved = requests(changed), requests(every), saved_nano(changed)

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from planner.core.ledger.rollup import Amounts, ShadowKey, cost_nano, saved_nano
+from planner.core.ledger.rollup import Amounts, ShadowModelKey, cost_nano, saved_nano
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.reports.figures import divided, total
 from planner.core.reports.holdout import FEWEST, UNFIT, Measured
@@ -32,10 +32,14 @@ BUDGET: Final = "a budget"
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """What the sums have of one way in which an action ended on one day in one team; `reason` is empty without one."""
+    """What the sums have of one way in which an action ended on one day in one team, asked of one model.
+
+    `reason` is empty without one, `model` where it is not known.
+    """
 
     day: str
     team: str
+    model: str
     outcome: str
     reason: str
     policy: str
@@ -62,7 +66,7 @@ def expected_nano(amounts: Mapping[str, int]) -> int | None:
 def policies(
     action: Action,
     decided: Iterable[Decided],
-    shadows: Mapping[ShadowKey, Amounts],
+    shadows: Mapping[ShadowModelKey, Amounts],
     book: Iterable[PolicyTold],
     holdouts: Mapping[str, Measured],
 ) -> Table:
@@ -72,7 +76,7 @@ def policies(
     for each in decided:
         if each.policy:
             live.setdefault(each.policy, []).append(each)
-    tried: dict[str, list[ShadowKey]] = {}
+    tried: dict[str, list[ShadowModelKey]] = {}
     for key in shadows:
         tried.setdefault(key.policy, []).append(key)
     rows = [_live(action, name, each, told.get(name), holdouts.get(name)) for name, each in sorted(live.items())]
@@ -102,7 +106,7 @@ def policies(
     )
 
 
-def tried(action: Action, shadows: Mapping[ShadowKey, Amounts]) -> Table:
+def tried(action: Action, shadows: Mapping[ShadowModelKey, Amounts]) -> Table:
     """What policies in shadow would have done, by how it would have ended."""
     found: dict[tuple[str, str, str], list[Amounts]] = {}
     for key, amounts in shadows.items():
@@ -186,7 +190,7 @@ def _known(action: Action, changed: int, known: int, measured: Measured | None) 
     return f"{said}; held out, a request saved {low} to {high}"
 
 
-def _tried(name: str, amounts: list[Amounts], keys: list[ShadowKey]) -> Row:
+def _tried(name: str, amounts: list[Amounts], keys: list[ShadowModelKey]) -> Row:
     """A policy in shadow, by what was expected."""
     would = [each for key, each in zip(keys, amounts, strict=True) if acts(key.outcome, key.reason)]
     every = total(amounts)

@@ -30,6 +30,10 @@ SELECT at, request_id, entry FROM (
 ORDER BY at, request_id
 LIMIT $7;
 
+-- name: entries_for_sums
+-- One page of settled entries, to fill sums from when a store of an older version is brought up to date.
+SELECT at, request_id, entry FROM entries WHERE (at, request_id) > ($1, $2) ORDER BY at, request_id LIMIT $3;
+
 -- name: entries_before
 -- The same against time, the newest first: what arrived before the pair (at, request_id).
 SELECT at, request_id, entry FROM (

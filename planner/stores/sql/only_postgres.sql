@@ -38,6 +38,22 @@ SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[],
 ON CONFLICT (hour, organization, team, action, outcome, reason, policy) DO UPDATE
 SET amounts = add_amounts(cells_by_shadow.amounts, excluded.amounts);
 
+-- name: add_cells_by_decision_and_model
+-- The same by decision and model.
+INSERT INTO cells_by_decision_and_model (hour, organization, team, model, action, outcome, reason, policy, amounts)
+SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::TEXT[],
+                     $9::JSONB[])
+ON CONFLICT (hour, organization, team, model, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_decision_and_model.amounts, excluded.amounts);
+
+-- name: add_cells_by_shadow_and_model
+-- The same by what a policy in shadow would have done, and model.
+INSERT INTO cells_by_shadow_and_model (hour, organization, team, model, action, outcome, reason, policy, amounts)
+SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::TEXT[],
+                     $9::JSONB[])
+ON CONFLICT (hour, organization, team, model, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_shadow_and_model.amounts, excluded.amounts);
+
 -- name: close_intents
 -- What is settled is open no more.
 DELETE FROM intents WHERE request_id = ANY($1::TEXT[]);

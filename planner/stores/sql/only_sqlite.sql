@@ -30,6 +30,20 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (hour, organization, team, action, outcome, reason, policy) DO UPDATE
 SET amounts = add_amounts(cells_by_shadow.amounts, excluded.amounts);
 
+-- name: add_cells_by_decision_and_model
+-- The same by decision and model.
+INSERT INTO cells_by_decision_and_model (hour, organization, team, model, action, outcome, reason, policy, amounts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (hour, organization, team, model, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_decision_and_model.amounts, excluded.amounts);
+
+-- name: add_cells_by_shadow_and_model
+-- The same by what a policy in shadow would have done, and model.
+INSERT INTO cells_by_shadow_and_model (hour, organization, team, model, action, outcome, reason, policy, amounts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (hour, organization, team, model, action, outcome, reason, policy) DO UPDATE
+SET amounts = add_amounts(cells_by_shadow_and_model.amounts, excluded.amounts);
+
 -- name: put_migration
 -- Note that a migration was applied, and which text of it.
 INSERT INTO migrations (number, name, checksum) VALUES ($1, $2, $3);
@@ -54,10 +68,6 @@ SELECT number, checksum FROM migrations ORDER BY number;
 -- name: size
 -- Bytes of the file.
 SELECT page_count * page_size FROM pragma_page_count, pragma_page_size;
-
--- name: entries_for_sums
--- One page of settled entries, to fill the sums from when a file of an older version is brought up to date.
-SELECT at, request_id, entry FROM entries WHERE (at, request_id) > ($1, $2) ORDER BY at, request_id LIMIT $3;
 
 -- name: prune_entries
 -- Take out some entries from one moment up to but without another, the oldest first.

@@ -27,6 +27,20 @@ WHERE (hour, organization, team, action, outcome, reason, policy) > ($1, $2, $3,
 ORDER BY hour, organization, team, action, outcome, reason, policy
 LIMIT $9;
 
+-- name: cells_by_decision_and_model
+-- The same by decision and model.
+SELECT hour, organization, team, model, action, outcome, reason, policy, amounts FROM cells_by_decision_and_model
+WHERE (hour, organization, team, model, action, outcome, reason, policy) > ($1, $2, $3, $4, $5, $6, $7, $8) AND hour < $9
+ORDER BY hour, organization, team, model, action, outcome, reason, policy
+LIMIT $10;
+
+-- name: cells_by_shadow_and_model
+-- The same by what a policy in shadow would have done, and model.
+SELECT hour, organization, team, model, action, outcome, reason, policy, amounts FROM cells_by_shadow_and_model
+WHERE (hour, organization, team, model, action, outcome, reason, policy) > ($1, $2, $3, $4, $5, $6, $7, $8) AND hour < $9
+ORDER BY hour, organization, team, model, action, outcome, reason, policy
+LIMIT $10;
+
 -- name: hours
 -- Container time since an hour that counts against the free hours, as it is and as it would be, by organization and hour;
 -- hours in which code could run and cost no time are there, so that it is known since when time is metered.

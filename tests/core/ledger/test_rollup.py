@@ -14,9 +14,11 @@ from planner.core.ledger.rollup import (
     NOTIONAL,
     Amounts,
     DecisionKey,
+    DecisionModelKey,
     Key,
     Rollup,
     ShadowKey,
+    ShadowModelKey,
     TagKey,
     add,
     cost_nano,
@@ -133,6 +135,18 @@ def test_the_amounts_of_a_request() -> None:
     assert summed.decisions == {
         DecisionKey(HOUR, "o", "search", "version", "kept", "", ""): whole,
         DecisionKey(HOUR, "o", "search", "bundle", "applied", "", "cheap"): whole,
+    }
+    assert summed.decision_models == {
+        DecisionModelKey(HOUR, "o", "search", "served", "version", "kept", "", ""): whole,
+        DecisionModelKey(HOUR, "o", "search", "served", "bundle", "applied", "", "cheap"): whole,
+    }
+    assert summed.shadow_models == {
+        ShadowModelKey(HOUR, "o", "search", "served", "bundle", "applied", "", "trial"): {
+            "requests": 1,
+            "expected_untouched_nano": 50,
+            "expected_planned_nano": 20,
+            "expected_known": 1,
+        }
     }
     assert summed.shadows == {
         ShadowKey(HOUR, "o", "search", "bundle", "applied", "", "trial"): {

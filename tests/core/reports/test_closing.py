@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.core.ledger.entry import Entry
-from planner.core.ledger.rollup import cost_nano, rollup
+from planner.core.ledger.modelled import decisions_by_model
+from planner.core.ledger.rollup import KINDS, cost_nano, rollup
 from planner.core.pricing.prices import Line
 from planner.core.reports.closing import MARK, Closing, Seal, by_day, mark, sealed, since_closing, verify
 from planner.core.reports.figures import total
@@ -40,11 +41,27 @@ def test_what_is_known_now_is_what_was_closed_and_what_came_since(then: list[Ent
     closing, now = closing_of(then), rollup([*then, *fresh])
     known = closing.sums() + since_closing(closing, now)
     days = by_day(now)
-    for mine, theirs in ((known.requests, days.requests), (known.tags, days.tags), (known.decisions, days.decisions)):
+    for kind in KINDS:
+        mine, theirs = known.of(kind), days.of(kind)
         assert {key: cell for key, cell in mine.items() if cell} == {key: cell for key, cell in theirs.items() if cell}
     assert not since_closing(closing, rollup(then)).requests
     assert verify(closing, ordered([*then, *fresh])).same
     assert verify(closing, ordered([*then, *fresh])).later == len(fresh)
+
+
+@given(amended(), amended())
+def test_a_month_that_was_closed_without_models(then: list[Entry], later: list[Entry]) -> None:
+    """What it was closed with and what came since are told of no model, and add up all the same."""
+    fresh = [msgspec.structs.replace(entry, request_id=f"l{entry.request_id}") for entry in later]
+    written = msgspec.json.decode(msgspec.json.encode(closing_of(then)))
+    del written["decision_models"], written["shadow_models"]
+    closing, now = msgspec.convert(written, Closing), rollup([*then, *fresh])
+    came = since_closing(closing, now)
+    known = decisions_by_model(closing.sums() + came)
+    assert total(known.values()) == total(now.decisions.values())
+    if closing.decisions:
+        assert not any(key.model for key in decisions_by_model(came))
+        assert not any(key.model for key in known)
 
 
 def test_open_requests_are_noted_and_not_sealed() -> None:

@@ -1,5 +1,6 @@
 """By whatever dimensions a sum is told, rows add up to the whole; what cannot be told gets a sentence."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +66,35 @@ def test_rows_by_one_action_add_up(ledger: list[Entry], action: str, by: list[st
     table = tabulate(sums, ["decision", "policy", "reason", *by], {"action": frozenset({action})})
     assert added(table) == table.whole == total(sums.requests.values())
     assert table.overlaps is None
+
+
+@given(amended(), amended(), st.sampled_from(["version", "bundle"]), ANY_COMMON)
+def test_decisions_by_model_add_up(old: list[Entry], new: list[Entry], action: str, by: list[str]) -> None:
+    """Also where an older version added some of them up without: no row has fewer requests than none."""
+    fresh = [msgspec.structs.replace(entry, request_id=f"n{entry.request_id}") for entry in new]
+    before = msgspec.structs.replace(rollup(old), decision_models={}, shadow_models={})
+    sums, where = before + rollup(fresh), {"action": frozenset({action})}
+    table = tabulate(sums, ["decision", "model", *by], where)
+    assert added(table) == table.whole == total(sums.requests.values())
+    assert all(row.amounts.get("requests", 0) >= 0 for row in table.rows)
+    models = {row.values[1] for row in table.rows}
+    parts = [tabulate(sums, ["decision"], where | {"model": frozenset({model})}).whole for model in models]
+    assert total(parts) == table.whole
+    plain = {row.values[0]: row.amounts for row in tabulate(sums, ["decision"], where).rows if row.values[0]}
+    decided = {name: total(row.amounts for row in table.rows if row.values[0] == name) for name in plain}
+    assert decided == plain
+
+
+def test_all_actions_by_model() -> None:
+    """Each model has the rows of its actions, and a policy can be asked of one model."""
+    sums = rollup(month())
+    table = tabulate(sums, ["model", "policy"], {})
+    assert table.by == ("action", "model", "policy")
+    assert {row.values[1] for row in table.rows} == {key.model for key in sums.requests if key.model}
+    (model, *_) = sorted({row.values[1] for row in table.rows})
+    one = tabulate(sums, ["policy"], {"model": frozenset({model})})
+    assert one.whole == tabulate(sums, ["model"], {"model": frozenset({model})}).whole
+    assert [row.amounts for row in one.rows] == [row.amounts for row in table.rows if row.values[1] == model]
 
 
 @given(amended(), st.sampled_from(sorted(OF_REQUESTS)))

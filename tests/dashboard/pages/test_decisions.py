@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from planner.core.ledger.rollup import DecisionKey, Key, ShadowKey, saved_nano
+from planner.core.ledger.rollup import DecisionKey, DecisionModelKey, Key, ShadowKey, ShadowModelKey, saved_nano
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.reports.dimensions import UncrossableError, tabulate
 from planner.core.reports.figures import total
@@ -112,7 +112,35 @@ def test_nonsense_is_told() -> None:
     with pytest.raises(AddressError, match="Take one of version, bundle"):
         page("action=colour")
     with pytest.raises(UncrossableError):
-        page("model=claude-haiku-5-5")
+        page("project=none")
+
+
+def test_decisions_of_one_model() -> None:
+    """The page is split by model, each row leads to the page of that model, and these add up to the whole."""
+    found = page("action=bundle")
+    (table,) = [each for each in found.tables if each.name == "models"]
+    assert {row.cells[0] for row in table.rows} == {key.model for key in STORE.sums.decision_models}
+    assert len(table.rows) > 1
+    parts = [page(urlsplit(row.link).query.replace("period=2026-10&", "")) for row in table.rows]
+    for row, part in zip(table.rows, parts, strict=True):
+        assert rows(part, "models") == [row.cells]
+        assert [chip["value"] for chip in part.said["chips"]] == [row.cells[0]]
+    assert sum(figure(part, "changed") for part in parts) == figure(found, "changed")
+    for name in ("outcomes", "shadows"):
+        place = 2 if name == "outcomes" else 3
+        whole = sum(each[place] for each in rows(found, name))
+        assert sum(each[place] for part in parts for each in rows(part, name)) == whole
+
+
+def test_hours_that_an_older_version_added_up() -> None:
+    """They have no model, and the page says so."""
+    store = SumsStore(made().entries)
+    store.sums = msgspec.structs.replace(store.sums, decision_models={}, shadow_models={})
+    found = page("action=bundle", store)
+    assert [row[0] for row in rows(found, "models")] == [""]
+    assert "older planner" in next(table.note for table in found.tables if table.name == "models")
+    assert rows(found, "outcomes") == rows(page("action=bundle"), "outcomes")
+    assert found.tables[0].note == page("action=bundle").tables[0].note
 
 
 def test_a_closed_month_is_told_by_its_frozen_figures() -> None:
@@ -127,6 +155,6 @@ def test_it_reads_sums_alone() -> None:
     store = SumsStore(made().entries)
     page(store=store)
     assert store.statements < 20
-    read: tuple[type[Any], ...] = (Key, DecisionKey, ShadowKey)
+    read: tuple[type[Any], ...] = (Key, DecisionModelKey, DecisionKey, ShadowModelKey, ShadowKey)
     assert store.rows == sum(len(store.sums.of(kind)) for kind in read)
     assert store.reads == len(read)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from planner.core.ledger.rollup import Amounts, ShadowKey
+from planner.core.ledger.rollup import Amounts, ShadowModelKey
 from planner.core.reasons import Action
 from planner.core.reports.holdout import FEWEST, Measured
 from planner.dashboard.asked import PolicyTold
@@ -17,7 +17,7 @@ EDITED: Amounts = {"requests": 4, "untouched_nano": 900, "compared_nano": 500, "
 
 def decided(policy: str, outcome: str, reason: str = "", amounts: Amounts = EDITED) -> Decided:
     """Requests of a day."""
-    return Decided("2026-10-01", "t", outcome, reason, policy, amounts)
+    return Decided("2026-10-01", "t", "m", outcome, reason, policy, amounts)
 
 
 def told(name: str, mode: Any = "enforce", **then: str) -> PolicyTold:
@@ -27,9 +27,9 @@ def told(name: str, mode: Any = "enforce", **then: str) -> PolicyTold:
     )
 
 
-def shadow(policy: str, outcome: str, reason: str = "") -> ShadowKey:
+def shadow(policy: str, outcome: str, reason: str = "") -> ShadowModelKey:
     """A cell of what would have been done."""
-    return ShadowKey("2026-10-01T00", "o", "t", "bundle", outcome, reason, policy)
+    return ShadowModelKey("2026-10-01T00", "o", "t", "m", "bundle", outcome, reason, policy)
 
 
 def by_policy(table: Table) -> dict[Any, tuple[Any, ...]]:
@@ -39,7 +39,7 @@ def by_policy(table: Table) -> dict[Any, tuple[Any, ...]]:
 
 def worth(
     each: Iterable[Decided],
-    shadows: dict[ShadowKey, Amounts] | None = None,
+    shadows: dict[ShadowModelKey, Amounts] | None = None,
     book: Iterable[PolicyTold] = (),
     measured: dict[str, Measured] | None = None,
     action: Action = Action.BUNDLE,
