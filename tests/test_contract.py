@@ -30,6 +30,7 @@ from planner.core.replay.trace import TraceLine
 from planner.core.rulefile.testfile import read_tests
 from planner.core.rulefile.testshape import RuleTestShape
 from planner.dashboard.api import PARAMETERS
+from planner.dashboard.openapi import PARAMETERS as SHOWN
 from planner.metrics import CAUSES as FAILED_OPEN
 from planner.metrics import CHARGES, FAULTS, UNKNOWN, Gauge, Histogram
 from planner.proxy import errors, headers
@@ -199,6 +200,13 @@ def test_every_parameter_of_asking_is_documented() -> None:
     """What may be said of who asks."""
     told = [word for cells in rows(section("Asking")) for word in words(cells[0])]
     assert sorted(told) == sorted(PARAMETERS)
+
+
+def test_every_parameter_of_the_dashboard_is_documented() -> None:
+    """Those that pages take, and the form to sign in with."""
+    told = [word for cells in rows(section("Dashboard")) for word in words(cells[0]) if not word.startswith("/")]
+    assert len(told) == len(set(told))
+    assert set(told) == {f"{each.front}KEY" if each.front else each.name for each in SHOWN.values()}
 
 
 def test_every_metric_is_documented_with_its_labels(app: App) -> None:

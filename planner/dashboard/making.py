@@ -13,6 +13,7 @@ from planner.dashboard.asked import DESCRIPTION, Answer, Ask
 from planner.dashboard.days import Days
 from planner.dashboard.openapi import description
 from planner.dashboard.pages import BY_NAME, PAGES
+from planner.dashboard.parameters import NEXT, WRONG
 from planner.dashboard.rendering import render
 from planner.dashboard.room import Content, Missing, Page, Room
 from planner.dashboard.told import ErrorTold, FigureTold, PageTold, Wrong
@@ -75,7 +76,7 @@ class Maker:
         if page is None:
             raise Missing(f"There is no page {ask.page!r}.")
         today = ask.standing.now.astimezone(UTC).date()
-        view = view_of(page.name, ask.query, today)
+        view = view_of(page.name, ask.query, today, page.takes)
         store, days = await self._opened()
         content = await page.make(Room(view=view, standing=ask.standing, days=days, store=store, memo=self._memo))
         return self._data(ask, page, content) if ask.form != "page" else self._page(ask, page, view, content)
@@ -125,7 +126,7 @@ class Maker:
         return Answer(media_type=JSON, body=_json(whole))
 
     def _login(self, ask: Ask) -> Answer:
-        view = view_of(LOGIN, ask.query, ask.standing.now.date())
+        view = view_of(LOGIN, ask.query, ask.standing.now.date(), (WRONG, NEXT))
         frame = _frame(ask, LOGIN) | {"title": "Sign in", "pages": ()}
         return Answer(
             media_type=HTML, body=render("login.html", **frame, wrong=view.one("wrong"), next=view.one("next"))

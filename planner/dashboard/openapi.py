@@ -11,16 +11,18 @@ import msgspec
 
 from planner.access import COOKIE
 from planner.core.preview.told import Asker, Explanation
-from planner.core.reports.dimensions import OF_DECISIONS, OF_REQUESTS
 from planner.core.workflow.steps import Workflow
 from planner.core.workflow.told import WorkflowPlan
 from planner.dashboard.api import LARGEST
-from planner.dashboard.pages import PAGES
+from planner.dashboard.pages import BY_NAME
+from planner.dashboard.parameters import NEXT, WRONG, components, key_of
+from planner.dashboard.room import Page
 from planner.dashboard.told import ErrorTold, PageTold, TableTold
 
 Json = dict[str, Any]
 
 OPENAPI: Final = "3.1.1"
+PARAMETERS: Final = components((*(page.takes for page in BY_NAME.values()), (WRONG, NEXT)))
 SHAPES: Final = (Explanation, WorkflowPlan, Workflow, PageTold, TableTold, ErrorTold)
 PLAN: Final = "/planner/api/plan"
 WHY: Final[Mapping[int, str]] = {
@@ -43,9 +45,6 @@ ASKER: Final[Mapping[str, str]] = {
     "mode": "What it says in `planner-mode`; `plan` decides also where the process itself decides nothing new.",
     "flag": "What holds for it; may be given more than once.",
 }
-DIMENSIONS: Final = tuple(dict.fromkeys((*OF_REQUESTS, *OF_DECISIONS, "kind")))
-DAY: Final = r"^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
-PERIOD: Final = r"^(this-month|last-month|today|7d|30d|90d|2[0-9]{3}-(0[1-9]|1[0-2]))$"
 
 
 def description(version: str) -> Json:
@@ -62,7 +61,7 @@ def description(version: str) -> Json:
         "paths": dict(_paths()),
         "components": {
             "schemas": {name: _short(made) for name, made in sorted(components.items())},
-            "parameters": PARAMETERS,
+            "parameters": {key: each.described for key, each in sorted(PARAMETERS.items())},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "PLANNER_ADMIN_TOKEN"},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
@@ -77,11 +76,12 @@ def _paths() -> Iterator[tuple[str, Json]]:
     yield PLAN, {"post": _plan()}
     document = _body("application/json", {"type": "object"})
     yield "/planner/api/openapi.json", {"get": _get("described", "This document.", document)}
-    for page in PAGES:
-        shown = _parameters(page.name)
+    for page in BY_NAME.values():
+        shown = _parameters(page)
         name, title = page.name, page.title
+        wrong = (400, 404, 503) if page.under else (400, 503)
         whole, table = _body("application/json", _ref(PageTold)), _body("application/json", _ref(TableTold))
-        data = _get(f"{name}_data", f"All of {title} as JSON.", whole, shown, (400, 503))
+        data = _get(f"{name}_data", f"All of {title} as JSON.", whole, shown, wrong)
         yield f"/planner/api/{name}", {"get": data}
         of = (_in_path("table", "The name of a table of the page, as all of its data tells them."), *shown)
         text = f"One table of {title}"
@@ -94,14 +94,16 @@ def _paths() -> Iterator[tuple[str, Json]]:
             f"/planner/api/{name}/{{table}}.csv",
             {"get": _get(f"{name}_csv", f"{text} as CSV, without its total.", rows, of, (400, 404, 503))},
         )
-        yield f"/planner/{name}", {"get": _page(f"{name}_page", f"{title}, for people.", shown, (400, 503))}
-    yield "/planner/", {"get": _page("first_page", "The overview, for people.", _parameters("overview"), (400, 503))}
+        yield f"/planner/{name}", {"get": _page(f"{name}_page", f"{title}, for people.", shown, wrong)}
+    first = _parameters(BY_NAME["overview"])
+    yield "/planner/", {"get": _page("first_page", "The overview, for people.", first, (400, 503))}
     one = (_in_path("request_id", "The id in the answer's field `planner-request-id`."),)
     yield (
         "/planner/requests/{request_id}",
         {"get": _page("one_request", "What explains one request.", one, (400, 404, 503))},
     )
-    yield "/planner/login", {"get": _page("login", "The form to sign in with."), "post": _sign_in()}
+    form = tuple({"$ref": f"#/components/parameters/{key_of(each)}"} for each in (NEXT, WRONG))
+    yield "/planner/login", {"get": _page("login", "The form to sign in with.", form), "post": _sign_in()}
     yield "/planner/logout", {"post": _moved("sign_out", "Take the cookie away.")}
     for path, title in (("/healthz", "Whether the process runs."), ("/readyz", "Whether requests can be served.")):
         word = _body("text/plain", {"type": "string"})
@@ -161,28 +163,9 @@ def _said(schema: Json) -> Json:
     return {key: value for key, value in kept[0].items() if key != "default"} if len(kept) == 1 else {"anyOf": kept}
 
 
-def _parameters(page: str) -> tuple[Json, ...]:
+def _parameters(page: Page) -> tuple[Json, ...]:
     """What may be asked for of a page."""
-    own = {"cost": ("by", "compare"), "bill": ("statement", "day")}.get(page, ())
-    return tuple({"$ref": f"#/components/parameters/{name}"} for name in ("period", "from", "to", *own, *DIMENSIONS))
-
-
-def _in_query(name: str, text: str, **schema: Any) -> Json:  # noqa: ANN401 - JSON
-    return {"name": name, "in": "query", "description": text, "schema": {"type": "string"} | schema}
-
-
-PARAMETERS: Final[Mapping[str, Json]] = {
-    "period": _in_query("period", "Days or a month; this month where none is named.", pattern=PERIOD),
-    "from": _in_query("from", "Instead of a period: the first day.", pattern=DAY),
-    "to": _in_query("to", "Instead of a period: the last day.", pattern=DAY),
-    "by": _in_query("by", "The dimension that the cost is told by."),
-    "compare": _in_query("compare", "`previous`: beside the period before.", enum=["previous"]),
-    "statement": _in_query("statement", "MONTH/ORGANIZATION; the newest month where none is named."),
-    "day": _in_query("day", "The day whose rows are shown."),
-} | {
-    name: _in_query(name, "Only what has one of these values.", type="array", items={"type": "string"})
-    for name in DIMENSIONS
-}
+    return tuple({"$ref": f"#/components/parameters/{key_of(each)}"} for each in page.takes)
 
 
 def _get(name: str, summary: str, content: Json, parameters: Sequence[Json] = (), wrong: Sequence[int] = ()) -> Json:

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from planner.core.reports.dimensions import OF_DECISIONS, OF_REQUESTS, ONE_TAG
 from planner.dashboard.asked import Standing
 from planner.dashboard.days import Days
+from planner.dashboard.parameters import WHERE, Parameter
 from planner.dashboard.tables import Table
 from planner.dashboard.view import View
 from planner.stores import WholeStore
@@ -68,21 +68,22 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def where(self) -> dict[str, frozenset[str]]:
-        """The filters of the address: a parameter named like a dimension, as often as it has values."""
+        """The filters that the page takes: a parameter named like a dimension, as often as it has values."""
         found: dict[str, frozenset[str]] = {}
-        for name, value in self.view.words:
-            if name in OF_REQUESTS or name in OF_DECISIONS or name.startswith(ONE_TAG):
-                found[name] = found.get(name, frozenset()) | {value}
+        for name, value in self.view.asked(tuple(each for each in self.view.takes if each in WHERE)):
+            found[name] = found.get(name, frozenset()) | {value}
         return found
 
 
 class Page(msgspec.Struct, frozen=True):
     """A page: its name in addresses, that of its template too; its title; and what makes its content.
 
-    `under` is the page of the navigation that it belongs to, where it is none of these itself.
+    `takes` are the parameters of its address. `under` is the page of the navigation that it belongs to, where it is
+    none of these itself.
     """
 
     name: str
     title: str
     make: Callable[[Room], Awaitable[Content]]
+    takes: tuple[Parameter, ...] = ()
     under: str = ""

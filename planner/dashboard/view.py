@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from planner.dashboard.parameters import Parameter, bearer
+
 DAY: Final = timedelta(days=1)
 ROOT: Final = "/planner"
 MONTH: Final = "this-month"
@@ -63,11 +65,12 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """A page with its parameters, in the order of the address."""
+    """A page with its parameters, in the order of the address; it reads those alone that it `takes`."""
 
     page: str
     words: tuple[tuple[str, str], ...]
     today: date
+    takes: tuple[Parameter, ...]
 
     @property
     def period(self) -> Period:
@@ -78,12 +81,21 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return period_of(self.one("period") or MONTH, self.today)
 
     def one(self, name: str) -> str:
-        """The last value of a parameter; empty where it is not there."""
+        """The last value of a parameter; empty where it is not there. Raises LookupError for one it does not take."""
+        self._taken(name)
         return next((value for key, value in reversed(self.words) if key == name), "")
 
     def every(self, name: str) -> tuple[str, ...]:
-        """All values of a parameter."""
+        """All values of a parameter. Raises LookupError for one it does not take."""
+        self._taken(name)
         return tuple(value for key, value in self.words if key == name)
+
+    def asked(self, parameters: tuple[Parameter, ...]) -> tuple[tuple[str, str], ...]:
+        """The names and values of some parameters, in their order. Raises LookupError for one it does not take."""
+        for each in parameters:
+            if each not in self.takes:
+                raise LookupError(f"the page {self.page} does not say that it takes {each.name}")
+        return tuple((name, value) for name, value in self.words if bearer(parameters, name) is not None)
 
     def link(self, page: str | None = None, **changes: str | None) -> str:
         """The address of a page, this one as a rule, with some parameters set and others (None) left away."""
@@ -99,20 +111,24 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         tail = f"/{table}{f'.{form}' if form else ''}" if table else ""
         return self._address(f"{ROOT}/api/{self.page}{tail}", {})
 
+    def _taken(self, name: str) -> None:
+        if bearer(self.takes, name) is None:
+            raise LookupError(f"the page {self.page} does not say that it takes {name}")
+
     def _address(self, path: str, changes: Mapping[str, str | None]) -> str:
         kept = [(key, value) for key, value in self.words if key not in changes]
         words = [*kept, *((key, value) for key, value in changes.items() if value is not None)]
         return f"{path}?{urlencode(words)}" if words else path
 
 
-def view_of(page: str, query: str, today: date) -> View:
-    """The view that an address names. Raises AddressError."""
+def view_of(page: str, query: str, today: date, takes: tuple[Parameter, ...]) -> View:
+    """The view that an address names, of a page that takes some parameters. Raises AddressError."""
     try:
         words = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_WORDS, errors="strict")
     except (ValueError, UnicodeDecodeError) as error:
         raise AddressError("the address has parameters that cannot be read. Begin again at /planner/.") from error
     known = tuple((key, value) for key, value in words if value or key not in {"from", "to", "period", "by", "compare"})
-    return View(page=page, words=known, today=today)
+    return View(page=page, words=known, today=today, takes=takes)
 
 
 def period_of(name: str, today: date) -> Period:

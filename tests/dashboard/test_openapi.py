@@ -15,7 +15,7 @@ from planner.dashboard.api import PARAMETERS
 from planner.dashboard.asked import DESCRIPTION, Ask
 from planner.dashboard.making import Maker
 from planner.dashboard.openapi import PLAN, WHY, description
-from planner.dashboard.pages import PAGES
+from planner.dashboard.pages import BY_NAME
 from planner.rulesource import load_rules
 from planner.settings import Settings
 from tests.doubles.paged import standing
@@ -46,7 +46,7 @@ def test_every_address_is_in_it(tmp_path: Path) -> None:
     below = {f"/planner{route.path}": route.methods for route in app._pages.routes}  # noqa: SLF001 - whose routes are tested
     served = {(path, method.lower()) for path, methods in (own | below).items() for method in methods}
     served = {(path, method) for path, method in served if method not in {"head", "options"}}
-    page = rf"/({'|'.join(page.name for page in PAGES)})(?=/|$)"
+    page = rf"/({'|'.join(BY_NAME)})(?=/|$)"
     served = {(re.sub(page, "/{page:str}", path), method) for path, method in served}
     told = {
         (re.sub(page, "/{page:str}", path), method) for path, methods in DOCUMENT["paths"].items() for method in methods
@@ -55,7 +55,21 @@ def test_every_address_is_in_it(tmp_path: Path) -> None:
     told = {(re.sub(r"\{(table|request_id)\}", r"{\1:str}", path), method) for path, method in told}
     assert served - told == {("/planner/static/{digest:str}/{name:str}", "get")}
     assert told - served == set()
-    assert all(f"/planner/{page.name}" in DOCUMENT["paths"] for page in PAGES)
+    for name in BY_NAME:
+        assert {f"/planner/{name}", f"/planner/api/{name}", f"/planner/api/{name}/{{table}}.csv"} <= DOCUMENT[
+            "paths"
+        ].keys()
+
+
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_every_parameter_of_a_page_is_told(name: str) -> None:
+    """Those that it takes, and no other: a page reads what is in its table alone."""
+    shared = DOCUMENT["components"]["parameters"]
+    for path in (f"/planner/api/{name}", f"/planner/api/{name}/{{table}}", f"/planner/api/{name}/{{table}}.csv"):
+        said = [
+            each.get("$ref", "").rsplit("/", 1)[-1] for each in DOCUMENT["paths"][path]["get"].get("parameters", ())
+        ]
+        assert [shared[key] for key in said if key] == [each.described for each in BY_NAME[name].takes]
 
 
 def test_who_asks_is_told_in_full() -> None:

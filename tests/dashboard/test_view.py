@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.dashboard.pages.cost import PAGE
+from planner.dashboard.parameters import BEFORE, WHERE
 from planner.dashboard.view import AddressError, months_before, period_of, view_of
 
 TODAY = date(2026, 11, 25)
@@ -50,9 +52,9 @@ def test_what_is_compared_is_never_longer(today: date, name: str) -> None:
 
 def test_two_days_make_a_period() -> None:
     """Both are in it; one alone is a day."""
-    assert view_of("cost", "from=2026-11-01&to=2026-11-03", TODAY).period.days == 3
-    assert view_of("cost", "from=2026-11-01&to=", TODAY).period.days == 1
-    assert view_of("cost", "", TODAY).period.month == "2026-11"
+    assert view_of("cost", "from=2026-11-01&to=2026-11-03", TODAY, PAGE.takes).period.days == 3
+    assert view_of("cost", "from=2026-11-01&to=", TODAY, PAGE.takes).period.days == 1
+    assert view_of("cost", "", TODAY, PAGE.takes).period.month == "2026-11"
 
 
 @pytest.mark.parametrize(
@@ -73,20 +75,35 @@ def test_two_days_make_a_period() -> None:
 def test_nonsense_gets_a_sentence(query: str) -> None:
     """It says what to write instead."""
     with pytest.raises(AddressError, match=r"\. [A-Z]"):
-        view_of("cost", query, TODAY).period  # noqa: B018 - it raises
+        view_of("cost", query, TODAY, PAGE.takes).period  # noqa: B018 - it raises
 
 
 @given(st.lists(st.tuples(st.sampled_from(["team", "model", "tags.a b"]), st.text(max_size=5)), max_size=5))
 def test_links_keep_what_they_do_not_change(words: list[tuple[str, str]]) -> None:
     """Whatever names hold: what is read back is what was put in."""
-    view = view_of("cost", "", TODAY)
+    view = view_of("cost", "", TODAY, PAGE.takes)
     for name, value in words:
-        view = view_of("cost", view.link(**{name: value}).partition("?")[2], TODAY)
+        view = view_of("cost", view.link(**{name: value}).partition("?")[2], TODAY, PAGE.takes)
     last = dict(words)
     assert dict(view.words) == last
     assert dict(parse_qsl(view.data("rows", "csv").partition("?")[2], keep_blank_values=True)) == last
     for name, value in last.items():
         assert name not in dict(parse_qsl(view.without(name, value).partition("?")[2], keep_blank_values=True))
+
+
+def test_what_a_page_does_not_say_that_it_takes_cannot_be_read() -> None:
+    """So that nothing is understood that is not described."""
+    view = view_of("cost", "by=day&team=a&before=2026&tags.x=1&tags.=2&team=b", TODAY, PAGE.takes)
+    assert (view.one("by"), view.every("team"), view.one("tags.x")) == ("day", ("a", "b"), "1")
+    assert view.asked(WHERE) == (("team", "a"), ("tags.x", "1"), ("team", "b"))
+    for read in (
+        lambda: view.one("before"),
+        lambda: view.every("colour"),
+        lambda: view.one("tags."),
+        lambda: view.asked((*WHERE, BEFORE)),
+    ):
+        with pytest.raises(LookupError, match="the page cost does not say that it takes"):
+            read()
 
 
 def test_months_go_back() -> None:

@@ -11,6 +11,7 @@ from planner.core.rulebook.spending import Budget
 from planner.dashboard.asked import Answer, Ask, Form, RulesTold, Standing
 from planner.dashboard.days import Days
 from planner.dashboard.making import Maker
+from planner.dashboard.pages import BY_NAME
 from planner.dashboard.room import Content, Page, Room
 from planner.dashboard.telling import told
 from planner.dashboard.view import view_of
@@ -32,6 +33,7 @@ class SumsStore(MemoryStore):
         self.sums = rollup(kept)
         self.accounts: dict[str, int] = {}
         self.made: list[str] = []
+        self.pruned: list[str] = []
         self.statements = 0
         self.rows = 0
         self.closed = 0
@@ -84,6 +86,11 @@ class SumsStore(MemoryStore):
         await self._read()
         return list(self.made)
 
+    async def prunings(self) -> list[str]:
+        """What is kept of months whose entries went."""
+        await self._read()
+        return list(self.pruned)
+
     async def keep_reconciliation(self, month: str, organization: str, made_at: str, statement: str) -> None:
         """Keep a statement."""
         assert month
@@ -119,7 +126,8 @@ def standing(now: datetime = NOW, *, limit: float = 25, budgets: tuple[Budget, .
 def room(store: SumsStore, page: str, query: str = "", said: Standing | None = None) -> Room:
     """What a page is made in."""
     said = said or standing()
-    return Room(view=view_of(page, query, said.now.date()), standing=said, days=Days(store), store=store)
+    view = view_of(page, query, said.now.date(), BY_NAME[page].takes)
+    return Room(view=view, standing=said, days=Days(store), store=store)
 
 
 async def content(store: SumsStore, page: Page, query: str = "", said: Standing | None = None) -> Content:

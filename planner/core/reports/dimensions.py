@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from planner.core.ledger.modelled import decisions_by_model
+from planner.core.ledger.modelled import PLAIN, decisions_by_model
 from planner.core.ledger.rollup import (
     KINDS,
     Amounts,
@@ -92,8 +92,8 @@ class _Fact(NamedTuple):
 Grain = Mapping[type[Any], frozenset[str]]
 """Which parts of a key are told apart, by the kind of key; sums of a kind that is not there are not needed at all."""
 
-WHOLE: Final[Grain] = {kind: frozenset(kind._fields) for kind in KINDS}
-"""Everything, as the ledger keeps it."""
+WHOLE: Final[Grain] = {kind: frozenset(kind._fields) for kind in (*PLAIN, *KINDS)}
+"""Everything, as the ledger keeps it; what is told by model is read first, so that the rest is not behind."""
 
 Where = Mapping[str, frozenset[str]]
 """Which values of a dimension count; of several dimensions, all must."""

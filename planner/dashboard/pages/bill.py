@@ -11,6 +11,7 @@ from planner.core.reconcile.cells import MEANS, Cause
 from planner.core.reconcile.statement import Row as Cell
 from planner.core.reconcile.statement import Statement
 from planner.core.reports.wording import several
+from planner.dashboard.parameters import DAY_OF_BILL, STATEMENT
 from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import Chart, Column, Row, Table, shown
 from planner.dashboard.tables import total as total_row
@@ -50,7 +51,7 @@ async def make(room: Room) -> Content:
     )
 
 
-PAGE = Page("bill", "Bill", make)
+PAGE = Page("bill", "Bill", make, takes=(STATEMENT, DAY_OF_BILL))
 
 
 def _key(statement: Statement) -> str:

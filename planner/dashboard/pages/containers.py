@@ -14,6 +14,7 @@ from planner.core.reports.figures import total
 from planner.core.reports.freehours import free_hours
 from planner.core.reports.wording import several
 from planner.dashboard.pages.freehours import gauges, hours_table, metered
+from planner.dashboard.parameters import CONTAINERS_BY, PERIOD, WHERE
 from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import NONE, Chart, Column, Row, Table, shown
 from planner.dashboard.told import Cell
@@ -86,7 +87,7 @@ async def make(room: Room) -> Content:
     )
 
 
-PAGE = Page("containers", "Containers", make)
+PAGE = Page("containers", "Containers", make, takes=(*PERIOD, CONTAINERS_BY, *WHERE))
 
 
 def _shares(room: Room, running: bool) -> bool:  # noqa: FBT001 - read where it is made

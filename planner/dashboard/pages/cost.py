@@ -23,6 +23,7 @@ from planner.core.reports.figures import figures, total
 from planner.core.reports.wording import several
 from planner.dashboard.pages.conversations import conversations
 from planner.dashboard.pages.knowing import known_by, saved_words
+from planner.dashboard.parameters import BY, COMPARE, OF_KIND, PERIOD, WHERE
 from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import NONE, Chart, Column, Row, Table, shown
 from planner.dashboard.tables import total as total_row
@@ -101,7 +102,7 @@ async def make(room: Room) -> Content:
     )
 
 
-PAGE = Page("cost", "Cost", make)
+PAGE = Page("cost", "Cost", make, takes=(*PERIOD, BY, COMPARE, *WHERE, OF_KIND))
 
 
 async def _told(room: Room, period: Period, by: str, where: dict[str, frozenset[str]], kinds: frozenset[str]) -> Told:

@@ -15,6 +15,7 @@ from planner.core.reports.wording import several
 from planner.dashboard.pages.explained import acts, meaning
 from planner.dashboard.pages.policies import Decided, expected_nano, held_out, policies, requests, tried
 from planner.dashboard.pages.requests import PAGE as LIST
+from planner.dashboard.parameters import ACTION, PERIOD, WHERE
 from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import NONE, Chart, Column, Row, Table, shown
 from planner.dashboard.view import AddressError, Period, View, months_before
@@ -32,7 +33,7 @@ async def make(room: Room) -> Content:
     """The decisions of a period about one action."""
     view, period = room.view, room.view.period
     action = _action(view.one("action"))
-    where = {name: values for name, values in room.where.items() if name != "action"}
+    where = room.where
     sums = await room.days.sums(period.since, period.until, room.now.astimezone(UTC), KINDS)
     closing = None if period.month is None else await room.days.closing(period.month)
     told = sums if closing is None else closing.sums()
@@ -67,7 +68,8 @@ async def make(room: Room) -> Content:
     )
 
 
-PAGE = Page("decisions", "Decisions", make)
+FILTERS: Final = tuple(each for each in WHERE if each.name != ACTION.name)
+PAGE = Page("decisions", "Decisions", make, takes=(*PERIOD, ACTION, *FILTERS))
 
 
 def _action(word: str) -> Action:

@@ -15,6 +15,7 @@ from planner.core.reports.wording import several
 from planner.dashboard.pages.budgets import budgets
 from planner.dashboard.pages.freehours import gauges, hours_table, metered
 from planner.dashboard.pages.knowing import known_by, saved_words
+from planner.dashboard.parameters import PERIOD, WHERE
 from planner.dashboard.room import Content, Figure, Page, Room
 from planner.dashboard.tables import Chart, Column, Row, Table, shown
 from planner.dashboard.view import DAY, AddressError, Period, months_before
@@ -68,7 +69,7 @@ async def make(room: Room) -> Content:
     )
 
 
-PAGE = Page("overview", "Overview", make)
+PAGE = Page("overview", "Overview", make, takes=(*PERIOD, *WHERE))
 
 
 async def _ahead(room: Room, period: Period) -> tuple[Forecast, tuple[FreeHours, ...]]:

@@ -1,6 +1,9 @@
 """One request, from bytes in to money out: all that the ledger knows of it, so that nobody need guess what it cost."""
 
 from collections.abc import Iterator
+from typing import Final
+
+import msgspec
 
 from planner.core.ledger.entry import CORRECTION, Entry
 from planner.core.money import format_nano
@@ -8,23 +11,34 @@ from planner.dashboard.pages import charged, explained
 from planner.dashboard.pages.conversations import requests_of
 from planner.dashboard.pages.requests import PAGE as LIST
 from planner.dashboard.pages.requests import moment, request_link, requests_table, saved_nano
+from planner.dashboard.parameters import ID
 from planner.dashboard.room import Content, Figure, Missing, Page, Room
 from planner.dashboard.tables import Column, Row, Table, shown
+from planner.dashboard.view import AddressError
 from planner.stores.reading import NEAR
 
-OPEN_SECONDS = 3
+OPEN_SECONDS: Final = 3
+RETENTION: Final = "retention.entries_days"
+NEVER: Final = "null"
+"""How the setting is told where entries are kept for ever."""
+SPELT_OUT: Final = 4
+
+
+class _Gone(msgspec.Struct, frozen=True):
+    """Of what is kept of a month whose entries went, which month it was."""
+
+    month: str
 
 
 async def make(room: Room) -> Content:
     """What explains one request. Raises Missing for one that is not in the ledger, StoreError."""
     view, store = room.view, room.store
     request_id = view.one("id")
+    if not request_id:
+        raise AddressError("this explains one request. Name it as id=…, by its planner-request-id.")
     entry = await store.entry(request_id)
     if entry is None:
-        raise Missing(
-            f"There is no request {request_id!r} in this ledger. The response header planner-request-id names each; "
-            "another planner may have its entry in another store."
-        )
+        raise Missing(await _why_not(room, request_id))
     corrections = await store.corrections(entry.request_id)
     turns = await _turns(room, entry)
     tables = (
@@ -58,7 +72,33 @@ async def make(room: Room) -> Content:
     )
 
 
-PAGE = Page("request", "Request", make, under=LIST.name)
+PAGE = Page("request", "Request", make, takes=(ID,), under=LIST.name)
+
+
+async def _why_not(room: Room, request_id: str) -> str:
+    """What may have become of a request that is not there, and what to do. Raises StoreError."""
+    months = sorted(msgspec.json.decode(text, type=_Gone).month for text in await room.store.prunings())
+    days = next((each.value for each in room.standing.rules.book.settings if each.key == RETENTION), NEVER)
+    if days == NEVER:
+        kept = f"No time is set after which entries go ({RETENTION})."
+    else:
+        kept = f"Entries are kept for {days} days ({RETENTION}), then a month of them goes as a whole."
+    if months:
+        gone = f"Those of {_months(months)} were taken out of this ledger; if it was one of them, only sums tell of it."
+    else:
+        gone = "No month was taken out of this ledger yet."
+    return (
+        f"There is no request {request_id!r} in this ledger. {kept} {gone} Compare the id with the answer's field "
+        "planner-request-id, and look for it by its time among the requests. A request of the last seconds may still "
+        "be on its way from the journal: ask again. Another planner has its entries in another store."
+    )
+
+
+def _months(months: list[str]) -> str:
+    """Months in words: each of a few, else the first and the last."""
+    if len(months) > SPELT_OUT:
+        return f"{len(months)} months from {months[0]} to {months[-1]}"
+    return " and ".join(filter(None, (", ".join(months[:-1]), months[-1])))
 
 
 async def _turns(room: Room, entry: Entry) -> Table:

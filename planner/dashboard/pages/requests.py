@@ -21,6 +21,7 @@ from planner.dashboard.pages.wanted import (
     cursor_word,
     wanted_of,
 )
+from planner.dashboard.parameters import BEFORE, FINDS, LIVE, MIN_COST
 from planner.dashboard.room import Content, Page, Room
 from planner.dashboard.tables import NONE, Column, Row, Table
 from planner.dashboard.told import Cell
@@ -77,7 +78,7 @@ async def make(room: Room) -> Content:
     )
 
 
-PAGE = Page("requests", "Requests", make)
+PAGE = Page("requests", "Requests", make, takes=(*FINDS, MIN_COST, BEFORE, LIVE))
 
 
 async def look(room: Room, wanted: Wanted, cursor: Cursor) -> Found:

@@ -9,7 +9,8 @@ import msgspec
 from planner.core.ledger.entry import Entry, Shadow
 from planner.core.money import parse_nano
 from planner.core.reasons import Decision
-from planner.core.reports.dimensions import OF_DECISIONS, OF_REQUESTS, ONE_TAG, TIMES
+from planner.core.reports.dimensions import OF_DECISIONS, ONE_TAG
+from planner.dashboard.parameters import FINDS
 from planner.dashboard.tables import NONE
 from planner.dashboard.view import DAY, AddressError, View
 from planner.stores import LAST
@@ -17,9 +18,6 @@ from planner.stores import LAST
 Cursor = tuple[str, str]
 """The moment and the id of an entry: what arrived before it comes next."""
 NEWEST: Final[Cursor] = (LAST, "")
-DIGESTS: Final = ("conversation", "container", "prefix")
-NAMES: Final = (*(name for name in OF_REQUESTS if name not in TIMES), *OF_DECISIONS, *DIGESTS, "status")
-"""What requests are found by, beside a tag, a day and the least that they cost."""
 _STATUS: Final = len("4xx")
 
 
@@ -51,8 +49,8 @@ def wanted_of(view: View) -> Wanted:
     Raises AddressError.
     """
     words: dict[str, frozenset[str]] = {}
-    for name, value in view.words:
-        if value and (name in NAMES or name == "day" or name.startswith(ONE_TAG)):
+    for name, value in view.asked(FINDS):
+        if value:
             words[name] = words.get(name, frozenset()) | {"" if value == NONE else value}
     for value in words.get("status", ()):
         if value and not (len(value) == _STATUS and value[0].isdigit() and (value[1:] == "xx" or value.isdigit())):

@@ -1,6 +1,7 @@
 """What was closed stays as it was: known now = closed + since, and a seal that finds whatever was changed."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,7 +42,8 @@ def test_what_is_known_now_is_what_was_closed_and_what_came_since(then: list[Ent
     closing, now = closing_of(then), rollup([*then, *fresh])
     known = closing.sums() + since_closing(closing, now)
     days = by_day(now)
-    for kind in KINDS:
+    kinds: tuple[type[Any], ...] = KINDS
+    for kind in kinds:
         mine, theirs = known.of(kind), days.of(kind)
         assert {key: cell for key, cell in mine.items() if cell} == {key: cell for key, cell in theirs.items() if cell}
     assert not since_closing(closing, rollup(then)).requests

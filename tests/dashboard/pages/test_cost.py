@@ -78,7 +78,7 @@ def test_rows_lead_down() -> None:
         team = str(row.cells[0])
         query = row.link.partition("?")[2]
         below = page(query)
-        assert view_of("cost", query, date(2026, 10, 21)).one("by") == "model"
+        assert view_of("cost", query, date(2026, 10, 21), PAGE.takes).one("by") == "model"
         assert sum(costs(table(below, "rows")).values()) == costs(table(found, "rows"))[team] == whole(team=team)
         first = table(below, "rows").rows[0]
         days = page(first.link.partition("?")[2])

@@ -9,11 +9,12 @@ import pytest
 
 from planner.core.ledger.corrections import Billed, correct
 from planner.core.ledger.entry import Entry
-from planner.dashboard.pages.request import PAGE
+from planner.dashboard.asked import Standing
+from planner.dashboard.pages.request import PAGE, RETENTION
 from planner.dashboard.room import Content, Missing
 from tests.doubles.deciding import BOOK
 from tests.doubles.months import made
-from tests.doubles.paged import NOW, SumsStore, answered, content
+from tests.doubles.paged import NOW, SumsStore, answered, content, standing
 
 STORE = SumsStore(made().entries)
 
@@ -59,7 +60,34 @@ def test_a_request_that_is_not_there() -> None:
     with pytest.raises(Missing, match="planner-request-id"):
         asyncio.run(content(STORE, PAGE, "id=nobody"))
     assert asyncio.run(answered(STORE, "request", "id=nobody")).status == 404
-    assert asyncio.run(answered(STORE, "request", form="json")).status == 404
+    assert asyncio.run(answered(STORE, "request", "id=nobody", form="json")).status == 404
+    assert asyncio.run(answered(STORE, "request", form="json")).status == 400
+
+
+def test_a_request_whose_month_was_pruned() -> None:
+    """Which months went is said, with the setting that is in force, and what there is to do."""
+    with pytest.raises(Missing, match=r"No time is set.*No month was taken out.*on its way from the journal"):
+        asyncio.run(content(STORE, PAGE, "id=nobody"))
+    store = SumsStore()
+    for months, said in (
+        (["2026-07"], "of 2026-07 were"),
+        (["2026-07", "2026-06"], "of 2026-06 and 2026-07 were"),
+        ([f"2025-{number:02d}" for number in range(1, 13)], "of 12 months from 2025-01 to 2025-12 were"),
+    ):
+        store.pruned = [msgspec.json.encode({"month": month, "entries": 9}).decode() for month in months]
+        with pytest.raises(Missing, match=rf"kept for 90 days \(retention\.entries_days\).*{said}"):
+            asyncio.run(content(store, PAGE, "id=nobody", kept_for("90")))
+
+
+def kept_for(days: str) -> Standing:
+    """A process whose rules say how long entries are kept."""
+    usual = standing()
+    settings = tuple(
+        msgspec.structs.replace(each, value=days) if each.key == RETENTION else each
+        for each in usual.rules.book.settings
+    )
+    book = msgspec.structs.replace(usual.rules.book, settings=settings)
+    return msgspec.structs.replace(usual, rules=msgspec.structs.replace(usual.rules, book=book))
 
 
 def test_turns_lead_to_one_another() -> None:

@@ -9,6 +9,7 @@ import pytest
 from planner.core.ledger.entry import Digests, Entry, Shadow
 from planner.core.ledger.shape import Shape
 from planner.core.reasons import Action, Decision, Outcome, Reason
+from planner.dashboard.pages.requests import PAGE
 from planner.dashboard.pages.wanted import NEWEST, cursor_of, cursor_word, wanted_of
 from planner.dashboard.view import AddressError, view_of
 
@@ -40,7 +41,7 @@ USUAL = Entry(
 
 def fits(query: str, **fields: Any) -> bool:
     """Whether an entry is asked for."""
-    return wanted_of(view_of("requests", query, TODAY)).fits(msgspec.structs.replace(USUAL, **fields))
+    return wanted_of(view_of("requests", query, TODAY, PAGE.takes)).fits(msgspec.structs.replace(USUAL, **fields))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_an_unknown_cost_is_no_cost() -> None:
 def test_nonsense_is_told(query: str) -> None:
     """With what to write instead."""
     with pytest.raises(AddressError, match=r"Write (one|it) like"):
-        wanted_of(view_of("requests", query, TODAY))
+        wanted_of(view_of("requests", query, TODAY, PAGE.takes))
 
 
 @pytest.mark.parametrize(
@@ -127,8 +128,10 @@ def test_nonsense_is_told(query: str) -> None:
 )
 def test_where_the_list_begins(query: str, place: tuple[str, str]) -> None:
     """At the newest, before a moment, or with the last of some days; a cursor is what it was made of."""
-    assert cursor_of(view_of("requests", query, TODAY)) == place
+    assert cursor_of(view_of("requests", query, TODAY, PAGE.takes)) == place
     cursor = ("2026-11-22T12:00:00.000000+00:00", "abc")
-    assert cursor_of(view_of("requests", f"before={cursor_word(cursor).replace('+', '%2B')}", TODAY)) == cursor
+    assert (
+        cursor_of(view_of("requests", f"before={cursor_word(cursor).replace('+', '%2B')}", TODAY, PAGE.takes)) == cursor
+    )
     with pytest.raises(AddressError):
-        cursor_of(view_of("requests", "before=soon", TODAY))
+        cursor_of(view_of("requests", "before=soon", TODAY, PAGE.takes))
