@@ -213,6 +213,7 @@ class Exchange:
             unpriced=money.unpriced,
             lines=money.lines,
             code=money.code,
+            decisions=self.intent.decisions if self._batched is None else self._batched.decisions,
             usage=msgspec.Raw(metered.raw or b"null" if metered is not None else b"null"),
             tokens=tokens,
             batch=batch,

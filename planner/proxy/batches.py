@@ -72,4 +72,4 @@ def _made(entry: Entry) -> Known | None:
     """What an entry says of the making of its batch."""
     if entry.batch is None or entry.batch.made is None:
         return None
-    return Known(entry.batch.made, datetime.fromisoformat(entry.at))
+    return Known(entry.batch.made, datetime.fromisoformat(entry.at), entry.decisions)

@@ -148,6 +148,8 @@ def test_a_proven_edit_is_made_and_metered(tmp_path: Path) -> None:
         assert entry.untouched_nano is not None
         assert entry.cost_nano is not None
         assert entry.untouched_nano > entry.cost_nano + 3 * 4_166_667
+        assert [str(each.outcome) for each in entry.decisions][:2] == ["applied", "applied"]
+        planner.advance(1)
         again = [item async for item in await client.messages.batches.results(batch.id)]
         assert len(again) == 5
         last = (await planner.entries(len(entries) + 2))[-1]

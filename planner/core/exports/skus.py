@@ -13,12 +13,11 @@ from typing import Final
 import msgspec
 
 from planner.core.ledger.charges import quantity_of
-from planner.core.ledger.entry import Entry
+from planner.core.ledger.entry import RESULTS, Entry
 from planner.core.money import NANO_PER_USD, Factor, line_nano
 from planner.core.pricing.prices import CODE, CREDIT, Line, PriceBook, PriceRow
 
 SEARCH: Final = "web_search"
-BATCH_RESULTS: Final = "batch_results"
 _PICO_PER_USD: Final = 10**12
 
 METERS: Final = {
@@ -132,7 +131,7 @@ def _priced(line: Line, entry: Entry, row: PriceRow, agreed: Fraction) -> Sku | 
     """The price of a row under the tier and modifiers that a request was served with, if it explains a line."""
     served = _served(entry)
     words = {
-        "batch": served.service_tier == "batch" or entry.endpoint == BATCH_RESULTS,
+        "batch": served.service_tier == "batch" or entry.endpoint == RESULTS,
         "fast": served.speed == "fast",
         "us": served.inference_geo == "us",
     }

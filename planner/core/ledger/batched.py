@@ -66,10 +66,11 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What is known of a batch whose results pass: what it was made of, and when."""
+    """What is known of a batch whose results pass: what it was made of, when, and what was decided, taken together."""
 
     made: Made
     at: datetime
+    decisions: tuple[Decision, ...] = ()
 
 
 def member(custom_id: str) -> str:

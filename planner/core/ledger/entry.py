@@ -20,6 +20,8 @@ Ending = Literal["ok", "error", "cancelled", "refused", "unknown"]
 Cause = Literal["refused", "server-error", "replaced"]
 
 
+RESULTS: Final = "batch_results"
+"""The `endpoint` of entries of a batch's results."""
 CORRECTION: Final = "correction"
 """The `endpoint` of entries that amend others."""
 
@@ -180,10 +182,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decided(entry: Entry) -> tuple[tuple[tuple[Decision, ...], int], ...]:
-    """The decisions of an entry, and for how many requests they hold: of a batch that was made, by kind."""
-    if entry.batch is not None and entry.batch.made is not None:
-        return tuple((kind.decisions, kind.requests) for kind in entry.batch.made.kinds)
-    return ((entry.decisions, 1),)
+    """The decisions of an entry, and for how many requests they were made: of a batch that was made, by kind.
+
+    Results of a batch carry what was decided when it was made, so that savings stand there; nothing is decided by them.
+    """
+    if entry.batch is None or (entry.batch.made is None and entry.endpoint != RESULTS):
+        return ((entry.decisions, 1),)
+    kinds = () if entry.batch.made is None else entry.batch.made.kinds
+    return tuple((kind.decisions, kind.requests) for kind in kinds)
 
 
 def batch_digest(batch_id: str) -> str:

@@ -6,7 +6,8 @@ An amount is an exact integer under a name; a name that is missing is 0. New nam
 nano-dollars, durations in milliseconds or microseconds as their names say. The names, each for the requests of a cell:
 
 - `conversations` that began, `conversation_nano` that the requests of conversations cost, whenever these began
-- `requests`, `corrections`, `attempts`, `batch_results`
+- `requests`, `corrections`, `attempts`, `batch_results`; `batch_requests` of batches that were made: by decision these
+  stand where each kind was decided, and all else of a batch where it was decided taken together
 - `tokens.<class>`, `web_searches`
 - `code_requests` in which code could run, and their `code_runs`
 - `nano.<kind>`, `list.<kind>`: lines at contracted and at list price; the allowance credit is `nano.allowance_credit`
@@ -45,6 +46,7 @@ AVOIDED: Final = "avoided."
 RAN: Final = "code_ms."
 """What a name begins with; what follows is a kind of line, a token class, a reason, what spared a minimum, or how
 container time bills."""
+BATCH_REQUESTS: Final = "batch_requests"
 
 _MICROSECONDS: Final = 1_000_000
 _HOUR: Final = len("2026-11-22T12")
@@ -228,10 +230,10 @@ def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
     add(into.requests.setdefault(key, {}), amounts)
     for tag, value in entry.tags.items():
         add(into.tags.setdefault(TagKey(hour, organization, team, tag, value), {}), amounts)
-    for decision in {each.action: each for each in reversed(entry.decisions)}.values():  # the first of each action
-        words = _words(decision)
-        add(into.decisions.setdefault(DecisionKey(hour, organization, team, *words), {}), amounts)
-        add(into.decision_models.setdefault(DecisionModelKey(hour, organization, team, model, *words), {}), amounts)
+    for decision, decided_model, part in _decided(entry, model, amounts):
+        words, where = _words(decision), (hour, organization, team)
+        add(into.decisions.setdefault(DecisionKey(*where, *words), {}), part)
+        add(into.decision_models.setdefault(DecisionModelKey(*where, decided_model, *words), {}), part)
     front = NOTIONAL if is_notional(entry) else ""
     for shadow in entry.shadows:
         found: Amounts = {"requests": 1}
@@ -242,6 +244,22 @@ def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
         words = _words(shadow)
         add(into.shadows.setdefault(ShadowKey(hour, organization, team, *words), {}), found)
         add(into.shadow_models.setdefault(ShadowModelKey(hour, organization, team, model, *words), {}), found)
+
+
+def _decided(entry: Entry, model: str, amounts: Amounts) -> Iterator[tuple[Decision, str, Amounts]]:
+    """The decisions of an entry, the first of each action, with their model and what stands under them."""
+    made = None if entry.batch is None else entry.batch.made
+    whole = {name: amount for name, amount in amounts.items() if made is None or name != BATCH_REQUESTS}
+    for decision in _firsts(entry.decisions):
+        yield decision, model, whole
+        for kind in () if made is None else made.kinds:
+            for each in _firsts(kind.decisions):
+                if each.action is decision.action:
+                    yield each, kind.model or "", {BATCH_REQUESTS: kind.requests}
+
+
+def _firsts(decisions: tuple[Decision, ...]) -> Iterable[Decision]:
+    return {each.action: each for each in reversed(decisions)}.values()
 
 
 def _words(said: Decision | Shadow) -> tuple[str, str, str, str]:
@@ -256,6 +274,8 @@ def _amounts(entry: Entry) -> Iterator[tuple[str, int]]:
     found: Amounts = {}
     if entry.corrects is None:
         add(found, {"requests": 1, "attempts": entry.attempts, f"{front}requests": 1})
+        if entry.batch is not None and entry.batch.made is not None:
+            add(found, {BATCH_REQUESTS: entry.batch.made.requests})
         add(found, {"container_losses": int(entry.lost is not None), "replays": int(entry.replayed is not None)})
         add(found, _latency(entry))
     else:

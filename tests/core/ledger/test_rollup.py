@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.core.ledger.batched import Kind, Made
 from planner.core.ledger.corrections import Billed, correct
 from planner.core.ledger.entry import Batch, Code, Digests, Entry, Expected, Latency, Lost, Seconds, Shadow
 from planner.core.ledger.rollup import (
@@ -195,6 +196,36 @@ def test_containers_batches_and_missing_labels() -> None:
     assert amounts(warm)["batch_results"] == 3
     bare = one(organization=None, workspace=None, team=None, project=None, model=None, served_model=None)
     assert list(rollup([bare]).requests) == [Key(HOUR, "", "", "", "", "p", "", "messages", "ok")]
+
+
+def test_requests_of_a_batch_stand_where_they_were_decided() -> None:
+    """Each kind by its own decision and model; the batch itself is one request, under what it was told as a whole."""
+
+    def decided(outcome: Outcome) -> tuple[Decision, ...]:
+        return tuple(Decision(action, outcome) for action in (Action.VERSION, Action.BUNDLE))
+
+    kinds = (
+        Kind(requests=5, model="a", decisions=decided(Outcome.DECLINED)),
+        Kind(requests=2, model="b", decisions=decided(Outcome.APPLIED)),
+    )
+    batch = Batch("b", made=Made(kinds))
+    sums = rollup([one(endpoint="batches", batch=batch, decisions=decided(Outcome.APPLIED))])
+    (whole,) = sums.requests.values()
+    assert (whole["requests"], whole["batch_requests"]) == (1, 7)
+    bundles = {key: each for key, each in sums.decision_models.items() if key.action == Action.BUNDLE}
+    told = {
+        (key.model, key.outcome): (each.get("requests"), each.get("batch_requests")) for key, each in bundles.items()
+    }
+    served = one().served_model
+    assert told == {(served, "applied"): (1, None), ("a", "declined"): (None, 5), ("b", "applied"): (None, 2)}
+    assert reduce(merged_amounts, bundles.values(), {}) == whole
+
+
+def merged_amounts(one_: Amounts, other: Amounts) -> Amounts:
+    """The sums of both."""
+    found = dict(one_)
+    add(found, other)
+    return found
 
 
 def test_subscription_traffic_is_in_no_sum() -> None:
