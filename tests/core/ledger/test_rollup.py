@@ -218,14 +218,10 @@ def test_requests_of_a_batch_stand_where_they_were_decided() -> None:
     }
     served = one().served_model
     assert told == {(served, "applied"): (1, None), ("a", "declined"): (None, 5), ("b", "applied"): (None, 2)}
-    assert reduce(merged_amounts, bundles.values(), {}) == whole
-
-
-def merged_amounts(one_: Amounts, other: Amounts) -> Amounts:
-    """The sums of both."""
-    found = dict(one_)
-    add(found, other)
-    return found
+    together: Amounts = {}
+    for each in bundles.values():
+        add(together, each)
+    assert together == whole
 
 
 def test_subscription_traffic_is_in_no_sum() -> None:
