@@ -10,7 +10,17 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from planner.core.agents import rest_key
-from planner.core.batch.requests import Group, Ruled, edited, made_of, plan_strictly, proof_key, sort_out, summary
+from planner.core.batch.requests import (
+    Group,
+    Ruled,
+    Sorted,
+    edited,
+    made_of,
+    plan_strictly,
+    proof_key,
+    sort_out,
+    summary,
+)
 from planner.core.conversations import Conversation, ToolEdit, root_key
 from planner.core.decisions.gate import Denial
 from planner.core.decisions.holds import worst_nano
@@ -61,8 +71,10 @@ class Batching:
         if caller.mode == "off":
             return Planned(body=body, plan=leave(Reason.OFF))
         try:
-            found = await asyncio.to_thread(sort_out, body, book)
+            found: Sorted | None = await asyncio.to_thread(sort_out, body, book)
         except WireError:
+            found = None
+        if found is None or not found.all:
             return Planned(body=body, plan=leave(Reason.UNPARSABLE))
         try:
             ruled = [await self._ruled(group, caller, now, book) for group in found.groups[:MOST_GROUPS]]

@@ -139,7 +139,8 @@ def test_a_bug_of_ours_is_not_the_callers(tmp_path: Path, monkeypatch: pytest.Mo
 
     async def scenario() -> None:
         async with proxied(tmp_path, api, rules=rules(None, EAGER)) as proxy:
-            assert "reason=unparsable" in await say(proxy, b'{"requests":7}')
+            for body in (b'{"requests":7}', b'{"requests":[]}', b"["):
+                assert "bundle=declined;reason=unparsable" in await say(proxy, body)
             monkeypatch.setattr(Batching, "_facts", breaks)
             body = batch(params())
             assert "bundle=failed-open;reason=error" in await say(proxy, body)
