@@ -1,6 +1,7 @@
 """Who may look at the planner's own pages: someone on this machine, or someone with the operator's token."""
 
 import hmac
+import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final, Literal
@@ -9,6 +10,7 @@ from litestar.types import Scope
 
 COOKIE: Final = "planner-login"
 _OF_COOKIE: Final = b"planner-login 1"
+_HOST: Final = re.compile(rb"(?:localhost|[0-9.]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 Field = tuple[bytes, bytes]
 Way = Literal["local", "bearer", "cookie"]
@@ -34,6 +36,18 @@ def way_in(scope: Scope, token: str | None) -> Way | None:
 def may_look(scope: Scope, token: str | None) -> bool:
     """Whether this request may see metrics and dashboard."""
     return way_in(scope, token) is not None
+
+
+def seen_as(scope: Scope) -> str | None:
+    """Our address as a direct caller on this machine sees it, such as `http://127.0.0.1:8484`; None for any other.
+
+    HTTP/1.0 is spoken by no client of ours but by reverse proxies, which may hide whom they ask for.
+    """
+    fields = tuple(scope["headers"])
+    hosts = [content for name, content in fields if name == b"host"]
+    if len(hosts) != 1 or scope["http_version"] == "1.0" or not _is_local(scope, fields):
+        return None
+    return None if _HOST.fullmatch(hosts[0]) is None else f"http://{hosts[0].decode('ascii')}"
 
 
 def from_elsewhere(scope: Scope) -> bool:

@@ -21,6 +21,7 @@ from planner.dashboard.routes import ROOT, Door, below, pages
 from planner.dashboard.telling import Telling
 from planner.listening import Listener, listening
 from planner.proxy import errors, own
+from planner.proxy.addressing import Addressing
 from planner.proxy.asking import Asking
 from planner.proxy.calibration import Calibration
 from planner.proxy.forward import Forward
@@ -123,6 +124,7 @@ class App:
             self._forward = Forward(
                 upstream=upstream,
                 course=running.course,
+                addressing=Addressing(settings.upstream, settings.public_url, metrics=self.metrics, log=self.log),
                 metrics=self.metrics,
                 rules=self.rules,
                 clock=self._clock,

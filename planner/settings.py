@@ -1,6 +1,7 @@
 """The one module that reads the environment: what an operator sets is read once and passed on as a value."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ import msgspec
 DEFAULT_UPSTREAM = "https://api.anthropic.com"
 DEFAULT_STORE = "sqlite:///planner.db"
 DEFAULT_PORT = 8484
+PUBLIC_EXAMPLE = "https://planner.example"
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?/?", re.IGNORECASE)
 
 # Where Anthropic answers 413: https://platform.claude.com/docs/en/api/errors#request-size-limits, checked 2026-11-22.
 MESSAGES_LIMIT = 32 * 1024 * 1024
@@ -21,12 +24,14 @@ class SettingsError(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What one proxy process is told by its operator.
 
-    `overrides` are `key=value` pairs that beat `rules/settings.yaml`; times are seconds, sizes bytes.
+    `overrides` are `key=value` pairs that beat `rules/settings.yaml`; times are seconds, sizes bytes. `public_url` is
+    the planner's own address as callers see it; without it, it is known to callers on this machine alone.
     """
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     upstream: str = DEFAULT_UPSTREAM
+    public_url: str | None = None
     store: str = DEFAULT_STORE
     journal: Path | None = None
     rules: Path | None = None
@@ -56,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError("the upstream address carries a query, fragment or login. Leave them out.")
         if not usable:
             raise SettingsError(no_address)
+        _check_public(self.public_url)
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port {self.port} is not between 0 and 65535.")
         for name in ("connect_timeout", "idle_timeout", "decide_timeout", "calibration_pause", "reload_every"):
@@ -109,6 +115,17 @@ def sqlite_path(store: str) -> Path:
     if not store.startswith(prefix) or len(store) == len(prefix):
         raise SettingsError(f"store {store!r} is not understood. Write sqlite:///planner.db or postgresql://….")
     return Path(store.removeprefix(prefix))
+
+
+def _check_public(address: str | None) -> None:
+    """Refuse a public address that is more or less than scheme, host and perhaps a port; a login is not repeated."""
+    try:
+        if address is None or (_ORIGIN.fullmatch(address) is not None and urlsplit(address).port != 0):
+            return
+        told = "with a login" if "@" in address else repr(address)
+    except ValueError:  # brackets without an address between them, or a port that is none
+        told = repr(address)
+    raise SettingsError(f"the public address {told} is no http(s) host and port. Write it like {PUBLIC_EXAMPLE}.")
 
 
 def _is_token(text: str) -> bool:

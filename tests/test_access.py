@@ -1,6 +1,7 @@
 """Metrics are for someone on this machine or someone with the token; everyone may ask for health."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,33 @@ def test_local_callers(tmp_path: Path) -> None:
             assert not proxy.upstream.requests
 
     run(scenario())
+
+
+def scope(*hosts: bytes, version: str = "1.1", peer: str = "127.0.0.1", more: Field | None = None) -> Any:
+    """What of a request tells how its caller sees us."""
+    fields = [(b"host", host) for host in hosts] + ([] if more is None else [more])
+    return {"client": (peer, 5), "http_version": version, "headers": fields}
+
+
+def test_how_a_caller_sees_us() -> None:
+    """By its `Host`, if it is on this machine and asks directly; any doubt about it, and nobody knows."""
+    for host in LOCAL_HOSTS:
+        assert access.seen_as(scope(host)) == f"http://{host.decode()}"
+    for host in [
+        *OTHER_HOSTS,
+        b'127.0.0.1:8484"',
+        b"localhost:",
+        b"localhost:8484/x",
+        b"localhost:word",
+        b"::1",
+        b"a@localhost",
+    ]:
+        assert access.seen_as(scope(host)) is None, host
+    assert access.seen_as(scope()) is None
+    assert access.seen_as(scope(b"localhost", b"localhost")) is None
+    assert access.seen_as(scope(b"localhost", peer="10.0.0.1")) is None
+    assert access.seen_as(scope(b"localhost", more=(b"x-forwarded-for", b"127.0.0.1"))) is None
+    assert access.seen_as(scope(b"localhost", version="1.0")) is None
 
 
 def test_token(tmp_path: Path) -> None:

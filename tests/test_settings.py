@@ -63,10 +63,58 @@ def test_what_cannot_be_used(changes: dict[str, Any], sentence: str) -> None:
     assert sentence in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://planner.example",
+        "http://10.0.0.1:8484/",
+        "HTTP://[::1]:8484",
+        "http://planner",
+        "https://a-b_c.example:443",
+    ],
+)
+def test_public_addresses_that_work(address: str) -> None:
+    """Scheme and host, perhaps a port, perhaps a slash."""
+    assert Settings(public_url=address).public_url == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "planner.example",
+        "ftp://planner.example",
+        "https://",
+        "https://planner.example/path",
+        "https://planner.example/?",
+        "https://planner.example#a",
+        "https://planner.example:0",
+        "https://planner.example:99999",
+        "https://planner.example:word",
+        "https://[::1",
+        "https://[12.example]",
+        "https://pläner.example",
+        "https://planner.example\n",
+        " https://planner.example",
+    ],
+)
+def test_public_addresses_that_do_not(address: str) -> None:
+    """One sentence, which names the value and shows another."""
+    with pytest.raises(SettingsError) as raised:
+        Settings(public_url=address)
+    assert str(raised.value) == (
+        f"the public address {address!r} is no http(s) host and port. Write it like https://planner.example."
+    )
+
+
 def test_a_login_is_not_repeated() -> None:
     """The message ends in a terminal or a log."""
     with pytest.raises(SettingsError) as raised:
         Settings(upstream="https://name:secret@host")
+    assert "login" in str(raised.value)
+    assert "secret" not in str(raised.value)
+    with pytest.raises(SettingsError) as raised:
+        Settings(public_url="https://name:secret@host")
     assert "login" in str(raised.value)
     assert "secret" not in str(raised.value)
 

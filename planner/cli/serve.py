@@ -34,6 +34,7 @@ from planner.settings import (
 @click.option("--host", envvar="PLANNER_HOST", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", envvar="PLANNER_PORT", type=int, default=DEFAULT_PORT, show_default=True, help="0 is any.")
 @click.option("--upstream", envvar="PLANNER_UPSTREAM", default=DEFAULT_UPSTREAM, show_default=True, help="The API.")
+@click.option("--public-url", envvar="PLANNER_PUBLIC_URL", default=None, help="The planner's own address, to callers.")
 @click.option("--observe", envvar="PLANNER_OBSERVE", is_flag=True, help="Decide nothing new; meter everything.")
 @click.option("--drain", envvar="PLANNER_DRAIN", is_flag=True, help="Start no new edits; keep those begun.")
 @store_option
@@ -50,6 +51,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
     host: str,
     port: int,
     upstream: str,
+    public_url: str | None,
     observe: bool,
     drain: bool,
     store: str,
@@ -74,6 +76,7 @@ def command(  # noqa: PLR0913 - one parameter a flag
             host=host,
             port=port,
             upstream=upstream,
+            public_url=public_url,
             store=store,
             journal=journal,
             rules=rules,

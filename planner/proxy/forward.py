@@ -10,6 +10,7 @@ from planner.clock import Clock, Ids
 from planner.core.endpoints import BATCH, OTHER
 from planner.metrics import Metrics
 from planner.proxy import errors
+from planner.proxy.addressing import Addressing
 from planner.proxy.arrive import Arrived, BadTargetError, OwnAddressError, arrive
 from planner.proxy.bodies import ClientGoneError, Incoming, TooLargeError, announced_length, has_body
 from planner.proxy.course import Course, Underway
@@ -32,6 +33,7 @@ class Forward:
         *,
         upstream: Upstream,
         course: Course,
+        addressing: Addressing,
         metrics: Metrics,
         rules: InForce,
         clock: Clock,
@@ -42,6 +44,7 @@ class Forward:
     ) -> None:
         self._upstream = upstream
         self._course = course
+        self._addressing = addressing
         self._metrics = metrics
         self._rules = rules
         self._clock = clock
@@ -70,7 +73,10 @@ class Forward:
         except ClientGoneError:
             return
         else:
-            await self._carry(arrived, incoming, body, send)
+            held = self._addressing.held(scope, arrived, send)
+            await self._carry(arrived, incoming, body, held or send)
+            if held is not None:
+                await held.let_go()
 
     async def _refuse(
         self, send: Send, fault: errors.Fault, detail: str, request_id: str, endpoint: str = OTHER.name
