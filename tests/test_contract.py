@@ -60,7 +60,7 @@ METRICS: Final = """
 """
 HEADERS: Final = {
     "planner-session", "planner-tags", "planner-mode", "planner-request-id", "planner-body", "planner-plan",
-    "planner-budget",
+    "planner-budget", "planner-answer",
 }  # fmt: skip
 NOT_HEADERS: Final = {"planner-login", "planner-container", "planner-batch"}  # a cookie's name; what digests begin with
 

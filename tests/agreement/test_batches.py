@@ -34,14 +34,15 @@ REQUESTS: Any = {
 
 
 def through(directory: Path, work: Work, *, limit: int = 1550) -> None:
-    """Run work with the SDK through a planner whose address the batches name for their results."""
+    """Run work with the SDK through a planner; batches come to name its address for their results."""
 
     async def main() -> None:
         book = rules(None, {"free_hours.limit": str(limit)})
-        async with simulated(directory, book=book, simulator={"settings": {"free_hours.limit": limit}}) as planner:
-            planner.simulator.state.base_url = planner.address
-            async with anthropic.AsyncAnthropic(base_url=planner.address, api_key=KEY, max_retries=0) as client:
-                await work(planner, client)
+        async with (
+            simulated(directory, book=book, simulator={"settings": {"free_hours.limit": limit}}) as planner,
+            anthropic.AsyncAnthropic(base_url=planner.address, api_key=KEY, max_retries=0) as client,
+        ):
+            await work(planner, client)
 
     run(main())
 
@@ -126,7 +127,6 @@ def test_a_restart_does_not_count_a_batch_again(tmp_path: Path) -> None:
                     planning(tmp_path, behind, url) as planner,
                     anthropic.AsyncAnthropic(base_url=planner.address, api_key=KEY, max_retries=0) as client,
                 ):
-                    behind.state.base_url = planner.address
                     batch_id = batch_id or await processed(planner, client)
                     await fetched(planner, client, batch_id)
                     entry = of_results(await planner.entries(6 if again else 4))[-1]

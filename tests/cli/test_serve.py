@@ -64,10 +64,12 @@ def test_a_misspelt_variable_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_a_bad_public_address_is_a_usage_error_from_the_environment_too(tmp_path: Path) -> None:
-    """The variable says the same as the flag."""
+    """The variable says the same as the flag; empty, as in a compose file, it says nothing."""
     result = serve(tmp_path, PLANNER_PUBLIC_URL="https://planner.example?a")
     assert result.exit_code == 2
     assert "the public address 'https://planner.example?a' is no http(s) host and port." in result.stderr
+    empty = serve(tmp_path, "--port", "70000", PLANNER_PUBLIC_URL="")
+    assert "port 70000 is not between" in empty.stderr, "an empty variable is none"
 
 
 def test_a_bad_rule_file_is_reported_with_its_place(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ async def printed(command: Sequence[str], address: str, environment: Mapping[str
 
 
 def decoded(text: str, address: str) -> Any:
-    """A printed result without the address of the simulator, the only thing in it that differs from run to run."""
+    """A printed result without the address that was asked, the only thing in it that differs from run to run."""
     return msgspec.json.decode(text.replace(address, "http://api"))
 
 
@@ -31,9 +31,11 @@ async def compared(
     """Run a program both ways; what it got is the same, and the ledger has every charge."""
     async with simulating() as (_, url), simulated(directory) as planner:
         direct, ours = await asyncio.gather(*(printed(command, at, environment) for at in (url, planner.address)))
-        expected, got = decoded(direct, url), decoded(ours, planner.direct)
+        expected, got = decoded(direct, url), decoded(ours, planner.address)
         for name, value in expected.items():
             assert got[name] == value, name
-        asked = [heard for heard in planner.simulator.heard if not heard.path.endswith("/results")]
-        assert_reconciled(await planner.entries(len(asked)), planner.simulator)
+        entries = await planner.entries(len(planner.simulator.heard))
+        assert len(entries) == len(planner.simulator.heard), "results of a batch too went through the planner"
+        assert [entry.cost_nano for entry in entries if entry.endpoint == "batch_results"] > [0]
+        assert_reconciled(entries, planner.simulator)
         return got, planner

@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from planner.clock import VirtualClock
+from planner.core.rulebook.book import RuleBook
 from tests.clients.talks import MODEL, TALKS, WEATHER, Talk, plain, user
 from tests.doubles.messages import SSE_HEAD, events
 from tests.doubles.proxy import proxied, run
-from tests.doubles.simulated import START, Simulated, assert_reconciled, simulated, simulating
+from tests.doubles.simulated import START, Simulated, assert_reconciled, rules, simulated, simulating
 from tests.doubles.upstream import Turn, chunk
 
 KEY = "sk-ant-test"
@@ -28,12 +29,12 @@ class Hasty(anthropic.AsyncAnthropic):
         return 0.0
 
 
-def through(directory: Path, work: Work, *, retries: int = 0) -> None:
+def through(directory: Path, work: Work, *, retries: int = 0, book: RuleBook | None = None) -> None:
     """Run work with an async client through the planner."""
 
     async def main() -> None:
         async with (
-            simulated(directory) as planner,
+            simulated(directory, book=book) as planner,
             Hasty(base_url=planner.address, api_key=KEY, max_retries=retries) as client,
         ):
             await work(client, planner)
@@ -49,7 +50,7 @@ async def directly(talk: Talk) -> Any:
 
 
 def without(value: Any, address: str) -> Any:
-    """A result without the address of the simulator, the only thing in it that differs from run to run."""
+    """A result without the address that was asked, the only thing in it that differs from run to run."""
     return msgspec.json.decode(msgspec.json.encode(value).replace(address.encode(), b"http://api"))
 
 
@@ -59,29 +60,81 @@ def test_the_sdk_parses_the_same_through_the_planner(tmp_path: Path, talk: Talk)
 
     async def work(client: anthropic.AsyncAnthropic, planner: Simulated) -> None:
         got, expected = await asyncio.gather(talk(client, planner.advance), directly(talk))
-        assert without(got, planner.direct) == expected
-        ours = [heard for heard in planner.simulator.heard if not heard.path.endswith("/results")]
-        entries = await planner.entries(len(ours))
-        assert len(entries) == len(ours)
+        assert without(got, planner.address) == expected
+        entries = await planner.entries(len(planner.simulator.heard))
+        assert len(entries) == len(planner.simulator.heard)
         assert {entry.outcome for entry in entries} == {"ok"}
         assert_reconciled(entries, planner.simulator)
 
     through(tmp_path, work)
 
 
-def test_batch_results_go_past_the_planner(tmp_path: Path) -> None:
-    """The batch object names an absolute address and is left as it is: both SDKs fetch results from there."""
+BATCHED: Any = [{"custom_id": name, "params": HELLO} for name in ("one", "two")]
+
+
+async def assert_metered(planner: Simulated, results: list[str]) -> None:
+    """All results came, and one entry has what the simulator billed for the batch."""
+    assert results == ["one", "two"]
+    entries = await planner.entries(len(planner.simulator.heard))
+    assert len(entries) == len(planner.simulator.heard)
+    (metered,) = [entry for entry in entries if entry.endpoint == "batch_results"]
+    assert metered.cost_nano == sum(charge.nano or 0 for charge in planner.simulator.bill.charges)
+    assert metered.cost_nano
+    assert metered.batch is not None
+    assert (metered.batch.results, metered.batch.settled_before) == (2, 0)
+
+
+def test_batch_results_are_metered(tmp_path: Path) -> None:
+    """The SDK fetches them from the address in the batch, which is the planner's own wherever one is named."""
 
     async def work(client: anthropic.AsyncAnthropic, planner: Simulated) -> None:
-        batch = await client.messages.batches.create(requests=[{"custom_id": "one", "params": HELLO}])
+        made = await client.messages.batches.with_raw_response.create(requests=BATCHED)
+        batch = await made.parse()
+        assert (batch.results_url, made.headers.get("planner-answer")) == (None, None)
         planner.advance(61)
-        batch = await client.messages.batches.retrieve(batch.id)
-        assert batch.results_url is not None
-        assert batch.results_url.startswith(planner.direct)
-        through_us = await client.get(f"/v1/messages/batches/{batch.id}/results", cast_to=str)
-        assert '"custom_id":"one"' in through_us
+        polled = await client.messages.batches.with_raw_response.retrieve(batch.id)
+        batch = await polled.parse()
+        assert batch.results_url == f"{planner.address}/v1/messages/batches/{batch.id}/results"
+        assert polled.headers["planner-answer"] == "results-url"
+        assert [each.results_url async for each in client.messages.batches.list()] == [batch.results_url]
+        results = [each.custom_id async for each in await client.messages.batches.results(batch.id)]
+        await assert_metered(planner, results)
 
     through(tmp_path, work)
+
+
+def test_batch_results_are_metered_for_the_sync_client(tmp_path: Path) -> None:
+    """From a thread; the beta client goes the same way."""
+
+    async def work(_client: anthropic.AsyncAnthropic, planner: Simulated) -> None:
+        def talk() -> list[str]:
+            with anthropic.Anthropic(base_url=planner.address, api_key=KEY, max_retries=0) as sync:
+                batch = sync.messages.batches.create(requests=BATCHED)
+                planner.advance(61)
+                assert sync.beta.messages.batches.retrieve(batch.id).results_url
+                return [each.custom_id for each in sync.beta.messages.batches.results(batch.id)]
+
+        await assert_metered(planner, await asyncio.to_thread(talk))
+
+    through(tmp_path, work)
+
+
+def test_batch_results_go_past_the_planner_where_they_are_theirs(tmp_path: Path) -> None:
+    """The setting leaves the batch as it is: the SDK fetches results past the planner, and no entry has them."""
+
+    async def work(client: anthropic.AsyncAnthropic, planner: Simulated) -> None:
+        batch = await client.messages.batches.create(requests=BATCHED)
+        planner.advance(61)
+        polled = await client.messages.batches.with_raw_response.retrieve(batch.id)
+        assert ((await polled.parse()).results_url or "").startswith(planner.direct)
+        assert polled.headers.get("planner-answer") is None
+        (heard,) = [each for each in planner.simulator.heard if each.method == "GET"]
+        assert await polled.read() == bytes(heard.answer)
+        assert len([each async for each in await client.messages.batches.results(batch.id)]) == 2
+        entries = await planner.entries(len(planner.simulator.heard) - 1)
+        assert {entry.endpoint for entry in entries} == {"batches"}
+
+    through(tmp_path, work, book=rules(settings={"batches.results_url": "theirs"}))
 
 
 def test_the_sync_client(tmp_path: Path) -> None:

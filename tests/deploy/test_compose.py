@@ -152,6 +152,14 @@ def test_everybody_finds_everybody() -> None:
     assert raw()["secrets"][secret] == {"environment": "PLANNER_ADMIN_TOKEN"}
 
 
+def test_the_proxy_is_called_what_its_agents_call_it() -> None:
+    """By default the port that is published on this machine; an empty variable names nothing."""
+    (published,) = SERVICES["planner"]["ports"]
+    host, port, _ = published.split(":")
+    assert SERVICES["planner"]["environment"]["PLANNER_PUBLIC_URL"] == f"http://{host}:{port}"
+    assert services(SECRETS | {"PLANNER_PUBLIC_URL": ""})["planner"]["environment"]["PLANNER_PUBLIC_URL"] == ""
+
+
 def test_the_proxy_begins_by_observing() -> None:
     """Whoever starts it has not looked yet; an empty variable lets it work."""
     assert SERVICES["planner"]["environment"]["PLANNER_OBSERVE"] == "1"

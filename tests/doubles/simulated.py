@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -181,18 +181,28 @@ def assert_reconciled(entries: list[Entry], simulator: Simulator, kinds: tuple[s
     """Every charge of the bill stands in the ledger, kind by kind, to the nano-dollar.
 
     A stream that broke off never told its final usage, so that its entry is an estimate and says so. Batches are
-    charged when they are processed, apart from any request, and are left out.
+    charged when they are processed, apart from any request: all of them together cost what their results do.
     """
-    settled_entries = {entry.upstream_request_id: entry for entry in entries}
+    of_batches = [entry for entry in entries if entry.endpoint == "batch_results"]
+    settled_entries = {entry.upstream_request_id: entry for entry in entries if entry not in of_batches}
+    batched: list[Any] = []
     for charge in simulator.bill.charges:
         if charge.work.tier == "batch":
+            batched += charge.lines
             continue
         entry = settled_entries.pop(charge.work.request_id)
         if charge.work.outcome != "ok":
             assert {line.basis for line in entry.lines} <= {"estimated"}
             continue
-        ours = {kind: sum(line.nano for line in entry.lines if line.kind == kind) for kind in kinds}
-        theirs = {kind: sum(line.nano or 0 for line in charge.lines if line.kind == kind) for kind in kinds}
-        assert ours == theirs, charge.work.request_id
+        assert _sums(entry.lines, kinds) == _sums(charge.lines, kinds), charge.work.request_id
+    assert _sums([line for entry in of_batches for line in entry.lines], kinds) == _sums(batched, kinds)
     left = [entry for entry in settled_entries.values() if any(line.kind in kinds for line in entry.lines)]
     assert left == [], "the ledger has charges that the bill lacks"
+
+
+def _sums(lines: Iterable[Any], kinds: tuple[str, ...]) -> dict[str, int]:
+    found = dict.fromkeys(kinds, 0)
+    for line in lines:
+        if line.kind in found:
+            found[line.kind] += line.nano or 0
+    return found
