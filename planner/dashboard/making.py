@@ -44,7 +44,7 @@ class Maker:
                 return Answer(media_type=JSON, body=_json(description(ask.standing.version)))
             return await self._made(ask)
         except Missing as error:
-            return self._trouble(ask, 404, "not_found_error", "This page is not here", str(error))
+            return self._trouble(ask, 404, "not_found_error", error.title, str(error), error)
         except (AddressError, UncrossableError) as error:
             return self._trouble(ask, 400, "invalid_request_error", "This cannot be shown", str(error))
         except (StoreError, SettingsError) as error:
@@ -132,11 +132,17 @@ class Maker:
             media_type=HTML, body=render("login.html", **frame, wrong=view.one("wrong"), next=view.one("next"))
         )
 
-    def _trouble(self, ask: Ask, status: int, kind: str, title: str, why: str) -> Answer:
+    def _trouble(
+        self, ask: Ask, status: int, kind: str, title: str, why: str, missing: Missing | None = None
+    ) -> Answer:
         if ask.form != "page":
             body = _json(ErrorTold(error=Wrong(kind, f"planner: {why}")))
             return Answer(status=status, media_type=JSON, body=body)
-        body = render("trouble.html", **_frame(ask, ask.page), title=title, why=why, status=status)
+        page = BY_NAME.get(ask.page)
+        frame = _frame(ask, ask.page if page is None else page.under or page.name)
+        frame |= {"todo": (), "way": None} if missing is None else {"todo": missing.todo, "way": missing.way}
+        why = why if missing is None else missing.why
+        body = render("trouble.html", **frame, title=title, why=why, status=status)
         return Answer(status=status, media_type=HTML, body=body)
 
 

@@ -46,7 +46,20 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Missing(Exception):  # noqa: N818 - it names what the visitor asked for, not a failure of ours
-    """There is no such page, no such table on it, or no such request; the message says so."""
+    """There is no such page, no such table on it, or no such request; the message says so, and `todo` what to do.
+
+    `title` is what a page says above it, `way` a page that leads on: its name and address.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        todo: tuple[str, ...] = (),
+        title: str = "This page is not here",
+        way: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(" ".join((why, *todo)))
+        self.why, self.todo, self.title, self.way = why, todo, title, way
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):

@@ -253,13 +253,13 @@ def _verdict(whole: Amounts) -> str:
 def _figures(whole: Amounts) -> Iterator[Figure]:
     starts, reuses = whole.get("container_starts", 0), whole.get("container_reuses", 0)
     warm = reuses / (starts + reuses) if starts + reuses else None
-    yield _figure("warm", "Went on in a warm one", warm, "share", f"{reuses:,} of {starts + reuses:,}", "counted")
+    yield _figure("warm", "Went on warm", warm, "share", f"{reuses:,} of {starts + reuses:,}", "counted")
     yield _figure("starts", "Containers started", starts, "count", "each a new session", "counted")
     low, high = (shown(whole.get(f"container_ms.{name}", 0), "hours") for name in ("low", "high"))
     yield _figure("ran", "Code ran", whole.get("container_ms.likely", 0), "hours", f"{low} to {high}", "estimated")
     listed = whole.get(LIST + CODE, 0)
     note = f"{shown(listed, 'usd')} before free hours"
-    yield _figure("cost", "Container time cost", _cost(whole), "usd", note, "estimated")
+    yield _figure("cost", "Container time", _cost(whole), "usd", note, "estimated")
     started = shown(whole.get("start_saved_ms", 0), "hours")
     note = f"{shown(whole.get('avoided_nano', 0), 'usd')}, and {started} of waiting for starts"
     yield _figure("minimums", "Minimums spared", _minimums(whole), "count", note, "estimated")

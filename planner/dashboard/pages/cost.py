@@ -287,7 +287,7 @@ def _figures(told: Told, earlier: Told | None) -> Iterable[Figure]:
     before = None if earlier is None else cost_nano(earlier.whole)
     note = ""
     if before is not None:
-        note = f"{shown(before, 'usd')} before" + (f", {100 * (cost - before) / before:+.0f} %" if before > 0 else "")
+        note = f"{shown(before, 'usd')} before" + (f", {100 * (cost - before) / before:+.1f} %" if before > 0 else "")
     yield Figure(
         name="cost", label="Cost", shown=shown(cost, "usd"), exact=format_nano(cost), unit="usd",
         basis="measured, but for what is estimated", note=note,

@@ -224,20 +224,28 @@ def _chart(table: Table) -> Chart:
 
 
 def _verdict(action: Action, decided: list[Decided]) -> str:
-    """How often something was changed, and the commonest reason why not."""
+    """How often something was changed, and how most of the others ended."""
     whole = sum(requests(each.amounts) for each in decided)
     if not whole:
         return f"Nothing was decided of {ACTIONS[action].lower()} in these days."
     changed = sum(requests(each.amounts) for each in decided if each.acts)
     said = f"{ACTIONS[action]}: {changed:,} of {several(whole, 'request')} were changed."
-    left: dict[str, int] = {}
+    left: dict[tuple[str, str], int] = {}
     for each in decided:
-        if each.reason and not each.acts:
-            left[each.reason] = left.get(each.reason, 0) + requests(each.amounts)
+        if not each.acts:
+            left[each.outcome, each.reason] = left.get((each.outcome, each.reason), 0) + requests(each.amounts)
     if left:
-        reason, number = max(left.items(), key=lambda item: (item[1], item[0]))
-        said += f" Of the others most were left for {reason} ({number:,})."
+        (outcome, reason), number = max(left.items(), key=lambda item: (item[1], item[0]))
+        why = f"{outcome}, {reason}" if reason else outcome
+        said += (
+            f" Of the others the largest part, {number:,}, ended as {why}: {_in_a_sentence(meaning(outcome, reason))}"
+        )
     return said
+
+
+def _in_a_sentence(words: str) -> str:
+    """Words that begin a sentence, behind a colon."""
+    return words[:1].lower() + words[1:]
 
 
 def _figures(decided: list[Decided], shadows: dict[ShadowModelKey, Amounts]) -> Iterator[Figure]:

@@ -22,6 +22,11 @@ RETENTION: Final = "retention.entries_days"
 NEVER: Final = "null"
 """How the setting is told where entries are kept for ever."""
 SPELT_OUT: Final = 4
+LOOK: Final = (
+    "Compare the id with the answer's field planner-request-id, and look for it by its time in the list.",
+    "A request of the last seconds may still be on its way from the journal: ask again.",
+    "Another planner has its entries in another store: ask the one that answered.",
+)
 
 
 class _Gone(msgspec.Struct, frozen=True):
@@ -38,7 +43,8 @@ async def make(room: Room) -> Content:
         raise AddressError("this explains one request. Name it as id=…, by its planner-request-id.")
     entry = await store.entry(request_id)
     if entry is None:
-        raise Missing(await _why_not(room, request_id))
+        way = ("All requests", view.link(LIST.name, id=None))
+        raise Missing(await _why_not(room, request_id), LOOK, "There is no such request", way)
     corrections = await store.corrections(entry.request_id)
     turns = await _turns(room, entry)
     tables = (
@@ -76,7 +82,7 @@ PAGE = Page("request", "Request", make, takes=(ID,), under=LIST.name)
 
 
 async def _why_not(room: Room, request_id: str) -> str:
-    """What may have become of a request that is not there, and what to do. Raises StoreError."""
+    """What may have become of a request that is not there. Raises StoreError."""
     months = sorted(msgspec.json.decode(text, type=_Gone).month for text in await room.store.prunings())
     days = next((each.value for each in room.standing.rules.book.settings if each.key == RETENTION), NEVER)
     if days == NEVER:
@@ -87,11 +93,7 @@ async def _why_not(room: Room, request_id: str) -> str:
         gone = f"Those of {_months(months)} were taken out of this ledger; if it was one of them, only sums tell of it."
     else:
         gone = "No month was taken out of this ledger yet."
-    return (
-        f"There is no request {request_id!r} in this ledger. {kept} {gone} Compare the id with the answer's field "
-        "planner-request-id, and look for it by its time among the requests. A request of the last seconds may still "
-        "be on its way from the journal: ask again. Another planner has its entries in another store."
-    )
+    return f"There is no request {request_id!r} in this ledger. {kept} {gone}"
 
 
 def _months(months: list[str]) -> str:

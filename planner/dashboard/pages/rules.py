@@ -224,7 +224,7 @@ def _prices(prices: Iterable[PriceTold], today: date) -> Table:
         title="Prices",
         columns=(
             Column("row", "Row"),
-            Column("days", "Holds"),
+            Column("days", "Holds", "word"),
             Column("input", "Input", "usd"),
             Column("cache_write", "Cache write", "usd"),
             Column("cache_read", "Cache read", "usd"),

@@ -36,7 +36,8 @@
       });
     const head = (name) => heads[places.get(name)].textContent.trim();
     const cell = rows.length ? rows[0].cells[places.get(list(figure.dataset.series)[0])] : null;
-    return { along, column, head, dollars: cell !== null && cell.textContent.includes("$") };
+    const text = cell === null ? "" : cell.textContent.trim();
+    return { along, column, head, dollars: text.includes("$"), unit: text.endsWith(" h") ? " h" : "" };
   }
 
   // `least` is the smallest difference that must be seen.
@@ -81,9 +82,9 @@
     const muted = colour("--muted");
     const tick = (value, _, ticks) => {
       const step = ticks.length > 1 ? Math.abs(ticks[1].value - ticks[0].value) : 1;
-      return table.dollars ? money(value, step) : value.toLocaleString("en-US");
+      return table.dollars ? money(value, step) : `${value.toLocaleString("en-US")}${table.unit}`;
     };
-    const exact = (value) => (table.dollars ? money(value, Math.abs(value) >= 1 ? 0.01 : 0.0001) : value.toLocaleString("en-US"));
+    const exact = (value) => (table.dollars ? money(value, Math.abs(value) >= 1 ? 0.01 : 0.0001) : `${value.toLocaleString("en-US")}${table.unit}`);
     return {
       animation: false,
       responsive: true,

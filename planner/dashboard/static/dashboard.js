@@ -40,6 +40,20 @@
     button.setAttribute("aria-expanded", String(open));
   });
 
+  // ---- the page that is shown stands in sight, where the bar is narrower than all of them
+  const tabs = document.querySelector(".tabs");
+  const here = tabs?.querySelector("[aria-current]");
+  if (here) tabs.scrollLeft = here.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - here.offsetWidth) / 2;
+
+  // ---- a period and days: what was chosen last counts
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("[data-days]");
+    if (!form) return;
+    const [period, from, to] = ["period", "from", "to"].map((name) => form.elements[name]);
+    if (event.target === period && period.value) from.value = to.value = "";
+    if (event.target === from || event.target === to) period.value = from.value || to.value ? "" : "this-month";
+  });
+
   // ---- filters that were left empty need not stand in the address
   document.addEventListener("submit", (event) => {
     if (!event.target.matches(".filters")) return;
