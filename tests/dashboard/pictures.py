@@ -15,7 +15,14 @@ from tests.parts import PARTS
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "images"
 ENTRIES: Final = 20_000
-PAGES: Final = {"overview": ("", 1120), "cost": ("cost", 1000)}
+PAGES: Final = {
+    "overview": ("", 1120),
+    "cost": ("cost", 1000),
+    "decisions": ("decisions", 900),
+    "containers": ("containers", 1130),
+    "requests": ("requests?team=data", 860),
+}
+"""The path of each page below the dashboard's, and the height of its picture, at which it cuts through no line."""
 SCHEMES: Final = ("light", "dark")
 
 
