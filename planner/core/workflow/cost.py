@@ -92,7 +92,6 @@ class Part(NamedTuple):
         rest: pico-dollars of its other prompt tokens and its output.
         marked: whether a breakpoint stands at the end of its prompt.
         searches: pico-dollars.
-        container: whether it needs a container.
         bills: whether what runs there is billed.
     """
 
@@ -104,7 +103,6 @@ class Part(NamedTuple):
     rest: float
     marked: bool
     searches: float
-    container: bool
     bills: bool
 
 
@@ -202,7 +200,6 @@ class Costing:
         rest = needs.own * (kept if marked else plain) + needs.grown * rates[INPUT]
         cached = context is not None and needs.prefix >= price.least_prefix
         free = definitions is not None and definitions.free
-        container = any(map(problem.runs_code, request.steps))
         files = any(map(problem.preloads, request.steps))
         key = None
         if cached and context is not None and definitions is not None and not request.batch:
@@ -216,7 +213,6 @@ class Costing:
             rest=rest + (needs.output + needs.futile) * rates[OUTPUT],
             marked=marked,
             searches=problem.search_pico * needs.searches,
-            container=container,
             bills=not free and bool(needs.code_seconds or files),
         )
 
@@ -296,7 +292,7 @@ class Costing:
                 sessions.append(self._session(inside, used))
         counted = 0.0
         if settings.free_use_counts:
-            free = (part.load.code_seconds for part in parts if part.container and not part.bills)
+            free = (part.load.code_seconds for part in parts if part.load.container and not part.bills)
             counted = sum(max(each, problem.minimum_seconds) for each in free if each)
         return tuple(sessions), counted
 

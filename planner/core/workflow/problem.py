@@ -172,6 +172,11 @@ class Problem:
         )
 
     @cached_property
+    def first_deadline(self) -> float:
+        """The first of them."""
+        return min(self.deadlines)
+
+    @cached_property
     def sizes(self) -> dict[str, Interval]:
         """Tokens of every tool version that a plan of these steps may declare."""
         declared = {type_ for step in self.steps for type_ in step.tools}

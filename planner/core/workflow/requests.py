@@ -27,6 +27,8 @@ class Load(NamedTuple):
         code_seconds: seconds that its code runs.
         seconds: from sending it to its end when it goes out live, in a warm container.
         futile: expected tokens of tries of an added tool that reaches nothing.
+        follows: the steps of other requests that must have ended before it.
+        container: whether it needs a container.
     """
 
     prefix: float
@@ -39,6 +41,8 @@ class Load(NamedTuple):
     code_seconds: float
     seconds: float
     futile: float
+    follows: frozenset[int]
+    container: bool
 
     @property
     def prompts(self) -> float:
@@ -71,4 +75,7 @@ def load(problem: Problem, draw: Draw, request: Request) -> Load:
     spent = iterations * assume.iteration_seconds + output / assume.output_tokens_per_second
     spent += searches * assume.search_seconds + code
     futile = problem.futile if request.web == "inert" else 0.0
-    return Load(prefix, own, grown, prefix + own + behind, iterations, output, searches, code, spent, futile)
+    container = any(map(problem.runs_code, steps))
+    return Load(
+        prefix, own, grown, prefix + own + behind, iterations, output, searches, code, spent, futile, handing, container
+    )

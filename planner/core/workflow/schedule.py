@@ -26,32 +26,50 @@ class Times(msgspec.Struct, frozen=True):
         """Seconds until everything has ended."""
         return max(self.ends)
 
+    @property
+    def slowest(self) -> float:
+        """Seconds until everything has ended if every batch takes as long as it may."""
+        return max(self.latest)
+
 
 def schedule(problem: Problem, plan: Plan, loads: Sequence[Load]) -> Times | None:
     """Begin everything as early as can be; None for a plan whose requests wait for each other in a circle."""
-    causes, warm = _causes(problem, plan)
-    order = _order(causes)
-    if order is None:
-        return None
     assume = problem.workflow.assume
     usual, longest = seconds(assume.batch_likely), seconds(assume.batch_most)
-    count = len(plan.requests)
-    begins, ends, latest = [0.0] * count, [0.0] * count, [0.0] * count
-    for number in order:
-        request = plan.requests[number]
-        begin = max((ends[cause] for cause in causes[number]), default=0.0)
-        late = max((latest[cause] for cause in causes[number]), default=0.0)
-        lasts = loads[number].seconds
-        if number not in warm and any(map(problem.runs_code, request.steps)):
+    causes, warm = _causes(problem, plan, [load.follows for load in loads])
+    count = len(causes)
+    followers: list[list[int]] = [[] for _ in causes]
+    for number, each in enumerate(causes):
+        for cause in each:
+            followers[cause].append(number)
+    left = [len(each) for each in causes]
+    begins, ends, starts, latest = [0.0] * count, [0.0] * count, [0.0] * count, [0.0] * count
+    order = [number for number in range(count) if not left[number]]
+    for number in order:  # grows while it is walked
+        load = loads[number]
+        lasts = load.seconds
+        if load.container and number not in warm:
             lasts += assume.container_start_seconds
-        begins[number] = begin
-        ends[number] = begin + (usual if request.batch else lasts)
-        latest[number] = late + (longest if request.batch else lasts)
-    return Times(order, tuple(begins), tuple(ends), tuple(latest))
+        batch = plan.requests[number].batch
+        end = ends[number] = begins[number] + (usual if batch else lasts)
+        last = latest[number] = starts[number] + (longest if batch else lasts)
+        for follower in followers[number]:
+            if end > begins[follower]:
+                begins[follower] = end
+            if last > starts[follower]:
+                starts[follower] = last
+            left[follower] -= 1
+            if not left[follower]:
+                order.append(follower)
+    if len(order) < count:
+        return None
+    return Times(tuple(order), tuple(begins), tuple(ends), tuple(latest))
 
 
 def late(problem: Problem, plan: Plan, times: Times) -> tuple[int, ...]:
     """The steps that miss their deadlines if every batch takes as long as it may."""
+    if times.slowest <= problem.first_deadline:
+        return ()
     return tuple(
         step
         for request, end in zip(plan.requests, times.latest, strict=True)
@@ -62,36 +80,23 @@ def late(problem: Problem, plan: Plan, times: Times) -> tuple[int, ...]:
 
 def waits(problem: Problem, plan: Plan) -> list[set[int]]:
     """What each request waits for: those with a step that it follows, and the one before it in its container."""
-    return _causes(problem, plan)[0]
-
-
-def _causes(problem: Problem, plan: Plan) -> tuple[list[set[int]], set[int]]:
-    """What each request waits for, and which requests find their container warm."""
-    home = {step: number for number, request in enumerate(plan.requests) for step in request.steps}
-    causes = [
-        {home[before] for step in request.steps for before in problem.before[step]} - {number}
-        for number, request in enumerate(plan.requests)
+    follows = [
+        frozenset().union(*(problem.before[step] for step in request.steps)).difference(request.steps)
+        for request in plan.requests
     ]
+    return _causes(problem, plan, follows)[0]
+
+
+def _causes(problem: Problem, plan: Plan, follows: Sequence[frozenset[int]]) -> tuple[list[set[int]], set[int]]:
+    """What each request waits for, and which requests find their container warm."""
+    home = [0] * len(problem.steps)
+    for number, request in enumerate(plan.requests):
+        for step in request.steps:
+            home[step] = number
+    causes = [{home[step] for step in each} for each in follows]
     warm = set()
     for chain in plan.chains:
         for earlier, later in pairwise(chain):
             causes[later].add(earlier)
             warm.add(later)
     return causes, warm
-
-
-def _order(causes: Sequence[set[int]]) -> tuple[int, ...] | None:
-    left = [set(each) for each in causes]
-    followers: list[list[int]] = [[] for _ in causes]
-    for number, each in enumerate(causes):
-        for cause in each:
-            followers[cause].append(number)
-    ready = [number for number, each in enumerate(left) if not each]
-    order = []
-    for number in ready:  # grows while it is walked
-        order.append(number)
-        for follower in followers[number]:
-            left[follower].discard(number)
-            if not left[follower]:
-                ready.append(follower)
-    return tuple(order) if len(order) == len(causes) else None
