@@ -170,7 +170,7 @@ class Costing:
                 billed += max(part.load.code_seconds, problem.minimum_seconds)
             else:
                 used += part.load.code_seconds
-        total += sum(min(self._warm(users, life) for life in LIVES) for users in shared.values())
+        total += sum(min(self._warmest(users, life) for life in LIVES) for users in shared.values())
         return total + self._container(billed + (max(used, problem.minimum_seconds) if used else 0.0), 0.0)
 
     def alone(self, request: Request) -> float:
@@ -178,12 +178,24 @@ class Costing:
         part = self.part(request)
         return part.rest + part.searches + (part.prefix if part.key is None else 0.0)
 
-    def most(self, request: Request) -> float:
-        """Pico-dollars of a request if nothing is shared: its prefix is cached for nobody, its container its own."""
+    def warm(self, request: Request) -> float:
+        """Pico-dollars of a request's prefix if it finds it in a cache."""
         part = self.part(request)
-        hours = max(part.load.code_seconds, self.problem.minimum_seconds) / SECONDS_PER_HOUR
-        dearest = max(part.prefix, part.load.prefix * part.rates[WRITE_1H] + part.reads)
-        return part.rest + part.searches + dearest + (self.problem.hour_pico * hours if part.bills else 0.0)
+        return part.reads + part.load.prefix * part.rates[READ]
+
+    def written(self, request: Request) -> float:
+        """Pico-dollars of a request's prefix if it writes it into a cache."""
+        part = self.part(request)
+        return part.reads + part.load.prefix * part.rates[WRITE_5M]
+
+    def prefixes(self, plan: Plan, outcome: Outcome) -> list[float]:
+        """By request, the pico-dollars of a prefix that it may share a cache of, under the lifetimes of an outcome."""
+        paid = [0.0] * len(plan.requests)
+        for users in self._sharing([self.part(request) for request in plan.requests], outcome.times).values():
+            uses = [(self.part(plan.requests[number]), outcome.times.begins[number]) for number in users]
+            for number, each in zip(users, self._uses(uses, outcome.lives[users[0]]), strict=True):
+                paid[number] = each
+        return paid
 
     def _part(self, request: Request) -> Part:
         problem, needs = self.problem, load(self.problem, self.draw, request)
@@ -219,42 +231,49 @@ class Costing:
     def _prefixes(self, parts: Sequence[Part], times: Times, plan: Plan) -> tuple[float, tuple[Life, ...]]:
         """Definitions and contexts: every use of one cache is priced under each lifetime, and the cheapest taken."""
         lives: list[Life] = ["none"] * len(parts)
-        shared: dict[Key, list[int]] = {}
         total = 0.0
         for number, part in enumerate(parts):
             if part.key is None:
                 total += part.prefix
                 plain = part.load.iterations * part.load.prefix * part.rates[INPUT]
                 lives[number] = "5m" if plan.requests[number].batch and part.prefix < plain else "none"
-            else:
-                shared.setdefault(part.key, []).append(number)
-        for (_, _, context), users in shared.items():
-            users.sort(key=lambda number: (times.begins[number], number))
+        for (_, _, context), users in self._sharing(parts, times).items():
             choices: Sequence[Life] = list(LIVES)
             if self._as_declared:
                 choices = [self.problem.workflow.contexts[context].cache]
             used = [(parts[number], times.begins[number]) for number in users]
-            cost, _, life = min((self._life(used, life), LIVES[life], life) for life in choices)
+            cost, _, life = min((sum(self._uses(used, life)), LIVES[life], life) for life in choices)
             total += cost
             for number in users:
                 lives[number] = life
         return total, tuple(lives)
 
-    def _life(self, users: Sequence[tuple[Part, float]], life: Life) -> float:
-        """What the uses of one cache cost, in the order of their begins, if it lives so long."""
+    def _sharing(self, parts: Sequence[Part], times: Times) -> dict[Key, list[int]]:
+        """The requests that use each cache, in the order of their begins."""
+        shared: dict[Key, list[int]] = {}
+        for number, part in enumerate(parts):
+            if part.key is not None:
+                shared.setdefault(part.key, []).append(number)
+        for users in shared.values():
+            users.sort(key=times.begins.__getitem__)
+        return shared
+
+    def _uses(self, users: Sequence[tuple[Part, float]], life: Life) -> list[float]:
+        """What each use of one cache costs, in the order of their begins, if it lives so long."""
         if life == "none":
-            return sum(part.prefix for part, _ in users)
+            return [part.prefix for part, _ in users]
         lives, write = LIVES[life], WRITES[life]
         iteration = self.problem.workflow.assume.iteration_seconds
-        total, last, ready = 0.0, users[-1][1] - self.problem.spacing, 0
+        paid: list[float] = []
+        last, ready = users[-1][1] - self.problem.spacing, 0
         for place, (part, begin) in enumerate(users):
             while ready < place and users[ready][1] <= begin - iteration:  # the newest that is written by now
                 last, ready = users[ready][1], ready + 1
             warm = iteration <= begin - last <= lives
-            total += part.reads + part.load.prefix * part.rates[READ if warm else write]
-        return total
+            paid.append(part.reads + part.load.prefix * part.rates[READ if warm else write])
+        return paid
 
-    def _warm(self, users: Sequence[Part], life: Life) -> float:
+    def _warmest(self, users: Sequence[Part], life: Life) -> float:
         """What the uses of one cache cost if all are warm, or all but one where a repetition is too long for that.
 
         The times between uses add up to the time from one repetition to the next, and none may exceed a lifetime.

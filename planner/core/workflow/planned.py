@@ -4,8 +4,10 @@ import msgspec
 
 from planner.core.workflow.bound import bound
 from planner.core.workflow.cost import Costing, Outcome
+from planner.core.workflow.descent import untouched
+from planner.core.workflow.kept import Reckoned
 from planner.core.workflow.problem import Problem
-from planner.core.workflow.search import Reckoned, search, untouched
+from planner.core.workflow.search import search
 from planner.core.workflow.steps import drawn
 
 PICO_PER_NANO = 1_000

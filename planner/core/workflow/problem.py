@@ -63,7 +63,7 @@ class Problem:
     book: RuleBook
     at: datetime
     free_hours_left: float
-    _definitions: dict[tuple[tuple[int, ...], Web], Definitions | None] = field(default_factory=dict, repr=False)
+    _definitions: dict[tuple[str, frozenset[str], Web], Definitions | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -172,6 +172,20 @@ class Problem:
         )
 
     @cached_property
+    def due(self) -> tuple[float, ...]:
+        """Seconds after which each step must have ended so that those that follow it can meet their deadlines too."""
+        due = list(self.deadlines)
+        for step in reversed(self.order):
+            for before in self.before[step]:
+                due[before] = min(due[before], due[step])
+        return tuple(due)
+
+    @cached_property
+    def batch_most(self) -> float:
+        """Seconds after which a batch has ended at the latest."""
+        return seconds(self.workflow.assume.batch_most)
+
+    @cached_property
     def first_deadline(self) -> float:
         """The first of them."""
         return min(self.deadlines)
@@ -200,8 +214,15 @@ class Problem:
 
     def runs_code(self, step: int) -> bool:
         """Whether a step needs a container."""
-        needs = self.steps[step]
-        return bool(self.likely.steps[step].code_seconds or needs.loads or needs.files_from or needs.skills)
+        return self._runs_code[step]
+
+    @cached_property
+    def _runs_code(self) -> tuple[bool, ...]:
+        drawn = self.likely.steps
+        return tuple(
+            bool(drawn[step].code_seconds or needs.loads or needs.files_from or needs.skills)
+            for step, needs in enumerate(self.steps)
+        )
 
     def preloads(self, step: int) -> bool:
         """Whether what is loaded into a step's container bills even if no code runs."""
@@ -221,13 +242,17 @@ class Problem:
 
     def definitions(self, steps: tuple[int, ...], web: Web) -> Definitions | None:
         """The tools of a request with these steps, None where such a request cannot be."""
-        key = steps, web
+        types = frozenset(type_ for step in steps for type_ in self.steps[step].tools)
+        key = self.models[steps[0]], types, web
         if key not in self._definitions:
-            types = [type_ for step in steps for type_ in self.steps[step].tools]
-            skills = {skill for step in steps for skill in self.steps[step].skills}
-            found = define(self.book, self.models[steps[0]], types, web)
-            self._definitions[key] = None if len(skills) > MOST_SKILLS else found
+            self._definitions[key] = define(self.book, self.models[steps[0]], types, web)
+        if self._skilled and len({skill for step in steps for skill in self.steps[step].skills}) > MOST_SKILLS:
+            return None
         return self._definitions[key]
+
+    @cached_property
+    def _skilled(self) -> bool:
+        return any(step.skills for step in self.steps)
 
     def webs(self, steps: tuple[int, ...]) -> tuple[Web, ...]:
         """What may become of the web tools of a request with these steps; the first is what was declared."""
@@ -237,10 +262,16 @@ class Problem:
         return tuple(found)
 
     def may_batch(self, steps: Iterable[int]) -> bool:
-        """Whether steps may go out as part of a batch, if their deadlines allow it."""
-        live = any(self.steps[step].live or self.steps[step].files_from for step in steps)
-        left = self.left_files & frozenset(steps)
-        return not live and not left and all(self.prices[self.models[step]].batch is not None for step in steps)
+        """Whether steps may go out as part of a batch, so far as their own deadlines and those behind them go."""
+        return all(map(self._batchable.__getitem__, steps))
+
+    @cached_property
+    def _batchable(self) -> tuple[bool, ...]:
+        def may(step: int) -> bool:
+            live = self.steps[step].live or self.steps[step].files_from or step in self.left_files
+            return not live and self.prices[self.models[step]].batch is not None and self.due[step] >= self.batch_most
+
+        return tuple(map(may, range(len(self.steps))))
 
     def _price(self, model: str) -> Price:
         row: PriceRow | None = self.book.prices.lookup(model, self.at)

@@ -9,9 +9,9 @@ import msgspec
 from planner.core.allowance import Allowance
 from planner.core.reports.wording import rounded, spell
 from planner.core.rulebook.book import RuleBook
+from planner.core.workflow.kept import Reckoned
 from planner.core.workflow.planned import Spread, plan_workflow
 from planner.core.workflow.problem import Problem, Request
-from planner.core.workflow.search import Reckoned
 from planner.core.workflow.steps import Workflow
 
 PICO_PER_NANO: Final = 1_000
