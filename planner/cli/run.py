@@ -18,7 +18,8 @@ from planner.clock import Clock, SystemClock
 from planner.core.reports.wording import rounded, spell
 from planner.core.workflow.cost import Costing
 from planner.core.workflow.problem import Problem, UnpricedError
-from planner.core.workflow.search import search, untouched
+from planner.core.workflow.descent import untouched
+from planner.core.workflow.search import search
 from planner.core.workflow.steps import Workflow
 from planner.core.workflow.told import left
 from planner.running.carrying import Carrier, Job

@@ -1,4 +1,4 @@
-"""Laws of reckoning workflows: bounds hold, parts are never dearer than the most, and what is sure has no spread."""
+"""Laws of reckoning workflows: bounds hold, and what is sure has no spread."""
 
 from random import Random
 
@@ -35,7 +35,6 @@ def test_no_plan_costs_less_than_its_bounds(seed: int) -> None:
         if outcome is None:
             continue
         assert costing.least(plan.requests) <= outcome.money * (1 + 1e-9)
-        assert outcome.money <= sum(map(costing.most, plan.requests)) * (1 + 1e-9)
         if not outcome.late:
             assert bound(searched) <= outcome.money * (1 + 1e-9)
 

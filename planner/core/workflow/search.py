@@ -53,14 +53,14 @@ def _everything(costing: Costing, kept: Kept) -> bool:
     problem = costing.problem
     ranked = []
     for groups in _partitions(problem):
-        options = [options(costing, group) for group in groups]
-        if all(options):
-            ranked.append((sum(each[0][0] for each in options), groups, options))
+        ways = [options(costing, group) for group in groups]
+        if all(ways):
+            ranked.append((sum(each[0][0] for each in ways), groups, ways))
     ranked.sort(key=lambda each: (each[0], len(each[1]), each[1]))
-    for least, _, options in ranked:
+    for least, _, ways in ranked:
         if least >= kept.limit:
             break
-        for requests in _choices(costing, kept, options):
+        for requests in _choices(costing, kept, ways):
             if not _containers(costing, kept, requests):
                 return False
     return True
@@ -88,20 +88,20 @@ def _partitions(problem: Problem) -> Iterator[tuple[tuple[int, ...], ...]]:
 
 
 def _choices(
-    costing: Costing, kept: Kept, options: Sequence[Sequence[tuple[float, Request]]]
+    costing: Costing, kept: Kept, ways: Sequence[Sequence[tuple[float, Request]]]
 ) -> Iterator[tuple[Request, ...]]:
     """Every way to send the requests that could still be kept."""
     rest = [0.0]
-    for each in reversed(options):
+    for each in reversed(ways):
         rest.append(rest[-1] + each[0][0])
     rest.reverse()
 
     def choose(number: int, paid: float, chosen: tuple[Request, ...]) -> Iterator[tuple[Request, ...]]:
-        if number == len(options):
+        if number == len(ways):
             if costing.least(chosen) < kept.limit:
                 yield chosen
             return
-        for least, request in options[number]:
+        for least, request in ways[number]:
             if paid + least + rest[number + 1] >= kept.limit:
                 break
             yield from choose(number + 1, paid + least, (*chosen, request))

@@ -8,7 +8,8 @@ import pytest
 
 from planner.core.workflow.cost import Costing
 from planner.core.workflow.problem import Problem
-from planner.core.workflow.search import search, untouched
+from planner.core.workflow.descent import untouched
+from planner.core.workflow.search import search
 from planner.core.workflow.steps import Context, Step, Workflow
 from tests.doubles.deciding import BOOK
 from tests.doubles.everyplan import cheapest
