@@ -96,7 +96,7 @@ def _sure(plan: WorkflowPlan) -> str:
         return f"no plan is expected to cost less ({plan.looked:,} reckoned)"
     return (
         f"the best of {plan.looked:,} plans; no plan can save more than another {plan.distance:.0%} of it"
-        " (by a relaxation that leaves out containers, waiting and what steps hand on)"
+        " (by a relaxation in which each step chooses with what it is merged, and caches stay warm)"
     )
 
 

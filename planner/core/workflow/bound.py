@@ -239,12 +239,20 @@ class _Relaxation:
 
     @cached_property
     def _smallest(self) -> dict[str, float]:
-        """Tokens of the smallest version of each family of tools."""
+        """Tokens of the smallest version of each family that a plan may declare for those that steps ask for.
+
+        Web tools are as some step asks for them, or raised and larger; code may be of another version with its blocks.
+        """
+        catalog, tools = self.problem.book.catalog, self.problem.likely.tools
+        asked = {type_ for step in self.problem.steps for type_ in step.tools}
+        blocks = {row.blocks for type_ in asked if (row := catalog.tool(type_)) is not None}
         found: dict[str, float] = {}
-        for type_, tokens in self.problem.likely.tools.items():
-            row = self.problem.book.catalog.tool(type_)
+        for type_, tokens in tools.items():
+            row = catalog.tool(type_)
             family = type_ if row is None else row.family
-            found[family] = min(found.get(family, tokens), tokens)
+            code = row is not None and family == "code_execution" and row.blocks in blocks
+            if code or type_ in asked:
+                found[family] = min(found.get(family, tokens), tokens)
         return found
 
     @cached_property

@@ -73,16 +73,18 @@ def test_a_step_by_itself_is_its_own_bound() -> None:
 
 
 def test_free_hours_are_charged_at_the_share_that_bounds_best() -> None:
-    """Ten hours of code against none, five and twenty that are free: the bound is what the hours beyond them cost."""
+    """Ten hours of code that can be had free for tokens only: all of them billed, half of them, none."""
     steps = tuple(
-        Step(name=f"s{n}", prompt=10, output=10, tools=(CODE,), code_seconds=3_600, live=True) for n in range(10)
+        Step(name=f"s{n}", prompt=10, output=10, tools=(CODE,), code_seconds=3_600, live=True, alone=True)
+        for n in range(10)
     )
-    workflow = Workflow(workflow="w", model="claude-haiku-5-5", steps=steps, days=1)
+    workflow = Workflow(workflow="w", model="claude-sonnet-5-5", steps=steps, days=1)
     tokens = bound(Problem(workflow, BOOK, AT, 1_000.0))
     for hours in (0.0, 5.0, 20.0):
-        least, found = bound(Problem(workflow, BOOK, AT, hours)), search(Problem(workflow, BOOK, AT, hours)).best.outcome
-        assert tokens <= least <= found.total * CLOSE
-        assert least >= min(found.tokens, found.total) * 0.5
+        searched = Problem(workflow, BOOK, AT, hours)
+        assert tokens <= bound(searched) <= search(searched).best.outcome.total * CLOSE
+    assert bound(Problem(workflow, BOOK, AT, 0.0)) > bound(Problem(workflow, BOOK, AT, 5.0)) > tokens
+    assert bound(Problem(workflow, BOOK, AT, 20.0)) == pytest.approx(tokens)
 
 
 def test_a_deadline_behind_a_step_keeps_it_from_a_batch() -> None:
