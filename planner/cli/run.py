@@ -17,8 +17,8 @@ from planner.cli.workflow import read
 from planner.clock import Clock, SystemClock
 from planner.core.reports.wording import rounded, spell
 from planner.core.workflow.cost import Costing
-from planner.core.workflow.problem import Problem, UnpricedError
 from planner.core.workflow.descent import untouched
+from planner.core.workflow.problem import Problem, UnpricedError
 from planner.core.workflow.search import search
 from planner.core.workflow.steps import Workflow
 from planner.core.workflow.told import left

@@ -1,11 +1,11 @@
 """Workflows of many shapes and any length, the same for the same seed: what planning is measured on.
 
-    chain      each step follows the one before
-    fan        many that only follow the first, and one that follows them all
-    mixed      each follows some of the six before it
-    files      mixed, in rows of steps that go on in the container of the one before for its files
-    deadlines  mixed, and most must have ended within hours or days, so that not all can wait in batches; some are live
-    repeated   mixed, four hundred times a day, in front of a long context
+chain      each step follows the one before
+fan        many that only follow the first, and one that follows them all
+mixed      each follows some of the six before it
+files      mixed, in rows of steps that go on in the container of the one before for its files
+deadlines  mixed, and most must have ended within hours or days, so that not all can wait in batches; some are live
+repeated   mixed, four hundred times a day, in front of a long context
 """
 
 from random import Random

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.workflows`: how long workflows of many steps take to plan, and how far from a bound the plans are.
+"""`python -m tests.bench.workflows`: how long workflows of many steps take to plan, how far from a bound plans are.
 
 Each shape of `shapes` at 20, 50, 100 and 200 steps, planned as `planner plan` does, intervals and all. Times are of the
 process, so that others on the machine disturb them little; costs and distances are the same on every run. The second

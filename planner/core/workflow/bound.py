@@ -3,10 +3,10 @@
 Whatever the requests of a plan are, what they cost is shared out among their steps, and each step is charged the least
 share that it could have in any request that it may be part of, with every other it may be merged with:
 
-    its own        output · searches · prompt, first as input or cache write and then as cache reads · what grows behind it
+    its own        output · searches · prompt, first as input or cache write, then as cache reads · what grows behind it
                    definitions and context in its further iterations · what earlier steps hand on to it
     the k-th part  of the first iteration's definitions and context, in a request of k steps
-    half           of what it and each of the k - 1 others make dearer for each other: they stand in each other's prompts
+    half           of what it and each of the k - 1 others make dearer for each other, in each other's prompts
 
 in a batch if deadlines allow one, or live with every cache warm, but for one write of each context; and its code either
 pays for the seconds it runs, or for the definitions of a web tool that makes it free.

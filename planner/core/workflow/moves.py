@@ -188,12 +188,13 @@ class Neighbourhood:
 
     def _shares(self, number: int) -> Iterator[Move]:
         """The request goes on in the container of another, or in one of its own."""
-        problem, plan, times = self.problem, self.plan, self.outcome.times
+        plan, times = self.plan, self.outcome.times
         if number not in self._users:
             return
         part = self.costing.part(plan.requests[number])
+        few = 1.0 if len(self._users) <= MANY else 0.0  # then all are tried, whatever they promise
         if any(number in chain for chain in plan.chains):
-            yield self._start(), partial(changed, plan, {}, leave={number})
+            yield max(self._start(), few), partial(changed, plan, {}, leave={number})
         saved = self._promise((number,), (plan.requests[number],)) + self._start()
         others = [other for other in self._users if other != number]
         if len(others) > MANY:
@@ -202,7 +203,7 @@ class Neighbourhood:
             others = sorted(sorted(others, key=lambda other: (abs(gaps[other]), other))[: 2 * NEIGHBOURS])
         if part.load.container:
             for other in others:
-                yield saved, partial(_behind, plan, other, number)
+                yield max(saved, few), partial(_behind, plan, other, number)
 
     def _start(self) -> float:
         """What it may be worth not to wait for a container."""

@@ -54,10 +54,8 @@ def schedule(problem: Problem, plan: Plan, loads: Sequence[Load]) -> Times | Non
         end = ends[number] = begins[number] + (usual if batch else lasts)
         last = latest[number] = starts[number] + (longest if batch else lasts)
         for follower in followers[number]:
-            if end > begins[follower]:
-                begins[follower] = end
-            if last > starts[follower]:
-                starts[follower] = last
+            begins[follower] = max(begins[follower], end)
+            starts[follower] = max(starts[follower], last)
             left[follower] -= 1
             if not left[follower]:
                 order.append(follower)

@@ -7,7 +7,7 @@
 Both begin with the workflow as it is and are deterministic: same workflow, same rule book, same plan.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from planner.core.workflow.cost import Costing
-from planner.core.workflow.problem import Problem
 from planner.core.workflow.descent import untouched
+from planner.core.workflow.problem import Problem
 from planner.core.workflow.search import search
 from planner.core.workflow.steps import Context, Step, Workflow
 from tests.doubles.deciding import BOOK
