@@ -5,7 +5,16 @@ from datetime import UTC
 from typing import Any, Final
 
 from planner.core.ledger.modelled import shadows_by_model
-from planner.core.ledger.rollup import Amounts, DecisionModelKey, Key, Rollup, ShadowModelKey, cost_nano, saved_nano
+from planner.core.ledger.rollup import (
+    BATCH_REQUESTS,
+    Amounts,
+    DecisionModelKey,
+    Key,
+    Rollup,
+    ShadowModelKey,
+    cost_nano,
+    saved_nano,
+)
 from planner.core.money import format_nano
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.reports.dimensions import tabulate
@@ -119,6 +128,7 @@ def _outcomes(view: View, period: Period, action: Action, decided: list[Decided]
             Column("reason", "Reason", "word"),
             Column("requests", "Requests", "count"),
             Column("share", "Share", "share"),
+            Column("batched", "In batches", "count"),
             Column("cost", "Cost", "usd"),
             Column("saved", "Saved, estimated", "usd"),
             Column("means", "That is", "long"),
@@ -129,6 +139,7 @@ def _outcomes(view: View, period: Period, action: Action, decided: list[Decided]
                     *key,
                     requests(sums[key]),
                     requests(sums[key]) / whole if whole else None,
+                    sums[key].get(BATCH_REQUESTS, 0),
                     cost_nano(sums[key]),
                     saved_nano(sums[key]) if acts(*key) else None,
                     meaning(*key),

@@ -61,10 +61,10 @@ def test_what_was_changed_and_saved() -> None:
     acting = [row.amounts for row in report.rows if row.values[0] in {"applied", "threaded"}]
     acting += [row.amounts for row in report.rows if row.values == ("kept", "repeated")]
     assert figure(found, "changed") == total(acting)["requests"]
-    assert [row[5] for row in rows(found, "outcomes") if row[0] == "declined"] == [None] * sum(
+    assert [row[6] for row in rows(found, "outcomes") if row[0] == "declined"] == [None] * sum(
         row[0] == "declined" for row in rows(found, "outcomes")
     )
-    assert sum(row[5] or 0 for row in rows(found, "outcomes")) == saved_nano(total(acting))
+    assert sum(row[6] or 0 for row in rows(found, "outcomes")) == saved_nano(total(acting))
     assert sum(row[5] for row in rows(found, "teams")) == saved_nano(total(acting))
 
 
