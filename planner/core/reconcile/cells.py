@@ -55,6 +55,7 @@ class Cause(StrEnum):
     PRIORITY_TIER = "priority_tier"
     UNPRICED = "unpriced"
     OTHER_DAY = "other_day"
+    BATCHES_PAST = "batches_past"
     BYPASS = "bypass"
     LOST_ENTRIES = "lost_entries"
     CUT_STREAMS = "cut_streams"
@@ -74,6 +75,7 @@ MEANS: Final[dict[Cause, str]] = {
     Cause.PRIORITY_TIER: "priority tier, which the cost report leaves out",
     Cause.UNPRICED: "requests that the ledger has no price for",
     Cause.OTHER_DAY: "on another day of the bill",
+    Cause.BATCHES_PAST: "results of batches that did not pass the planner",
     Cause.BYPASS: "used past the planner",
     Cause.LOST_ENTRIES: "requests whose cost the ledger lost",
     Cause.CUT_STREAMS: "estimated tokens of cut streams",
@@ -145,6 +147,15 @@ def shared(one: Counts, other: Counts) -> Counts:
 def searched(counts: Counts) -> Counts:
     """The searches alone."""
     return (0, 0, 0, 0, 0, counts[5])
+
+
+def clipped(counts: Counts, most: int) -> Counts:
+    """As much of the counts as so many tokens are, class by class; searches as they are, or none where that is none."""
+    found = []
+    for each in counts[:5]:
+        found.append(min(each, most))
+        most -= found[-1]
+    return (*found, counts[5] if any(found) else 0)  # type: ignore[return-value]  # as many as there were
 
 
 def covers(one: Counts, other: Counts) -> bool:

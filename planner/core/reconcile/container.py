@@ -7,7 +7,7 @@ What no reading explains can be the estimate, as far as low and high of the uses
 """
 
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, Final
@@ -20,6 +20,8 @@ from planner.core.reconcile.money import noon
 from planner.core.reconcile.ours import Ours, Use
 from planner.core.reconcile.readings import Fit, Reading, near, setting
 from planner.core.reconcile.residual import Claim, Residual
+from planner.core.reconcile.spans import Beyond, beyond, explain_batches, explain_bypass
+from planner.core.reconcile.surplus import Surplus
 from planner.core.reconcile.theirs import Bill
 from planner.core.rulebook.book import FreeHoursSettings, Settings
 from planner.core.settlement import IDLE
@@ -57,7 +59,6 @@ class Container:
     def __init__(self, ours: Ours, prices: PriceBook, settings: Settings, owners: Mapping[str, str]) -> None:
         self._ours = ours
         self._owners = owners
-        self._declared = set(owners.values())
         self._prices = prices
         self._settings = settings
         self._uses = sorted(ours.uses, key=lambda use: (use.at, use.request_id))
@@ -70,25 +71,17 @@ class Container:
             None,
         )
 
-    def explain(self, residual: Residual, bill: Bill, foreign: Iterable[tuple[str, str]]) -> None:
+    def explain(self, residual: Residual, bill: Bill, foreign: Collection[tuple[str, str]], surplus: Surplus) -> None:
         """Let everything that moves container time take its part of the differences."""
-        self._bypass(residual, bill, set(foreign))
+        explain_bypass(residual, bill, foreign)
+        explain_batches(residual, self._ours, bill, surplus)
         cells = sorted(cell for cell in residual.difference if cell.kind == CODE and cell.day in bill.cost_days)
         self._late_corrections(residual, cells)
         self._unmetered(residual, cells)
         self._readings(residual, cells)
-        lost, unseen = self._spans(bill, set(foreign))
-        self._estimate(residual, cells, lost, unseen)
+        self._estimate(residual, cells, beyond(self._ours, bill, self._owners, foreign, surplus), surplus)
 
-    # ------------------------------------------------------------ what others ran, what is not known
-
-    def _bypass(self, residual: Residual, bill: Bill, foreign: set[tuple[str, str]]) -> None:
-        """Code of keys that the ledger has never seen, as analytics tells it."""
-        for (day, workspace, key), cost in sorted(bill.code.items()):
-            cell = Cell(day, workspace, CODE)
-            if (workspace, key) in foreign and cell in residual.difference:
-                evidence = f"{cost.spans or 0} spans of key {key or '(none)'}, which is in no ledger entry"
-                residual.explain(Cause.BYPASS, cell, round(cost.nano), evidence)
+    # ------------------------------------------------------------ what is not known
 
     def _late_corrections(self, residual: Residual, cells: Sequence[Cell]) -> None:
         """Corrections with which the ledger left the bill: without them both agreed."""
@@ -113,25 +106,6 @@ class Container:
                     Cause.UNPRICED, 0, self._price(cell.day, most[cell]), "requests that have no price ran code"
                 )
                 residual.settle(cell, [claim])
-
-    def _spans(self, bill: Bill, foreign: set[tuple[str, str]]) -> tuple[dict[tuple[str, str], int], int]:
-        """Spans beyond the runs of the ledger, of keys that are used through the planner alone, and how many in all.
-
-        Of other keys they are told by place where the end of some request was not seen.
-        """
-        spans: dict[tuple[str, str, str], int] = {}
-        for (day, workspace, key), cost in bill.code.items():
-            if (workspace, key) not in foreign and cost.spans is not None:
-                place = (day, workspace, self._owners.get(key, ""))
-                spans[place] = spans.get(place, 0) + cost.spans
-        for (day, workspace, principal), runs in self._ours.runs.items():
-            place = (day, workspace, principal if principal in self._declared else "")
-            spans[place] = spans.get(place, 0) - runs
-        more: dict[tuple[str, str], int] = {}
-        for (day, workspace, owner), count in spans.items():
-            if count > 0 and (owner or self._ours.open.get((day, workspace), 0)):
-                more[day, workspace] = more.get((day, workspace), 0) + count
-        return more, sum(max(count, 0) for count in spans.values())
 
     # ------------------------------------------------------------ readings
 
@@ -279,12 +253,11 @@ class Container:
 
     # ------------------------------------------------------------ the estimate
 
-    def _estimate(
-        self, residual: Residual, cells: Sequence[Cell], lost: dict[tuple[str, str], int], unseen: int
-    ) -> None:
+    def _estimate(self, residual: Residual, cells: Sequence[Cell], unseen: Beyond, surplus: Surplus) -> None:
         """Give the estimate what lies between low and high, and unseen spans what so many minimums can cost.
 
-        `unseen` are all spans that the ledger lacks: they use up free hours, which then end earlier for all others.
+        All spans that the ledger lacks use up free hours, which then end earlier for all others. Those of batches can
+        have run as long as any that the ledger knows.
         """
         kept, free, counting = self._believed
         base = self.cost(kept, free, counting=counting)
@@ -292,16 +265,18 @@ class Container:
         low = self.cost(shorter, free, counting=counting)
         longer = [hours + max(use.high_ms - use.likely_ms, 0) for use, hours in self._with(kept)]
         minimum = max((self._rate(cell.day)[1] for cell in cells), default=0)
-        high = self.cost(
-            longer, free, counting=counting, unseen_ms=unseen * max(minimum, self._ours.longest_ms) if unseen else 0
-        )
+        longest = max(minimum, self._ours.longest_ms)
+        high = self.cost(longer, free, counting=counting, unseen_ms=unseen.spans * longest if unseen.spans else 0)
         for cell in cells:
             if residual.settled(cell):
                 continue
             told = self._ours.nano.get(cell, 0) - self._ours.lag.get(cell, 0) + self._moved.get(cell, 0)
             ends = [cost.get(cell, 0) - told for cost in (low, base, high)]
             claims = [Claim(Cause.CONTAINER_ESTIMATE, min(*ends, 0), max(*ends, 0), "within low and high of its uses")]
-            if spans := lost.get((cell.day, cell.workspace), 0):
+            if requests := unseen.past.get((cell.day, cell.workspace), 0):
+                evidence = f"code of {surplus.past[cell.day, cell.workspace][1]}"
+                claims.append(Claim(Cause.BATCHES_PAST, 0, self._price(cell.day, requests * longest), evidence))
+            if spans := unseen.lost.get((cell.day, cell.workspace), 0):
                 most = self._price(cell.day, spans * self._rate(cell.day)[1])
                 evidence = f"{spans} spans beyond the ledger, and requests whose end nobody saw"
                 residual.settle(cell, [Claim(Cause.LOST_ENTRIES, 0, most, evidence)])

@@ -5,7 +5,7 @@
 A factor is believed where at least two days show the same one: a single cell would agree with any.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -109,6 +109,8 @@ class Pricing:
             if cell.kind not in (*TOKENS, SEARCH) or (cell.day, cell.workspace, cell.model) in known:
                 continue
             keys = self._users.get((cell.day, cell.workspace, cell.model), set())
+            if any(used.cause is not Cause.BYPASS for _, used in self._used(cell)):
+                continue
             if keys and keys <= self._surplus.foreign and not self._ours.nano.get(cell):
                 evidence = f"used by {', '.join(sorted(key for _, key in keys))} alone, in no ledger entry"
                 residual.explain(Cause.BYPASS, cell, residual.left[cell], evidence)
@@ -118,20 +120,24 @@ class Pricing:
 
     def _claims(self, cell: Cell) -> list[Claim]:
         claims = self._unpriced(cell)
+        for place, used in self._used(cell):
+            claim = self._claim(cell, place, used)
+            claims += [claim] if claim is not None and (claim.low or claim.high) else []
+        return claims
+
+    def _used(self, cell: Cell) -> Iterable[tuple[Place, Used]]:
+        """What was found for the places of a cell and counts in it."""
         models = [cell.model] if cell.kind != SEARCH else sorted(self._models.get((cell.day, cell.workspace), ()))
         batches = (cell.batch,) if cell.kind != SEARCH else (False, True)
         for model in models:
             for batch in batches:
                 for place in self._surplus.at(cell.day, cell.workspace, model, batch=batch):
                     for used in self._surplus.found.get(place, ()):
-                        claim = self._claim(cell, place, used)
-                        claims += [claim] if claim is not None and (claim.low or claim.high) else []
-        return claims
+                        if used.counts[_index(cell.kind)]:
+                            yield place, used
 
     def _claim(self, cell: Cell, place: Place, used: Used) -> Claim | None:
         count = used.counts[_index(cell.kind)]
-        if not count:
-            return None
         variants = [used.variant] if used.variant is not None else self._surplus.variants(place)
         rates = self._rates(cell, variants)
         if rates is None:

@@ -17,6 +17,7 @@ from planner.core.pricing.lines import HAIKU_55, usage_lines
 from planner.core.pricing.prices import CODE as CODE_LINE
 from planner.core.pricing.prices import CREDIT, Line, PriceBook, Unpriced
 from planner.core.reasons import Action, Outcome, Reason
+from planner.core.reconcile.batches import Batches
 from planner.core.reconcile.cells import CODE, NOTHING, SEARCH, TOKENS, Cell, Counts, counts_of, plus, searched
 
 NEWER_WEB: Final = "20260209"
@@ -90,6 +91,7 @@ class Ours:
     ) -> None:
         self.month = month
         self._known = known_until.isoformat(timespec="microseconds")
+        self.batches = Batches(month, self._known)
         self._prices = prices
         self._organization = organization
         self._per_iteration = per_iteration
@@ -111,10 +113,16 @@ class Ours:
         self.requests = 0
 
     def add(self, entry: Entry) -> None:
-        """Take in one entry; another month's, another organization's and subscription traffic are passed over."""
-        if not entry.at.startswith(self.month) or is_notional(entry):
+        """Take in one entry; another organization's and subscription traffic are passed over.
+
+        So is another month's, but for what it tells of batches.
+        """
+        if is_notional(entry) or (
+            self._organization is not None and entry.organization not in (self._organization, None)
+        ):
             return
-        if self._organization is not None and entry.organization not in (self._organization, None):
+        self.batches.add(entry)
+        if not entry.at.startswith(self.month):
             return
         day, workspace = entry.at[:10], entry.workspace or ""
         if entry.corrects is not None:
@@ -210,7 +218,8 @@ class Ours:
                 found = self.unpriced.setdefault(key, Unknown(reason=entry.unpriced))
                 priority = group.tier == "priority"  # whose tokens are on no bill
                 found.counts = plus(found.counts, searched(counts) if priority else counts)
-        if any(line.basis == "estimated" and line.kind in TOKENS for line in entry.lines):
+        estimated = any(line.basis == "estimated" and line.kind in TOKENS for line in entry.lines)
+        if estimated and entry.batch is None:  # of a batch the price is estimated, and not how much there was
             self._put(self.cut, (group.day, group.workspace, group.model), entry.tokens.output)
 
     def _add_use(self, entry: Entry, day: str, workspace: str, *, late: bool) -> None:

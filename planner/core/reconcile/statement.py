@@ -16,6 +16,7 @@ import msgspec
 
 from planner.core.money import parse_nano
 from planner.core.pricing.prices import PriceBook
+from planner.core.reconcile.batches import LIFE, MOST_TOLD, Told
 from planner.core.reconcile.cells import CODE, SESSION, Cause, Cell, Share
 from planner.core.reconcile.container import Container
 from planner.core.reconcile.money import Pricing, WrongPrice
@@ -24,6 +25,7 @@ from planner.core.reconcile.readings import Reading, word
 from planner.core.reconcile.residual import Residual
 from planner.core.reconcile.surplus import Surplus
 from planner.core.reconcile.theirs import Bill, name_default
+from planner.core.reports.wording import several
 from planner.core.rulebook.book import Settings
 
 DEFAULT_THRESHOLD: Final = "0.5%"
@@ -87,6 +89,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """The whole month in nano-dollars.
 
     `unexplained_nano` is the sum of the rows' without their signs; `within` says that it is no more than the threshold.
+    `batches` are those that were made through the planner, the ones with missing results first; `more_batches` is how
+    many are not named, and `missing_results` how many of all did not pass, at most.
     """
 
     month: str
@@ -106,6 +110,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     prices: tuple[PriceProposal, ...] = ()
     settings: tuple[SettingProposal, ...] = ()
     meter: MeterProposal | None = None
+    batches: tuple[Told, ...] = ()
+    more_batches: int = 0
+    missing_results: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -149,7 +156,9 @@ def reconcile(  # noqa: PLR0913 - what a statement is made of, named
     are used through the planner alone. The bill's default workspace gets its name. Raises ValueError for a threshold
     that is none.
     """
-    default = name_default(bill, {cell.workspace for cell in ours.nano} | {group.workspace for group in ours.tokens})
+    batches = ours.batches.told()
+    places = {cell.workspace for cell in ours.nano} | {group.workspace for group in ours.tokens}
+    default = name_default(bill, places | {batch.workspace for batch in batches})
     residual = Residual(ours, bill)
     _lag(residual, ours)
     _missing_days(residual, ours, bill)
@@ -158,7 +167,7 @@ def reconcile(  # noqa: PLR0913 - what a statement is made of, named
     pricing.explain(residual)
     _sessions(residual)
     container = Container(ours, prices, settings, owners)
-    container.explain(residual, bill, _unseen(bill, surplus, owners))
+    container.explain(residual, bill, _unseen(bill, surplus, owners), surplus)
     cells = sorted(residual.difference)
     residual.round_off(cells)
     rows = _rows(residual, ours, bill, cells)
@@ -185,7 +194,10 @@ def reconcile(  # noqa: PLR0913 - what a statement is made of, named
         prices=tuple(_price(each) for each in pricing.wrong),
         settings=tuple(_setting(each) for each in (*_tier(residual, settings), *container.readings)),
         meter=_meter(residual, ours),
-        notes=(*_notes(ours, bill, default), *_untold(container.readings)),
+        batches=batches[:MOST_TOLD],
+        more_batches=max(len(batches) - MOST_TOLD, 0),
+        missing_results=sum(batch.missing for batch in batches),
+        notes=(*_notes(ours, bill, default), *_waiting(batches, made_at), *_untold(container.readings)),
     )
     return Found(statement, residual.shares, frozenset(surplus.foreign), container.hours_ms())
 
@@ -262,6 +274,16 @@ def _setting(reading: Reading) -> SettingProposal:
         better_misfit_nano=reading.after,
         alike=reading.alike,
     )
+
+
+def _waiting(batches: Iterable[Told], now: datetime) -> Iterable[str]:
+    """Batches whose results may still pass."""
+    waiting = [each for each in batches if each.missing and datetime.fromisoformat(each.made_at) + LIFE > now]
+    if waiting:
+        yield (
+            f"Results of {several(len(waiting), 'batch', 'batches')} did not all pass and can still be fetched. "
+            "Fetched through the planner, they are explained by the other day."
+        )
 
 
 def _untold(readings: Sequence[Reading]) -> Iterable[str]:

@@ -4,11 +4,24 @@ The usage report knows API keys and the ledger knows principals. Which key belon
 may say (`api_keys`); the others of a workspace are counted together.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from planner.core.reconcile.cells import NOTHING, Cause, Counts, covers, minus, negative, plus, searched, shared, total
+from planner.core.reconcile.batches import MOST_TOKENS, Made, Passage, said
+from planner.core.reconcile.cells import (
+    NOTHING,
+    Cause,
+    Counts,
+    clipped,
+    covers,
+    minus,
+    negative,
+    plus,
+    searched,
+    shared,
+    total,
+)
 from planner.core.reconcile.ours import Group, Ours
 from planner.core.reconcile.theirs import Bill, Variant
 
@@ -45,6 +58,8 @@ class Surplus:
         found: what explains the difference of a place.
         rest: what nothing explains there.
         foreign: keys of which the ledger has seen nothing, with their workspace.
+        past: days and workspaces on which batches explain a surplus, with how many requests, and the evidence.
+        batching: keys, with their workspace, that the ledger has seen nothing of but such batches.
     """
 
     def __init__(self, ours: Ours, bill: Bill, owners: Mapping[str, str]) -> None:
@@ -56,10 +71,16 @@ class Surplus:
         self.found: dict[Place, list[Used]] = {}
         self.rest: dict[Place, Counts] = {}
         self.foreign: set[tuple[str, str]] = set()
+        self.past: dict[tuple[str, str], tuple[int, str]] = {}
+        self.batching: set[tuple[str, str]] = set()
+        self._made = ours.batches.made()
         priority = self._count(bill)
         self._find_priority(priority)
+        self._find_fetched()
         self._find_moved()
-        self._find_foreign()
+        missing = self._missing()
+        self._find_foreign(missing.keys())
+        self._find_past(missing)
         self._find_others()
 
     def at(self, day: str, workspace: str, model: str, *, batch: bool) -> Iterable[Place]:
@@ -110,8 +131,36 @@ class Surplus:
                 )
                 self._take(place, Used(Cause.PRIORITY_TIER, minus(NOTHING, common), None, evidence))
 
+    def _find_fetched(self) -> None:
+        """Results that were fetched on a later day than their batch can have been billed on, or in a later month."""
+        for batch in self._made:
+            for passage in batch.passages:
+                if passage.model and passage.day != batch.day:
+                    self._move(batch, passage)
+
+    def _move(self, batch: Made, passage: Passage) -> None:
+        """Take from the day of a fetch what the days of its batch have; what another month has, is not looked for."""
+        principal = passage.principal if passage.principal in self._declared else ""
+        fetched = Place(passage.day, passage.workspace, passage.model, batch=True, owner=principal)
+        wanted, moved = passage.counts, NOTHING
+        if passage.compared and passage.day in batch.days:  # what that very day has of it, was billed then
+            wanted = shared(wanted, minus(NOTHING, self.rest.get(fetched, NOTHING)))
+        evidence = f"results of a batch that was made on {batch.day} were fetched on {passage.day}"
+        for day in batch.days:
+            place = fetched._replace(day=day)
+            if day == passage.day:
+                continue
+            here = shared(wanted, self.rest.get(place, NOTHING)) if day[:7] == self._ours.month else NOTHING
+            if any(here):
+                self._take(place, Used(Cause.OTHER_DAY, here, None, evidence))
+            wanted, moved = minus(wanted, here), plus(moved, here)
+        if any(day[:7] != self._ours.month for day in batch.days):
+            moved = plus(moved, wanted)
+        if passage.compared and any(moved):
+            self._take(fetched, Used(Cause.OTHER_DAY, minus(NOTHING, moved), None, evidence))
+
     def _find_moved(self) -> None:
-        """Requests that ran over midnight, or batches fetched on a later day: one side lacks what the next day has."""
+        """Requests that ran over midnight, or results fetched after it: one side lacks what the next day has."""
         for place, counts in sorted(self.rest.items()):
             lacking = minus(NOTHING, negative(counts))
             if not any(lacking[:OUTPUT]):
@@ -124,24 +173,69 @@ class Surplus:
                     self._take(other, Used(Cause.OTHER_DAY, lacking, None, evidence))
                     break
 
-    def _find_foreign(self) -> None:
-        """Keys of which everything is missing in the ledger, on every day and of every model."""
+    def _missing(self) -> dict[Place, list[Made]]:
+        """Batches of which results are missing, by the places where these can have been billed."""
+        places: dict[tuple[str, str, str], list[Place]] = {}
+        for place in self.rest:
+            if place.batch:
+                places.setdefault((place.day, place.workspace, place.owner), []).append(place)
+        found: dict[Place, list[Made]] = {}
+        for batch in self._made:
+            owner = batch.principal if batch.principal in self._declared else ""
+            for day in batch.days if batch.missing else ():
+                for place in places.get((day, batch.workspace, owner), ()):
+                    if batch.asking(place.model):
+                        found.setdefault(place, []).append(batch)
+        return found
+
+    def _find_foreign(self, missing: Collection[Place]) -> None:
+        """Keys of which everything is missing in the ledger, on every day and of every model.
+
+        What such a key has where batches are `missing` may be theirs, if it has nothing else or is alone there.
+        """
         used: dict[tuple[str, str], list[tuple[Place, Counts]]] = {}
         for place, keys in self._keys.items():
             for key, served in keys.items() if not place.owner else ():
                 used.setdefault((place.workspace, key), []).append((place, total(counts for _, counts in served)))
         sizes = {name: sum(sum(counts) for _, counts in places) for name, places in used.items()}
         for name in sorted(used, key=lambda each: (-sizes[each], each)):
-            if all(self._covered(place, counts) for place, counts in used[name]):
+            if all(place in missing for place, _ in used[name]):
+                if all(self._covered(place, counts) for place, counts in used[name]):
+                    self.batching.add(name)
+                continue
+            alone = {place for place, _ in used[name] if place in missing and len(self._keys[place]) == 1}
+            mine = [(place, counts) for place, counts in used[name] if place not in alone]
+            if all(self._covered(place, counts) for place, counts in mine):
                 self.foreign.add(name)
-                for place, _ in used[name]:
+                for place, _ in mine:
                     for variant, counts in self._keys[place][name[1]]:
                         evidence = f"key {name[1] or '(none)'} is on the bill and in no ledger entry"
                         self._take(place, Used(Cause.BYPASS, counts, variant, evidence))
 
+    def _find_past(self, missing: Mapping[Place, Sequence[Made]]) -> None:
+        """Results that did not pass, of batches that did: no more than the requests that are missing can have used."""
+        left = {batch.id: batch.missing * MOST_TOKENS for batches in missing.values() for batch in batches}
+        for place, batches in sorted(missing.items(), key=lambda each: each[0]):
+            for cause in (Cause.UNPRICED, Cause.LOST_ENTRIES, Cause.BATCHES_PAST):
+                mine = [batch for batch in batches if batch.cause is cause and left[batch.id]]
+                more = clipped(shared(self.rest[place], self.rest[place]), sum(left[batch.id] for batch in mine))
+                if not any(more):
+                    continue
+                requests = sum(batch.asking(place.model) for batch in mine)
+                evidence = said(mine, requests)
+                self._take(place, Used(cause, more, None, evidence))
+                if cause is Cause.BATCHES_PAST:
+                    before = self.past.get((place.day, place.workspace), (0, evidence))
+                    self.past[place.day, place.workspace] = before[0] + requests, before[1]
+                taken = sum(more[:5])
+                for batch in mine:
+                    part = min(taken, left[batch.id])
+                    left[batch.id] -= part
+                    taken -= part
+
     def _covered(self, place: Place, counts: Counts) -> bool:
         """Whether all of these tokens are missing in the ledger; estimates of cut streams may hide some output."""
-        cut = self._cut(place)
+        cut = 0 if place.batch else self._cut(place)
         slack = _least(cut) if cut else 0
         rest = self.rest[place]
         return covers((*rest[:OUTPUT], rest[OUTPUT] + slack, rest[5]), counts)
@@ -164,7 +258,9 @@ class Surplus:
             self._take(place, Used(cause, more, None, evidence))
 
     def _find_cut(self, place: Place, counts: Counts) -> None:
-        """Output of streams that the caller cut, which the ledger estimates."""
+        """Output of streams that the caller cut, which the ledger estimates; a batch has none."""
+        if place.batch:
+            return
         cut, off = self._cut(place), counts[OUTPUT]
         intents = self._ours.open.get((place.day, place.workspace), 0)
         others = any(counts[:OUTPUT]) or counts[5]
