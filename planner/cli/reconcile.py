@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -135,14 +135,21 @@ async def run(asked: Asked, settings: Settings, book: RuleBook, key: str, clock:
 async def _compare(
     store: "WholeStore", asked: Asked, book: RuleBook, bill: Bill, organization: str | None, now: datetime
 ) -> tuple[Found, Ours]:
-    """Read the month of the ledger and hold it against the bill."""
+    """Read the month of the ledger and hold it against the bill; batches may have been made or fetched in another one.
+
+    One of the day before may be billed on the first.
+    """
     prices = book.prices.contracted(organization)
     per_iteration = book.settings.haiku55_tier_on == "iteration_prompt"
     ours = Ours(asked.month, prices, bill.known_until, organization=organization, per_iteration=per_iteration)
-    async for entry in store.entries(f"{asked.month}-01"):
-        if not entry.at.startswith(asked.month):
+    before = date.fromisoformat(f"{asked.month}-01") - timedelta(days=1)
+    async for entry in store.entries(before.isoformat()):
+        if entry.at[:7] > asked.month:
             break
         ours.add(entry)
+    for digest in ours.batches.unsettled:
+        for entry in await store.batch(digest):
+            ours.batches.add(entry)
     found = reconcile(
         ours,
         bill,

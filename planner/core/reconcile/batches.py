@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from planner.core.ledger.entry import Entry
-from planner.core.pricing.prices import CODE, CREDIT
+from planner.core.pricing.prices import Line
 from planner.core.reconcile.cells import SEARCH, Cause, Counts, counts_of
 
 RESULTS: Final = "batch_results"
@@ -39,8 +39,9 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
         day: when they were fetched.
         model: that all of them were served by; empty where they were served by several.
         counts: tokens and searches.
-        code_nano: container time, free hours taken off.
-        compared: whether the ledger's month has it, and the reports know of that moment.
+        lines: what they cost.
+        here: whether the month that is compared has it.
+        late: whether the reports cannot know of that moment yet.
     """
 
     request_id: str
@@ -49,8 +50,14 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     principal: str
     model: str
     counts: Counts
-    code_nano: int
-    compared: bool
+    lines: tuple[Line, ...]
+    here: bool
+    late: bool
+
+    @property
+    def compared(self) -> bool:
+        """Whether its tokens are held against the usage report."""
+        return self.here and not self.late
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,9 +105,12 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
         return self.trouble or Cause.BATCHES_PAST
 
     def asking(self, model: str) -> int:
-        """How many of its missing requests can have been served as a model of the bill: a name, or its snapshot."""
-        named = sum(count for name, count in self.models.items() if model == name or model.startswith(f"{name}-20"))
-        return min(named, self.missing)
+        """How many of its requests can have been served as a model of the bill: a name, or its snapshot."""
+        return sum(count for name, count in self.models.items() if model == name or model.startswith(f"{name}-20"))
+
+    def lacking(self, model: str) -> int:
+        """How many of these did not pass, at most."""
+        return min(self.asking(model), self.missing)
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,9 +146,10 @@ class Batches:
             self._results.setdefault(entry.batch.id, {})[entry.request_id] = entry
 
     @property
-    def ids(self) -> tuple[str, ...]:
-        """Digests of all batches that were heard of: their other entries may stand in other months."""
-        return tuple(sorted(self._making.keys() | self._results.keys()))
+    def unsettled(self) -> tuple[str, ...]:
+        """Digests of batches that other months tell more of: when they were made, or where missing results passed."""
+        missing = {batch.id for batch in self.made() if batch.missing}
+        return tuple(sorted(missing | (self._results.keys() - self._making.keys())))
 
     def made(self) -> tuple[Made, ...]:
         """The batches of which it is known when they were made, in that order."""
@@ -198,8 +209,9 @@ class Batches:
             principal=entry.principal,
             model=entry.served_model or "",
             counts=(0, 0, 0, 0, 0, searches) if entry.tokens is None else counts_of(entry.tokens, searches),
-            code_nano=sum(line.nano for line in entry.lines if line.kind in (CODE, CREDIT)),
-            compared=entry.at.startswith(self._month) and entry.at < self._known,
+            lines=entry.lines,
+            here=entry.at.startswith(self._month),
+            late=entry.at >= self._known,
         )
 
 

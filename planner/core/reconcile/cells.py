@@ -74,7 +74,7 @@ MEANS: Final[dict[Cause, str]] = {
     Cause.MISSING_DAY: "days that the cost report lacks",
     Cause.PRIORITY_TIER: "priority tier, which the cost report leaves out",
     Cause.UNPRICED: "requests that the ledger has no price for",
-    Cause.OTHER_DAY: "on another day of the bill",
+    Cause.OTHER_DAY: "in other rows of the bill",
     Cause.BATCHES_PAST: "results of batches that did not pass the planner",
     Cause.BYPASS: "used past the planner",
     Cause.LOST_ENTRIES: "requests whose cost the ledger lost",

@@ -270,7 +270,8 @@ class Container:
         for cell in cells:
             if residual.settled(cell):
                 continue
-            told = self._ours.nano.get(cell, 0) - self._ours.lag.get(cell, 0) + self._moved.get(cell, 0)
+            told = self._ours.nano.get(cell, 0) - self._ours.lag.get(cell, 0) + self._ours.shifted.get(cell, 0)
+            told += self._moved.get(cell, 0)
             ends = [cost.get(cell, 0) - told for cost in (low, base, high)]
             claims = [Claim(Cause.CONTAINER_ESTIMATE, min(*ends, 0), max(*ends, 0), "within low and high of its uses")]
             if requests := unseen.past.get((cell.day, cell.workspace), 0):

@@ -4,7 +4,7 @@ It grows with days, workspaces, principals and models, and by one small record f
 Subscription traffic is on no bill and is left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from planner.core.pricing.lines import HAIKU_55, usage_lines
 from planner.core.pricing.prices import CODE as CODE_LINE
 from planner.core.pricing.prices import CREDIT, Line, PriceBook, Unpriced
 from planner.core.reasons import Action, Outcome, Reason
-from planner.core.reconcile.batches import Batches
+from planner.core.reconcile.batches import Batches, Passage
 from planner.core.reconcile.cells import CODE, NOTHING, SEARCH, TOKENS, Cell, Counts, counts_of, plus, searched
 
 NEWER_WEB: Final = "20260209"
@@ -109,6 +109,8 @@ class Ours:
         self.longest_ms = 0
         self.runs: dict[tuple[str, str, str], int] = {}
         self.uses: list[Use] = []
+        self.shifted: dict[Cell, int] = {}
+        self._corrections: dict[str, int] = {}
         self._files: dict[str, int] = {}
         self.requests = 0
 
@@ -127,6 +129,7 @@ class Ours:
         day, workspace = entry.at[:10], entry.workspace or ""
         if entry.corrects is not None:
             for line in entry.lines:
+                self._put(self._corrections, entry.corrects, line.nano)
                 self._put(self.corrected, Cell(day, workspace, CODE), line.nano)
                 self._put(self.nano, Cell(day, workspace, CODE), line.nano)
             self._correct_use(entry)
@@ -282,6 +285,33 @@ class Ours:
         self.uses.append(
             Use(at, at, entry.at[:10], entry.workspace or "", amended, moved, credited, 0, 0, "", 0, "corrected")
         )
+
+    def redate(self, fetched: Mapping[str, tuple[Passage, str]]) -> Iterable[tuple[str, Cell, int]]:
+        """Count container time of results, by the request that fetched them, on days on which they were billed.
+
+        Yield what they are in the cells of their fetch, corrections included; none of it is late. `shifted` is the
+        container time that stands in other cells because of it.
+        """
+        for request_id, (passage, day) in fetched.items():
+            code = Cell(passage.day, passage.workspace, CODE)
+            amounts = {code: self._corrections.get(request_id, 0)}
+            for line in passage.lines:
+                self._put(amounts, cell_of(line, code.day, code.workspace, passage.model, batch=True), line.nano)
+            for cell, nano in amounts.items():
+                if passage.here and passage.late:
+                    self._put(self.lag, cell, -nano)
+                yield request_id, cell, nano
+            self._put(self.shifted, code, -amounts[code])
+            self._put(self.shifted, code._replace(day=day), amounts[code])
+        self.uses = [
+            self._moved(use, *fetched[use.request_id]) if use.request_id in fetched else use for use in self.uses
+        ]
+
+    def _moved(self, use: Use, passage: Passage, day: str) -> Use:
+        if use.charge not in {"free", "none", "corrected"}:
+            for at, runs in ((use.day, -max(use.runs, 1)), (day, max(use.runs, 1))):
+                self._put(self.runs, (at, use.workspace, passage.principal), runs)
+        return use._replace(day=day)
 
     @staticmethod
     def _put(into: dict[K, int], key: K, amount: int) -> None:

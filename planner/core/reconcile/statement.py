@@ -160,9 +160,10 @@ def reconcile(  # noqa: PLR0913 - what a statement is made of, named
     places = {cell.workspace for cell in ours.nano} | {group.workspace for group in ours.tokens}
     default = name_default(bill, places | {batch.workspace for batch in batches})
     residual = Residual(ours, bill)
+    surplus = Surplus(ours, bill, owners)
+    _fetched(residual, ours, surplus)
     _lag(residual, ours)
     _missing_days(residual, ours, bill)
-    surplus = Surplus(ours, bill, owners)
     pricing = Pricing(ours, bill, surplus, prices)
     pricing.explain(residual)
     _sessions(residual)
@@ -202,6 +203,18 @@ def reconcile(  # noqa: PLR0913 - what a statement is made of, named
     return Found(statement, residual.shares, frozenset(surplus.foreign), container.hours_ms())
 
 
+def _fetched(residual: Residual, ours: Ours, surplus: Surplus) -> None:
+    """Results that the bill has elsewhere, and their container time, whose amount is the ledger's on both days."""
+    found = {passage.request_id: (passage, day) for passage, day, _ in surplus.fetched}
+    said = {passage.request_id: evidence for passage, _, evidence in surplus.fetched}
+    for request_id, cell, nano in ours.redate(found):
+        passage, day = found[request_id]
+        if passage.here:
+            residual.explain(Cause.OTHER_DAY, cell, -nano, said[request_id])
+        if cell.kind == CODE and day[:7] == ours.month:
+            residual.explain(Cause.OTHER_DAY, cell._replace(day=day), nano, said[request_id])
+
+
 def _lag(residual: Residual, ours: Ours) -> None:
     """What the ledger has and the reports cannot know yet."""
     for cell, nano in ours.lag.items():
@@ -211,8 +224,8 @@ def _lag(residual: Residual, ours: Ours) -> None:
 def _missing_days(residual: Residual, ours: Ours, bill: Bill) -> None:
     """Days of which the cost report has nothing and the ledger has something; a day not closed yet is late."""
     edge = (bill.known_until - timedelta(days=1)).date().isoformat()
-    for cell, nano in ours.nano.items():
-        rest = nano - ours.lag.get(cell, 0)
+    for cell in ours.nano:
+        rest = -residual.left[cell]
         if cell.day in bill.cost_days or not rest:
             continue
         if cell.day >= edge:

@@ -4,7 +4,7 @@ The usage report knows API keys and the ledger knows principals. Which key belon
 may say (`api_keys`); the others of a workspace are counted together.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -59,6 +59,7 @@ class Surplus:
         rest: what nothing explains there.
         foreign: keys of which the ledger has seen nothing, with their workspace.
         past: days and workspaces on which batches explain a surplus, with how many requests, and the evidence.
+        fetched: results that the bill has on another day, or in other rows, with that day and the evidence.
         batching: keys, with their workspace, that the ledger has seen nothing of but such batches.
     """
 
@@ -73,8 +74,10 @@ class Surplus:
         self.foreign: set[tuple[str, str]] = set()
         self.past: dict[tuple[str, str], tuple[int, str]] = {}
         self.batching: set[tuple[str, str]] = set()
+        self.fetched: list[tuple[Passage, str, str]] = []
         self._made = ours.batches.made()
         priority = self._count(bill)
+        self._models = _models(self.rest)
         self._find_priority(priority)
         self._find_fetched()
         self._find_moved()
@@ -132,32 +135,43 @@ class Surplus:
                 self._take(place, Used(Cause.PRIORITY_TIER, minus(NOTHING, common), None, evidence))
 
     def _find_fetched(self) -> None:
-        """Results that were fetched on a later day than their batch can have been billed on, or in a later month."""
+        """Results that the bill has elsewhere: of a later day or month, or of several models in one."""
         for batch in self._made:
             for passage in batch.passages:
-                if passage.model and passage.day != batch.day:
+                if passage.day != batch.day or not passage.model:
                     self._move(batch, passage)
 
     def _move(self, batch: Made, passage: Passage) -> None:
-        """Take from the day of a fetch what the days of its batch have; what another month has, is not looked for."""
-        principal = passage.principal if passage.principal in self._declared else ""
-        fetched = Place(passage.day, passage.workspace, passage.model, batch=True, owner=principal)
-        wanted, moved = passage.counts, NOTHING
-        if passage.compared and passage.day in batch.days:  # what that very day has of it, was billed then
+        """Take what the days of its batch have of a fetch; what another month has of it is not looked for."""
+        owner = passage.principal if passage.principal in self._declared else ""
+        fetched = Place(passage.day, passage.workspace, passage.model, batch=True, owner=owner)
+        known = passage.compared and passage.day in self._days
+        wanted, evidence = passage.counts, f"results of a batch of {batch.day} were fetched on {passage.day}"
+        if known and passage.model and passage.day in batch.days:  # what that very day has of it was billed then
             wanted = shared(wanted, minus(NOTHING, self.rest.get(fetched, NOTHING)))
-        evidence = f"results of a batch that was made on {batch.day} were fetched on {passage.day}"
-        for day in batch.days:
-            place = fetched._replace(day=day)
-            if day == passage.day:
-                continue
-            here = shared(wanted, self.rest.get(place, NOTHING)) if day[:7] == self._ours.month else NOTHING
+        rest, most, main = wanted, 0, ""
+        for place in self._billed(batch, fetched):
+            here = shared(rest, self.rest[place])
             if any(here):
                 self._take(place, Used(Cause.OTHER_DAY, here, None, evidence))
-            wanted, moved = minus(wanted, here), plus(moved, here)
-        if any(day[:7] != self._ours.month for day in batch.days):
-            moved = plus(moved, wanted)
-        if passage.compared and any(moved):
+                rest, most, main = minus(rest, here), *max((most, main), (sum(here), place.day))
+        other = [day for day in batch.days if day[:7] != self._ours.month]
+        moved = wanted if other else minus(wanted, rest)
+        if moved == passage.counts and any(moved):
+            self.fetched.append((passage, main or other[0], evidence))
+            if known:
+                self.rest[fetched] = plus(self.rest.get(fetched, NOTHING), moved)
+        elif known and any(moved):
             self._take(fetched, Used(Cause.OTHER_DAY, minus(NOTHING, moved), None, evidence))
+
+    def _billed(self, batch: Made, fetched: Place) -> Iterator[Place]:
+        """Where results can have been billed, other than where they were fetched; they were processed by then."""
+        for day in batch.days:
+            for model in self._models.get((day, fetched.workspace), ()) if day <= fetched.day else ():
+                place = fetched._replace(day=day, model=model)
+                named = model == fetched.model if fetched.model else batch.asking(model)
+                if named and place != fetched and place in self.rest:
+                    yield place
 
     def _find_moved(self) -> None:
         """Requests that ran over midnight, or results fetched after it: one side lacks what the next day has."""
@@ -184,7 +198,7 @@ class Surplus:
             owner = batch.principal if batch.principal in self._declared else ""
             for day in batch.days if batch.missing else ():
                 for place in places.get((day, batch.workspace, owner), ()):
-                    if batch.asking(place.model):
+                    if batch.lacking(place.model):
                         found.setdefault(place, []).append(batch)
         return found
 
@@ -221,7 +235,7 @@ class Surplus:
                 more = clipped(shared(self.rest[place], self.rest[place]), sum(left[batch.id] for batch in mine))
                 if not any(more):
                     continue
-                requests = sum(batch.asking(place.model) for batch in mine)
+                requests = sum(batch.lacking(place.model) for batch in mine)
                 evidence = said(mine, requests)
                 self._take(place, Used(cause, more, None, evidence))
                 if cause is Cause.BATCHES_PAST:
@@ -271,6 +285,15 @@ class Surplus:
 
     def _cut(self, place: Place) -> int:
         return self._ours.cut.get((place.day, place.workspace, place.model), 0)
+
+
+def _models(places: Iterable[Place]) -> dict[tuple[str, str], list[str]]:
+    """The models of batches by day and workspace, each once."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for place in sorted(places):
+        if place.batch:
+            found.setdefault((place.day, place.workspace), {})[place.model] = None
+    return {spot: list(models) for spot, models in found.items()}
 
 
 def _least(cut: int) -> int:
