@@ -108,9 +108,9 @@ def causes(statement: Statement) -> dict[str, int]:
     return {cause: nano for cause, nano in statement.explained.items() if nano}
 
 
-@pytest.mark.parametrize("live", [False, True])
-def test_results_that_are_fetched_past_the_planner_are_told_as_that(tmp_path: Path, live: bool) -> None:
-    """To the nano-dollar, whether its key did other things or not; what passed of it besides is nobody's business."""
+@pytest.mark.parametrize("live", [0, 1])
+def test_results_that_are_fetched_past_the_planner_are_told_as_that(tmp_path: Path, live: int) -> None:
+    """To the nano-dollar, whether its key is known for other things or not."""
     spent: list[int] = []
 
     async def scenario(company: Company) -> None:
@@ -119,7 +119,7 @@ def test_results_that_are_fetched_past_the_planner_are_told_as_that(tmp_path: Pa
         own = anthropic.AsyncAnthropic(base_url=company.planner.direct, api_key=THROUGH, max_retries=0)
         async with own:
             assert await company.fetch(own, batch) == 5
-        if live:
+        for _ in range(live):
             await company.talk(company.through)
 
     statement, entries = reconciled(tmp_path, scenario)
@@ -144,7 +144,7 @@ def test_results_that_pass_leave_nothing_to_explain(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_was_made_past_the_planner_is_a_bypass(tmp_path: Path) -> None:
-    """Nobody knows of it; a batch of the same day whose results passed does not make it known, nor one of another model."""
+    """Neither a batch whose results passed makes it known, nor one of another model whose results did not."""
     spent: list[int] = []
 
     async def scenario(company: Company) -> None:
@@ -187,22 +187,64 @@ def test_results_of_which_a_part_passed(tmp_path: Path) -> None:
     assert [(each.requests, each.passed, each.missing) for each in statement.batches] == [(5, 4, 0)]
 
 
-@pytest.mark.parametrize("other", [False, True])
-def test_code_of_such_batches(tmp_path: Path, other: bool) -> None:
-    """Beyond the free hours it is theirs to the nano-dollar, where nobody else ran code, or analytics tells it by key."""
+@pytest.mark.parametrize("others", [0, 1])
+def test_code_of_such_batches(tmp_path: Path, others: int) -> None:
+    """It is theirs to the nano-dollar where nobody else ran code, and where analytics tells who did."""
     spent: list[int] = []
 
     async def scenario(company: Company) -> None:
         await company.made(company.through, RAN)
         spent.append(company.billed["apikey_01Through"])
-        if other:
+        for _ in range(others):
             company.planner.advance(3_600)
             await company.talk(company.past, tools=[CODE])
 
     statement, _ = reconciled(tmp_path, scenario, limit=0)
     found = causes(statement)
     assert found.pop("batches_past") == spent[0]
-    assert set(found) == ({"bypass"} if other else set())
+    assert set(found) == ({"bypass"} if others else set())
+
+
+@pytest.mark.parametrize("past", [0, 1])
+def test_code_of_such_batches_beside_that_of_the_ledger(tmp_path: Path, past: int) -> None:
+    """Where their key ran other code on that day, they get what its uses cannot have cost."""
+    spent: list[int] = []
+
+    async def scenario(company: Company) -> None:
+        await company.talk(company.through, tools=[CODE])
+        spent.append(company.billed["apikey_01Through"])
+        for _ in range(past):
+            await company.made(company.through, RAN)
+        spent.append(company.billed["apikey_01Through"])
+
+    statement, _ = reconciled(tmp_path, scenario, limit=0)
+    assert causes(statement).get("batches_past", 0) == spent[1] - spent[0]
+
+
+def test_results_of_several_models_have_rows_of_their_own(tmp_path: Path) -> None:
+    """The ledger has them in one sum; what the bill has of the models that the batch names is that sum."""
+
+    async def scenario(company: Company) -> None:
+        await company.fetch(company.through, await company.made(company.through, (*PLAIN, *SEARCHED, *RAN)))
+
+    statement, _ = reconciled(tmp_path, scenario, limit=0)
+    assert causes(statement) == {}
+    assert statement.theirs_nano == statement.ours_nano > 0
+    assert {cause for row in statement.rows for cause in row.explained} == {"other_day"}
+
+
+@pytest.mark.parametrize("days", [1, 3, 20])
+def test_code_of_results_that_are_fetched_later(tmp_path: Path, days: int) -> None:
+    """Container time goes with the tokens to the day of processing."""
+
+    async def scenario(company: Company) -> None:
+        batch = await company.made(company.through, RAN)
+        company.planner.advance(timedelta(days=days).total_seconds())
+        await company.fetch(company.through, batch)
+
+    statement, _ = reconciled(tmp_path, scenario, limit=0)
+    assert causes(statement) == {}
+    assert statement.theirs_nano == statement.ours_nano > 0
 
 
 @pytest.mark.parametrize("days", [1, 3, 20])
