@@ -6,6 +6,7 @@ from typing import Final
 from planner.core.money import NANO_PER_USD
 from planner.core.reconcile.cells import MEANS, Cause
 from planner.core.reconcile.statement import Row, Statement
+from planner.core.reports.wording import several
 
 MOST_ROWS: Final = 20
 """Rows that are shown; JSON has them all."""
@@ -31,6 +32,7 @@ def text(statement: Statement) -> Iterator[str]:
         f"{statement.threshold} ({usd(statement.threshold_nano)})."
     )
     yield from _rows(statement.rows)
+    yield from _batches(statement)
     yield from _proposals(statement)
     for note in statement.notes:
         yield f"Note: {note}"
@@ -63,6 +65,23 @@ def _rows(rows: Sequence[Row]) -> Iterator[str]:
         )
     if len(left) > MOST_ROWS:
         yield f"  and {len(left) - MOST_ROWS} more; --format json has them all"
+
+
+def _batches(statement: Statement) -> Iterator[str]:
+    """Batches that were made through the planner, those with missing results first."""
+    if not statement.batches:
+        return
+    yield ""
+    yield f"Batches made through the planner; {several(statement.missing_results, 'result')} did not pass:"
+    for each in statement.batches:
+        passed = (
+            "all results passed" if not each.missing else f"{each.passed:,} results passed, {each.missing:,} did not"
+        )
+        place = each.workspace or "default workspace"
+        made = each.made_at[:16].replace("T", " ")
+        yield f"  {each.id}  {made}  {place}: {several(each.requests, 'request')}, {passed}"
+    if statement.more_batches:
+        yield f"  and {statement.more_batches:,} more"
 
 
 def _proposals(statement: Statement) -> Iterator[str]:

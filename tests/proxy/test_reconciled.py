@@ -17,7 +17,7 @@ from tests.doubles.proxy import run
 
 
 def statement(month: str = "2026-11", organization: str = "o", made_at: str | None = None) -> Statement:
-    """A month in which a dollar is unexplained and two were bypassed."""
+    """A month in which a dollar is unexplained, two were bypassed, and batches went past for half a one."""
     found = compared(ledger(asks()[:1]), bill(charges(asks()[:1]))).statement
     return msgspec.structs.replace(
         found,
@@ -26,7 +26,7 @@ def statement(month: str = "2026-11", organization: str = "o", made_at: str | No
         made_at=made_at or KNOWN.isoformat(timespec="seconds"),
         theirs_nano=5_000_000_000,
         ours_nano=2_000_000_000,
-        explained={"bypass": 2_000_000_000, "lag": 0},
+        explained={"bypass": 2_000_000_000, "batches_past": 500_000_000, "lag": 0},
         unexplained_nano=1_000_000_000,
     )
 
@@ -65,6 +65,7 @@ def test_a_month_is_exported(tmp_path: Path) -> None:
         'planner_reconciled_usd{month="2026-11",side="bill"}': 5.0,
         'planner_reconciled_usd{month="2026-11",side="ledger"}': 2.0,
         'planner_reconcile_unexplained_usd{month="2026-11"}': 1.0,
+        'planner_reconcile_explained_usd{cause="batches_past",month="2026-11"}': 0.5,
         'planner_reconcile_explained_usd{cause="bypass",month="2026-11"}': 2.0,
         "planner_reconcile_age_seconds": 3600.0,
     }

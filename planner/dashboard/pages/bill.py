@@ -47,7 +47,7 @@ async def make(room: Room) -> Content:
             "hidden_rows": max(len(rows.rows) - MOST_ROWS, 0),
         },
         figures=tuple(_figures(chosen)),
-        tables=(days, causes, rows, _proposals(chosen), _months(every, room.view)),
+        tables=(days, causes, rows, _batches(chosen), _proposals(chosen), _months(every, room.view)),
     )
 
 
@@ -194,6 +194,29 @@ def _rows(statement: Statement, day: str) -> Table:
             )
             for row in asked
         ),
+    )
+
+
+def _batches(statement: Statement) -> Table:
+    """Batches that were made through the planner, those with missing results first."""
+    more = f" {statement.more_batches:,} more are not shown." if statement.more_batches else ""
+    return Table(
+        name="batches",
+        title="Batches made through the planner",
+        columns=(
+            Column("batch", "Batch", "code"),
+            Column("made_at", "Made at (UTC)", "word"),
+            Column("workspace", "Workspace"),
+            Column("requests", "Requests", "count"),
+            Column("passed", "Results passed", "count"),
+            Column("missing", "Missing", "count"),
+        ),
+        rows=tuple(
+            Row((each.id, made, each.workspace or "default", each.requests, each.passed, each.missing))
+            for each in statement.batches
+            for made in (each.made_at[:16].replace("T", " "),)
+        ),
+        note=f"Missing are results that did not pass the planner, at most: requests that failed bill nothing.{more}",
     )
 
 

@@ -18,6 +18,7 @@ from planner.core.reconcile.cells import SESSION, Cause, Cell
 from planner.core.reconcile.statement import Found
 from planner.core.reconcile.theirs import Bill
 from planner.simulator.bill import Charge
+from tests.doubles.batched import answers, billed, made, passed
 from tests.doubles.billed import (
     HAIKU,
     KNOWN,
@@ -113,6 +114,14 @@ def late(sides: Sides) -> Sides:
     return sides._replace(known=LATE)
 
 
+def batches_past(sides: Sides) -> Sides:
+    """A batch whose results never passed, and one whose results did."""
+    entries = [made({OPUS: 3}, day=12), made({OPUS: 2}, day=12, batch="c" * 16)]
+    entries.append(passed(answers(2, day=12), day=12.9, batch="c" * 16))
+    charged = [*billed(answers(3, day=12)), *billed(answers(2, day=12))]
+    return sides._replace(entries=[*sides.entries, *entries], charged=[*sides.charged, *charged])
+
+
 def _recharged(sides: Sides, **switches: object) -> Sides:
     """The same charges with container time billed another way."""
     again = {charge.work.request_id: charge for charge in charges(asks(), **switches)}
@@ -135,6 +144,7 @@ INJECTED: Final[dict[Cause, Callable[[Sides], Sides]]] = {
     Cause.PRICE_ROW: wrong_price,
     Cause.BYPASS: bypass,
     Cause.LOST_ENTRIES: lost,
+    Cause.BATCHES_PAST: batches_past,
 }
 TOGETHER_UNTOLD: Final = [
     {Cause.MINIMUM_READING, Cause.ALLOWANCE},  # two readings of one amount: one is believed, the rest is told

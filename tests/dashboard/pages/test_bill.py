@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from planner.core.reconcile.batches import Told
 from planner.core.reconcile.cells import MEANS, Cause
 from planner.core.reconcile.statement import MeterProposal, PriceProposal, SettingProposal, Statement
 from planner.dashboard.pages.bill import PAGE
@@ -108,6 +109,17 @@ def test_the_newest_month_comes_first() -> None:
 def test_what_it_comes_to(changes: dict[str, Any], said: str) -> None:
     """In a sentence."""
     assert said in page(msgspec.structs.replace(statement(), **changes)).said["verdict"]
+
+
+def test_batches_are_named() -> None:
+    """With what did not pass of them, and how many are not shown; without one there is no table on the page."""
+    told = Told(id="b" * 16, made_at="2026-11-14T19:00:00+00:00", workspace="", requests=5, passed=2, missing=3)
+    named = msgspec.structs.replace(statement(), batches=(told,), more_batches=13, missing_results=3)
+    found = table(page(named), "batches")
+    assert [row.cells for row in found.rows] == [("b" * 16, "2026-11-14 19:00", "default", 5, 2, 3)]
+    assert found.note.endswith("13 more are not shown.")
+    assert b"Batches made through the planner" in asyncio.run(answered(store(named), "bill")).body
+    assert b"Batches made through the planner" not in asyncio.run(answered(store(statement()), "bill")).body
 
 
 def test_proposals() -> None:
