@@ -1,11 +1,13 @@
 """What the ledger tells of batches: when and of what they were made, how much of them passed, and what is missing."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.core.ledger.entry import Entry
+from planner.core.ledger.entry import Batch, Entry
 from planner.core.reconcile.batches import Batches, said
 from planner.core.reconcile.batches import Made as MadeBatch
 from planner.core.reconcile.cells import Cause
@@ -64,7 +66,7 @@ def test_what_passed_is_not_missing() -> None:
         ({"status": 404, "cost_nano": None, "tokens": None, "lines": (), "outcome": "error"}, Cause.BATCHES_PAST),
     ],
 )
-def test_results_that_passed_and_are_not_in_the_ledger(changes: dict[str, object], cause: Cause) -> None:
+def test_results_that_passed_and_are_not_in_the_ledger(changes: dict[str, Any], cause: Cause) -> None:
     """Nobody saw their end, or they have no price; an error is no result."""
     found = only(made({OPUS: 3}), passed(answers(3), **changes))
     assert (found.missing, found.cause, found.passages) == (3, cause, ())
@@ -74,8 +76,7 @@ def test_what_is_no_batch_of_ours() -> None:
     """A request that made none, results of a batch that was made elsewhere, and one that was polled."""
     nothing = msgspec.structs.replace(made({OPUS: 3}), batch=None)
     unknown = made({OPUS: 3}, batch="")
-    polled = made({}, batch="c" * 16, method="GET")
-    polled = msgspec.structs.replace(polled, batch=msgspec.structs.replace(polled.batch, made=None))
+    polled = msgspec.structs.replace(made({OPUS: 3}), batch=Batch("c" * 16), method="GET")
     assert batches(nothing, unknown, polled, passed(answers(1))).made() == ()
 
 

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from planner.core.ledger.entry import Entry
 from planner.core.reconcile.batches import MOST_TOKENS
@@ -230,6 +232,31 @@ def test_results_of_several_models() -> None:
         assert told(against(entries, billed(both))) == {}
     strange = billed(answers(1, model=HAIKU))
     assert told(against(entries, [*billed(both), *strange], owners=NOBODY)) == {"bypass": cost(strange)}
+
+
+FATES: Final = st.sampled_from(["through", "later", "much later", "next month", "past", "half"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 29), FATES, st.sampled_from([OPUS, SONNET])), max_size=6), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_whatever_becomes_of_batches_each_amount_is_found(batches: list[tuple[int, str, str]], declared: bool) -> None:  # noqa: FBT001 - drawn
+    """Made and fetched on any days: what went past, and what the next month has, to the nano-dollar."""
+    entries, charged, wanted = [], [], {"batches_past": 0, "other_day": 0}
+    for place, (day, fate, model) in enumerate(batches):
+        asked, batch = answers(2, day=day, model=model), f"{place:016x}"
+        entries.append(made({model: 2}, day=day, batch=batch))
+        charged += billed(asked)
+        fetched = {"through": 0.9, "half": 0.9, "later": 1.3, "much later": 7.3, "next month": 31.0}.get(fate)
+        if fate == "half":
+            entries.append(passed(asked[:1], day=day + 0.9, batch=batch, outcome="cancelled"))
+            wanted["batches_past"] += cost(billed(asked[1:]))
+        elif fetched is None:
+            wanted["batches_past"] += cost(billed(asked))
+        else:
+            entries.append(passed(asked, day=day + fetched, batch=batch))
+            wanted["other_day"] += cost(billed(asked)) if day + fetched >= 30 else 0
+    found = told(against(entries, charged, owners=OWNERS if declared else NOBODY))
+    assert found == {cause: nano for cause, nano in wanted.items() if nano}
 
 
 # ------------------------------------------------------------ the list
