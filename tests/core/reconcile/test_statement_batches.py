@@ -222,6 +222,14 @@ def test_results_of_the_next_month() -> None:
     )
     assert told(early) == {}
     assert {cause for row in early.rows for cause in row.explained} == {"other_day"}
+    beside = billed([msgspec.structs.replace(ask, at=ask.at.replace(hour=3)) for ask in answers(2, day=25)], STRANGER)
+    same_day = against(
+        entries[:1] + [passed(answers(3), day=25.9)],
+        [*billed(answers(3)), *beside],
+        owners=NOBODY,
+        known_until=KNOWN.replace(month=11, day=26, hour=12),
+    )
+    assert told(same_day) == {"bypass": cost(beside)}
 
 
 def test_results_of_several_models() -> None:
