@@ -135,42 +135,58 @@ class Surplus:
                 self._take(place, Used(Cause.PRIORITY_TIER, minus(NOTHING, common), None, evidence))
 
     def _find_fetched(self) -> None:
-        """Results that the bill has elsewhere: of a later day or month, or of several models in one."""
-        for batch in self._made:
-            for passage in batch.passages:
-                if passage.day != batch.day or not passage.model:
-                    self._move(batch, passage)
+        """Results that the bill has elsewhere: of a later day or month, or of several models in one.
 
-    def _move(self, batch: Made, passage: Passage) -> None:
-        """Take what the days of its batch have of a fetch; what another month has of it is not looked for."""
+        All are taken out of the ledger's days first, and given to days on which the bill has them, the earliest first:
+        batches that are fetched the morning after follow each other day by day.
+        """
+        found = [
+            (batch, passage, self._fetched_at(passage))
+            for batch in self._made
+            for passage in batch.passages
+            if passage.day != batch.day or not passage.model
+        ]
+        found.sort(key=lambda each: (each[0].day, min(each[0].days[1], each[1].day), each[1].day, each[1].request_id))
+        for _, passage, place in found:
+            if passage.compared and passage.day in self._days:
+                self.rest[place] = plus(self.rest.get(place, NOTHING), passage.counts)
+        for batch, passage, place in found:
+            self._move(batch, passage, place)
+
+    def _fetched_at(self, passage: Passage) -> Place:
         owner = passage.principal if passage.principal in self._declared else ""
-        fetched = Place(passage.day, passage.workspace, passage.model, batch=True, owner=owner)
+        return Place(passage.day, passage.workspace, passage.model, batch=True, owner=owner)
+
+    def _move(self, batch: Made, passage: Passage, fetched: Place) -> None:
+        """Take what the days of its batch have of a fetch; what another month has of it is not looked for."""
         known = passage.compared and passage.day in self._days
-        wanted, evidence = passage.counts, f"results of a batch of {batch.day} were fetched on {passage.day}"
-        if known and passage.model and passage.day in batch.days:  # what that very day has of it was billed then
-            wanted = shared(wanted, minus(NOTHING, self.rest.get(fetched, NOTHING)))
-        rest, most, main = wanted, 0, ""
+        evidence = f"results of a batch of {batch.day} were fetched on {passage.day}"
+        rest, moved, most, main = passage.counts, NOTHING, 0, ""
         for place in self._billed(batch, fetched):
             here = shared(rest, self.rest[place])
-            if any(here):
+            rest = minus(rest, here)
+            if place == fetched:
+                self.rest[place] = minus(self.rest[place], here)
+            elif any(here):
                 self._take(place, Used(Cause.OTHER_DAY, here, None, evidence))
-                rest, most, main = minus(rest, here), *max((most, main), (sum(here), place.day))
-        other = [day for day in batch.days if day[:7] != self._ours.month]
-        moved = wanted if other else minus(wanted, rest)
+                moved, (most, main) = plus(moved, here), max((most, main), (sum(here), place.day))
+        other = [day for day in batch.days if day[:7] != self._ours.month and day <= passage.day]
+        if other:
+            rest, moved = NOTHING, plus(moved, rest)
+        if known:
+            self.rest[fetched] = minus(self.rest[fetched], rest)
         if moved == passage.counts and any(moved):
             self.fetched.append((passage, main or other[0], evidence))
-            if known:
-                self.rest[fetched] = plus(self.rest.get(fetched, NOTHING), moved)
         elif known and any(moved):
-            self._take(fetched, Used(Cause.OTHER_DAY, minus(NOTHING, moved), None, evidence))
+            self.found.setdefault(fetched, []).append(Used(Cause.OTHER_DAY, minus(NOTHING, moved), None, evidence))
 
     def _billed(self, batch: Made, fetched: Place) -> Iterator[Place]:
-        """Where results can have been billed, other than where they were fetched; they were processed by then."""
+        """Where results can have been billed; they were processed by the day of their fetch."""
         for day in batch.days:
             for model in self._models.get((day, fetched.workspace), ()) if day <= fetched.day else ():
                 place = fetched._replace(day=day, model=model)
                 named = model == fetched.model if fetched.model else batch.asking(model)
-                if named and place != fetched and place in self.rest:
+                if named and place in self.rest:
                     yield place
 
     def _find_moved(self) -> None:
