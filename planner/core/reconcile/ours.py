@@ -286,26 +286,28 @@ class Ours:
             Use(at, at, entry.at[:10], entry.workspace or "", amended, moved, credited, 0, 0, "", 0, "corrected")
         )
 
-    def redate(self, fetched: Mapping[str, tuple[Passage, str]]) -> Iterable[tuple[str, Cell, int]]:
+    def redate(self, fetched: Mapping[str, tuple[Passage, str]]) -> list[tuple[str, Cell, int]]:
         """Count container time of results, by the request that fetched them, on days on which they were billed.
 
-        Yield what they are in the cells of their fetch, corrections included; none of it is late. `shifted` is the
+        Return what they are in the cells of their fetch, corrections included; none of it is late. `shifted` is the
         container time that stands in other cells because of it.
         """
+        told: list[tuple[str, Cell, int]] = []
         for request_id, (passage, day) in fetched.items():
             code = Cell(passage.day, passage.workspace, CODE)
             amounts = {code: self._corrections.get(request_id, 0)}
             for line in passage.lines:
-                self._put(amounts, cell_of(line, code.day, code.workspace, passage.model, batch=True), line.nano)
-            for cell, nano in amounts.items():
+                cell = cell_of(line, code.day, code.workspace, passage.model, batch=True)
+                self._put(amounts, cell, line.nano)
                 if passage.here and passage.late:
-                    self._put(self.lag, cell, -nano)
-                yield request_id, cell, nano
+                    self._put(self.lag, cell, -line.nano)
+            told += [(request_id, cell, nano) for cell, nano in amounts.items()]
             self._put(self.shifted, code, -amounts[code])
             self._put(self.shifted, code._replace(day=day), amounts[code])
         self.uses = [
             self._moved(use, *fetched[use.request_id]) if use.request_id in fetched else use for use in self.uses
         ]
+        return told
 
     def _moved(self, use: Use, passage: Passage, day: str) -> Use:
         if use.charge not in {"free", "none", "corrected"}:

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.core.ledger.entry import Entry
+from planner.core.ledger.entry import Code, Entry, Seconds
+from planner.core.pricing.prices import Line
+from planner.core.reconcile.amends import amend, moves
 from planner.core.reconcile.batches import MOST_TOKENS
+from planner.core.reconcile.cells import CODE, Cell
 from planner.core.reconcile.statement import Statement
 from planner.simulator.bill import Charge
 from tests.doubles.batched import answers, billed, made, passed
@@ -23,10 +26,12 @@ from tests.doubles.billed import (
     STRANGER,
     asks,
     bill,
+    book,
     charges,
     compared,
     cost,
     ledger,
+    read,
 )
 
 NOBODY: Final[dict[str, str]] = {}
@@ -282,6 +287,31 @@ def test_whatever_becomes_of_batches_each_amount_is_found(batches: list[tuple[in
             wanted["other_day"] += cost(billed(asked)) if day + fetched >= 30 else 0
     found = told(against(entries, charged, owners=OWNERS if declared else NOBODY))
     assert found == {cause: nano for cause, nano in wanted.items() if nano}
+
+
+def test_container_time_of_later_results_is_corrected_once() -> None:
+    """The estimate is compared on the day of the bill, and its correction goes there with the entry that it amends."""
+    ran = Line("code_execution", "600", "second", 8_333_333, "estimated")
+    results = passed(answers(3), day=20.0)
+    results = msgspec.structs.replace(
+        results,
+        lines=(*results.lines, ran),
+        cost_nano=(results.cost_nano or 0) + ran.nano,
+        code=Code(2, Seconds(0.0, 600.0, 1_800.0), "billed", 600_000, 600_000),
+    )
+    entries = [*ledger(asks()), made({OPUS: 3}), results]
+    theirs = bill([*charges(asks()), *billed(answers(3))])
+    theirs.costs[Cell("2026-11-14", "wrkspc_1", CODE)] += 9_000_000
+    for wanted in (666_667, 0):
+        found, own = compared(entries, theirs), read(entries, theirs)
+        assert abs(found.statement.explained["container_estimate"] - wanted) <= 10
+        assert found.statement.unexplained_nano == 0
+        own.redate({each.request_id: (each, "2026-11-14") for batch in own.batches.made() for each in batch.passages})
+        moved = moves(own, found.shares, book().prices)
+        assert bool(moved) == bool(wanted)
+        for entry in [each for each in entries if each.request_id in moved and each.corrects is None]:
+            amended = amend(entry, (), moved[entry.request_id], book().prices, month="2026-11", made_at=KNOWN)
+            entries += [] if amended is None else [amended]
 
 
 # ------------------------------------------------------------ the list
