@@ -208,7 +208,7 @@ def test_a_body_is_a_workflow_by_what_it_names(sent: bytes, found: bool) -> None
     )
 )
 def test_json_is_read_as_yaml(value: Any) -> None:
-    """Whatever JSON says, also with its characters escaped and tabs between its values; but YAML ends a key at 1,024."""
+    """Whatever JSON says, also with characters escaped and tabs between values; but YAML ends a key at 1,024."""
     text = api.as_yaml(json.dumps([value], indent="\t").encode())
     assert b"\t" not in text
     assert text.count(b"\n") == json.dumps([value], indent="\t").count("\n")

@@ -48,7 +48,7 @@ def test_rows_are_those_of_the_report() -> None:
     assert told.keys() == expected.keys()
     for key, amounts in expected.items():
         assert told[key][2] == amounts["requests"]
-        assert told[key][4] == sum(nano for name, nano in amounts.items() if name.startswith("nano."))
+        assert told[key][5] == sum(nano for name, nano in amounts.items() if name.startswith("nano."))
         assert told[key][-1]
     assert sum(row[3] for row in told.values()) == pytest.approx(1)
     assert "no-code-execution" in found.said["verdict"]
