@@ -239,7 +239,7 @@ def test_a_program_that_just_ends(tmp_path: Path) -> None:
         async with simulating() as (simulator, url):
             command = [sys.executable, "-c", PROGRAM, url, f"sqlite:///{store}"]
             done = await asyncio.to_thread(
-                subprocess.run, command, capture_output=True, text=True, timeout=15, cwd=HERE, check=False
+                subprocess.run, command, capture_output=True, text=True, timeout=60, cwd=HERE, check=False
             )
             assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
             assert 'planner_fail_open_total{cause="store"} 1.0' in done.stdout

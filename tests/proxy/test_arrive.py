@@ -27,11 +27,13 @@ def test_a_head_is_read_once() -> None:
     assert (head.caller.principal, head.caller.mode) == (fingerprint(b"sk-one"), "observe")
 
 
-def test_only_messages_are_planned() -> None:
+def test_only_messages_and_batches_of_them_are_planned() -> None:
     """What else is asked for passes as it is."""
-    others = (b"/v1/messages/count_tokens", b"/v1/messages/batches", b"/v1/files", b"/", b"/v1/messagesque")
+    others = (b"/v1/messages/count_tokens", b"/v1/messages/batches/b/cancel", b"/v1/files", b"/", b"/v1/messagesque")
     assert not any(arrived(target).endpoint.planned for target in others)
-    assert not arrived(b"/v1/messages", method="GET").endpoint.planned
+    planned = (b"/v1/messages", b"/v1/messages/batches")
+    assert all(arrived(target).endpoint.planned for target in planned)
+    assert not any(arrived(target, method="GET").endpoint.planned for target in planned)
 
 
 @pytest.mark.parametrize(

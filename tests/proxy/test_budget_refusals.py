@@ -187,7 +187,7 @@ def test_however_a_request_ends_its_hold_does(tmp_path: Path, ending: str) -> No
 
 
 def test_what_cannot_be_read_does_not_get_past_an_exhausted_budget(tmp_path: Path) -> None:
-    """An encoded or unreadable body goes while something is left, and no other path is ever refused."""
+    """An encoded or unreadable body goes while something is left, a batch likewise; no other path is ever refused."""
 
     async def scenario() -> None:
         async with proxied(tmp_path, always(answer(message())), rules=rules(budget(WORST))) as proxy:
@@ -197,8 +197,8 @@ def test_what_cannot_be_read_does_not_get_past_an_exhausted_budget(tmp_path: Pat
             await one(proxy)
             await proxy.entries(2)
             assert [(await one(proxy, each)).status for each in (squeezed, unreadable)] == [429, 429]
-            for path in ("/v1/messages/count_tokens", "/v1/messages/batches"):
-                assert (await one(proxy, request("POST", path, KEY, body=b"{}"))).status == 200
+            for path, status in (("/v1/messages/count_tokens", 200), ("/v1/messages/batches", 429)):
+                assert (await one(proxy, request("POST", path, KEY, body=b"{}"))).status == status
 
     run(scenario())
 
