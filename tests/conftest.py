@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -80,7 +81,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder in which all processes of a run meet; whoever begins the run ends it."""
+    """Make the folder in which all processes of a run meet; whoever begins the run ends it.
+
+    Bytecode is kept, also where the environment asks for none, as those of containers do: all of the planner would be
+    compiled again by each process that a test starts, and all tests by each of the run.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251 - the tests' own
     shared: dict[str, str] | None = getattr(config, "workerinput", None)
     if shared is None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever is told to end cleans up as after Ctrl-C

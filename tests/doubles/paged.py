@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from planner.core.ledger.entry import Entry
@@ -17,6 +18,7 @@ from planner.dashboard.telling import told
 from planner.dashboard.view import view_of
 from planner.stores import LAST
 from planner.stores.reading import PAGE
+from tests.doubles.months import made
 from tests.doubles.proxy import shipped_rules
 from tests.doubles.stored import MemoryStore
 
@@ -113,6 +115,12 @@ class SumsStore(MemoryStore):
     async def close(self) -> None:
         """Count how often it was let go of."""
         self.closed += 1
+
+
+@cache
+def month_store() -> SumsStore:
+    """The sums of a whole month, made when the first test asks for them. They are shared: nobody may change them."""
+    return SumsStore(made().entries)
 
 
 def standing(now: datetime = NOW, *, limit: float = 25, budgets: tuple[Budget, ...] = (), **fields: Any) -> Standing:

@@ -13,16 +13,15 @@ from planner.core.reports.figures import figures
 from planner.dashboard.pages.containers import PAGE
 from planner.dashboard.room import Content
 from tests.doubles.months import made
-from tests.doubles.paged import NOW, SumsStore, answered, content, standing
+from tests.doubles.paged import NOW, SumsStore, answered, content, month_store, standing
 from tests.doubles.reported import closing_of
 
 OVER = datetime(2026, 11, 5, 9, tzinfo=UTC)
-STORE = SumsStore(made().entries)
 
 
-def page(query: str = "", store: SumsStore = STORE, now: datetime = OVER, **fields: Any) -> Content:
+def page(query: str = "", store: SumsStore | None = None, now: datetime = OVER, **fields: Any) -> Content:
     """The containers of the month."""
-    return asyncio.run(content(store, PAGE, f"period=2026-10&{query}", standing(now, **fields)))
+    return asyncio.run(content(store or month_store(), PAGE, f"period=2026-10&{query}", standing(now, **fields)))
 
 
 def rows(found: Content, name: str) -> list[tuple[Any, ...]]:
@@ -39,7 +38,7 @@ def figure(found: Content, name: str) -> Any:
 def test_its_sums_are_those_of_the_report(by: str) -> None:
     """Row by row, and together."""
     found = page(f"by={by}")
-    table = tabulate(STORE.sums, (by,), {})
+    table = tabulate(month_store().sums, (by,), {})
     expected = {row.values[0]: figures(row.amounts) for row in table.rows if row.amounts.get("code_requests")}
     told = {row[0]: row[1:] for row in rows(found, "rows")}
     assert told.keys() == expected.keys()
@@ -59,7 +58,7 @@ def test_time_is_told_apart_by_how_it_bills() -> None:
     """By day it adds up to what ran; what an older planner added up stands apart."""
     found = page()
     for day, *charges in rows(found, "charges"):
-        mine = tabulate(STORE.sums, ("day",), {"day": frozenset({day})}).whole
+        mine = tabulate(month_store().sums, ("day",), {"day": frozenset({day})}).whole
         assert sum(charges) == mine.get("container_ms.likely", 0)
         assert charges[-1] == 0
     assert {"billed", "covered", "free"} <= set(found.said["charges_chart"].series)

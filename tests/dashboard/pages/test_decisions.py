@@ -17,16 +17,15 @@ from planner.dashboard.pages.requests import PAGE as LIST
 from planner.dashboard.room import Content
 from planner.dashboard.view import AddressError
 from tests.doubles.months import made
-from tests.doubles.paged import SumsStore, answered, content, standing
+from tests.doubles.paged import SumsStore, answered, content, month_store, standing
 from tests.doubles.reported import closing_of
 
 OVER = datetime(2026, 11, 5, 9, tzinfo=UTC)
-STORE = SumsStore(made().entries)
 
 
-def page(query: str = "", store: SumsStore = STORE) -> Content:
+def page(query: str = "", store: SumsStore | None = None) -> Content:
     """The decisions of the month."""
-    return asyncio.run(content(store, PAGE, f"period=2026-10&{query}", standing(OVER)))
+    return asyncio.run(content(store or month_store(), PAGE, f"period=2026-10&{query}", standing(OVER)))
 
 
 def rows(found: Content, name: str) -> list[tuple[Any, ...]]:
@@ -42,7 +41,7 @@ def figure(found: Content, name: str) -> Any:
 def test_rows_are_those_of_the_report() -> None:
     """Requests and cost by outcome and reason, to the nano-dollar; each means something."""
     found = page("action=bundle")
-    report = tabulate(STORE.sums, ("decision", "reason"), {"action": frozenset({"bundle"})})
+    report = tabulate(month_store().sums, ("decision", "reason"), {"action": frozenset({"bundle"})})
     expected = {row.values: row.amounts for row in report.rows if row.values[0]}
     told = {row[:2]: row for row in rows(found, "outcomes")}
     assert told.keys() == expected.keys()
@@ -57,7 +56,7 @@ def test_rows_are_those_of_the_report() -> None:
 def test_what_was_changed_and_saved() -> None:
     """Those that were edited, a repeated edit among them; of the others nothing is called saved."""
     found = page("action=bundle")
-    report = tabulate(STORE.sums, ("decision", "reason"), {"action": frozenset({"bundle"})})
+    report = tabulate(month_store().sums, ("decision", "reason"), {"action": frozenset({"bundle"})})
     acting = [row.amounts for row in report.rows if row.values[0] in {"applied", "threaded"}]
     acting += [row.amounts for row in report.rows if row.values == ("kept", "repeated")]
     assert figure(found, "changed") == total(acting)["requests"]
@@ -71,7 +70,7 @@ def test_what_was_changed_and_saved() -> None:
 @pytest.mark.parametrize("action", Action)
 def test_every_action_has_a_page(action: Action) -> None:
     """Also one of which nothing was decided: it says what would have to be there."""
-    answer = asyncio.run(answered(STORE, "decisions", f"period=2026-10&action={action}"))
+    answer = asyncio.run(answered(month_store(), "decisions", f"period=2026-10&action={action}"))
     assert answer.status == 200, answer.error
     empty = asyncio.run(answered(SumsStore(), "decisions", f"action={action}"))
     assert b"Nothing was decided here" in empty.body
@@ -84,10 +83,10 @@ def test_rows_lead_to_their_requests() -> None:
     declined = next(row for row in table.rows if row.cells[:2] == ("declined", "not-worth-it"))
     parts = urlsplit(declined.link)
     assert parts.path == "/planner/requests"
-    listed = asyncio.run(content(STORE, LIST, parts.query)).tables[0]
+    listed = asyncio.run(content(month_store(), LIST, parts.query)).tables[0]
     place = [column.name for column in listed.columns].index("request_id")
     for row in listed.rows:
-        entry = STORE.settled[str(row.cells[place])]
+        entry = month_store().settled[str(row.cells[place])]
         assert entry.team == "data"
         assert any(
             (each.action, each.outcome, each.reason) == (Action.BUNDLE, Outcome.DECLINED, Reason.NOT_WORTH_IT)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -13,12 +14,16 @@ from planner.dashboard.pages.freehours import gauges, hours_table, metered
 from tests.doubles.months import made
 from tests.doubles.paged import NOW, SumsStore, room
 
-STORE = SumsStore(entry for entry in made().entries if entry.at < NOW.isoformat())
+
+@cache
+def store() -> SumsStore:
+    """The month up to that day."""
+    return SumsStore(entry for entry in made().entries if entry.at < NOW.isoformat())
 
 
 def stand(limit: float = 25.0, query: str = "", now: Any = NOW) -> Any:
     """The free hours on that day."""
-    hours = asyncio.run(metered(room(STORE, "containers", query), NOW.date().replace(day=1)))
+    hours = asyncio.run(metered(room(store(), "containers", query), NOW.date().replace(day=1)))
     return free_hours(hours, now, FreeHoursSettings(limit=limit))
 
 

@@ -14,14 +14,12 @@ from planner.dashboard.pages.request import PAGE, RETENTION
 from planner.dashboard.room import Content, Missing
 from tests.doubles.deciding import BOOK
 from tests.doubles.months import made
-from tests.doubles.paged import NOW, SumsStore, answered, content, standing
-
-STORE = SumsStore(made().entries)
+from tests.doubles.paged import NOW, SumsStore, answered, content, month_store, standing
 
 
-def page(entry: Entry, store: SumsStore = STORE) -> Content:
+def page(entry: Entry, store: SumsStore | None = None) -> Content:
     """What explains an entry."""
-    return asyncio.run(content(store, PAGE, f"id={entry.request_id}"))
+    return asyncio.run(content(store or month_store(), PAGE, f"id={entry.request_id}"))
 
 
 def rows(found: Content, name: str) -> list[tuple[Any, ...]]:
@@ -50,7 +48,7 @@ def test_every_kind_of_request_is_explained() -> None:
             (each.action, each.outcome) for each in entry.decisions
         ]
         assert all(row[-1] for row in rows(found, "decisions"))
-        answer = asyncio.run(answered(STORE, "request", f"id={entry.request_id}"))
+        answer = asyncio.run(answered(month_store(), "request", f"id={entry.request_id}"))
         assert answer.status == 200, (answer.error, entry)
         assert entry.request_id.encode() in answer.body
 
@@ -58,16 +56,16 @@ def test_every_kind_of_request_is_explained() -> None:
 def test_a_request_that_is_not_there() -> None:
     """A page that says where its name comes from, and an error in the usual shape."""
     with pytest.raises(Missing, match="planner-request-id"):
-        asyncio.run(content(STORE, PAGE, "id=nobody"))
-    assert asyncio.run(answered(STORE, "request", "id=nobody")).status == 404
-    assert asyncio.run(answered(STORE, "request", "id=nobody", form="json")).status == 404
-    assert asyncio.run(answered(STORE, "request", form="json")).status == 400
+        asyncio.run(content(month_store(), PAGE, "id=nobody"))
+    assert asyncio.run(answered(month_store(), "request", "id=nobody")).status == 404
+    assert asyncio.run(answered(month_store(), "request", "id=nobody", form="json")).status == 404
+    assert asyncio.run(answered(month_store(), "request", form="json")).status == 400
 
 
 def test_a_request_whose_month_was_pruned() -> None:
     """Which months went is said, with the setting that is in force, and what there is to do."""
     with pytest.raises(Missing, match=r"No time is set.*No month was taken out.*on its way from the journal"):
-        asyncio.run(content(STORE, PAGE, "id=nobody"))
+        asyncio.run(content(month_store(), PAGE, "id=nobody"))
     store = SumsStore()
     for months, said in (
         (["2026-07"], "of 2026-07 were"),
@@ -94,7 +92,7 @@ def test_turns_lead_to_one_another() -> None:
     """From a turn to the one before and to the one after; the conversation's list is one address."""
     after = next(each for each in made().entries if each.shape is not None and each.shape.after is not None)
     (before,) = [row for row in rows(page(after), "turns") if row[0] == "before"]
-    first = STORE.settled[before[-1]]
+    first = month_store().settled[before[-1]]
     assert after.request_id in {row[-1] for row in rows(page(first), "turns") if row[0] == "after"}
     arrival = next(table for table in page(after).tables if table.name == "arrival")
     assert after.shape is not None
@@ -122,7 +120,7 @@ def test_an_open_request_is_looked_at_again() -> None:
     body = asyncio.run(answered(SumsStore([entry]), "request", f"id={entry.request_id}")).body
     assert b"data-refresh" in body
     assert b"still on its way" in body
-    settled = asyncio.run(answered(STORE, "request", f"id={made().entries[1].request_id}")).body
+    settled = asyncio.run(answered(month_store(), "request", f"id={made().entries[1].request_id}")).body
     assert b"data-refresh" not in settled
 
 

@@ -11,14 +11,12 @@ from planner.core.ledger.entry import Entry
 from planner.dashboard.pages.requests import LOOKED_THROUGH, PAGE, SHOWN, saved_nano
 from planner.dashboard.room import Content
 from tests.doubles.months import made
-from tests.doubles.paged import SumsStore, answered, content
-
-STORE = SumsStore(made().entries)
+from tests.doubles.paged import SumsStore, answered, content, month_store
 
 
-def page(query: str = "", store: SumsStore = STORE) -> Content:
+def page(query: str = "", store: SumsStore | None = None) -> Content:
     """One page."""
-    return asyncio.run(content(store, PAGE, query))
+    return asyncio.run(content(store or month_store(), PAGE, query))
 
 
 def ids(found: Content) -> list[Any]:
@@ -71,7 +69,7 @@ def test_the_tail_is_live_at_its_end_alone() -> None:
     assert not page("before=2026-10-20").said["live"]
     assert not page("live=off").said["live"]
     for query, refreshes in (("", True), ("live=off", False), ("before=2026-10-20", False)):
-        assert (b"data-refresh" in asyncio.run(answered(STORE, "requests", query)).body) == refreshes
+        assert (b"data-refresh" in asyncio.run(answered(month_store(), "requests", query)).body) == refreshes
 
 
 def test_it_says_how_far_it_looked() -> None:
@@ -80,15 +78,15 @@ def test_it_says_how_far_it_looked() -> None:
     assert page("team=nobody&before=2026-10-02").said["verdict"].endswith("nothing older does.")
     assert page("before=2026-09-01").said["verdict"] == "No request is older."
     assert page("", SumsStore()).said["verdict"] == "No request is in the ledger yet."
-    assert b"Take a filter away" in asyncio.run(answered(STORE, "requests", "team=nobody")).body
+    assert b"Take a filter away" in asyncio.run(answered(month_store(), "requests", "team=nobody")).body
     assert b"ANTHROPIC_BASE_URL" in asyncio.run(answered(SumsStore(), "requests")).body
 
 
 def test_programs_can_go_on() -> None:
     """The data of a page says where the next begins; the last one does not."""
-    whole = asyncio.run(answered(STORE, "requests", "team=nobody", form="json")).body
+    whole = asyncio.run(answered(month_store(), "requests", "team=nobody", form="json")).body
     assert b'"before":"2026-10-' in whole
-    last = asyncio.run(answered(STORE, "requests", "team=nobody&before=2026-10-02", form="json")).body
+    last = asyncio.run(answered(month_store(), "requests", "team=nobody&before=2026-10-02", form="json")).body
     assert b'"before"' not in last
 
 
@@ -98,7 +96,7 @@ def test_filters_stand_above_the_list_and_go_away_one_by_one() -> None:
     assert [chip["name"] for chip in said["chips"]] == ["team", "container"]
     assert said["chips"][0]["link"] == "/planner/requests?container=abc&live=off&before="
     assert said["kept"] == (("container", "abc"),)
-    body = asyncio.run(answered(STORE, "requests", "team=%3Cb%3E")).body
+    body = asyncio.run(answered(month_store(), "requests", "team=%3Cb%3E")).body
     assert b"<b>" not in body
 
 
@@ -107,7 +105,7 @@ def test_each_leads_to_what_explains_it() -> None:
     (table,) = page("team=data&live=off").tables
     first = table.rows[0]
     assert first.link == f"/planner/requests/{first.cells[-1]}?team=data"
-    entry = STORE.settled[str(first.cells[-1])]
+    entry = month_store().settled[str(first.cells[-1])]
     assert entry.cost_nano is not None
     assert entry.untouched_nano is not None
     assert first.cells[1:3] == (entry.cost_nano, entry.untouched_nano - entry.cost_nano)
