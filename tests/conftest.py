@@ -111,8 +111,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(run)
 
 
-def pytest_collection_finish() -> None:
-    """Leave what the suite itself is made of out of every search for garbage: many tests collect, to see what leaks."""
+@pytest.fixture(scope="module", autouse=True)
+def searched() -> None:
+    """Search for garbage only in what a module itself makes: many tests collect, to see what leaks.
+
+    What was there before, the suite itself and what is kept for all of it, would be gone through each time.
+    """
     gc.collect()
     gc.freeze()
 

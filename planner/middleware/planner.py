@@ -29,7 +29,8 @@ from planner.works import Works
 
 PATIENCE_SECONDS: Final = 5.0
 """How long a request waits for the planner at most: a decision takes 25 ms, a look-up in the middle of a conversation a
-second, a budget that is leased another. What takes longer hangs, and the request goes without it. Ours."""
+second (three, where code waits for a call), a budget that is leased another. What takes longer hangs, and the request
+goes without it. Ours."""
 DECIDE_SECONDS: Final = 0.025
 """As in the proxy; a program whose threads keep the interpreter busy may want to give it more."""
 LOGGER: Final = "planner"

@@ -40,8 +40,9 @@ WAITS: Final = (0.005, 0.01, 0.02, 0.04, 0.08)
 """Seconds between looks for a turn that another process answered: it writes down at once, and a transaction takes a few
 milliseconds. Ours, and small beside the second in which a conversation is to be found."""
 
-LONGER: Final = (*WAITS, 0.16, 0.32)
-"""The same for a call that code waits for, which fails without its turn. Ours, within what looking one up may take."""
+LONGER: Final = (*WAITS, 0.16, 0.32, 0.64, 1.28)
+"""The same for a call that code waits for, which fails without its turn, also where a busy database takes its
+time. Ours, within what looking one up may take."""
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -45,6 +45,8 @@ BUDGET_SECONDS: Final = 0.025
 it, which takes as long as the body is: of a large one some milliseconds a megabyte, beside the event loop."""
 REPEAT_SECONDS: Final = 1.0
 """What looking up a conversation in its middle may take: taking an edit away breaks it, which is worse than waiting."""
+AWAITED_SECONDS: Final = 3.0
+"""The same for a call that code waits for: without its turn it has no container, and then it fails for sure. Ours."""
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +137,12 @@ class Planning:
             left = await self._left(request, failed, caller, book)
         return await self._gated(left, request, caller, now, book)
 
+    def _patience(self, request: MessagesRequest) -> float:
+        """Seconds that looking up may take, by what is worse than waiting."""
+        if begins(request):
+            return self._budget
+        return AWAITED_SECONDS if request.awaited else REPEAT_SECONDS
+
     def _failed(self, what: str, error: Exception) -> Reason:
         """Count what failed by its cause, and say why in the words of decisions; a bug of ours is logged."""
         if isinstance(error, TimeoutError):
@@ -153,7 +161,7 @@ class Planning:
         root = await off_loop(request, root_key, request, caller.principal)
         known = msgspec.structs.replace(known, root=root)
         followed = await off_loop(request, _follow, request)
-        async with asyncio.timeout(self._budget if begins(request) else REPEAT_SECONDS):
+        async with asyncio.timeout(self._patience(request)):
             facts, session = await self._gathering.facts(request, caller, known, book, followed)
         own, lease = request.container.id, facts.lease
         lease = lease if lease is not None and own in {None, lease.turn.container} else None

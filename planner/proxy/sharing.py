@@ -104,6 +104,7 @@ class Sharing:
         self._log = log
         self._tasks = tasks
         self._returning: dict[str, asyncio.Task[None]] = {}
+        self._ending: dict[str, Hold] = {}
         self._late: deque[Late] = deque(maxlen=LATE)
         self._troubled = False
         self._slow = False
@@ -142,16 +143,20 @@ class Sharing:
         if not late.hold.kept and not late.hold.claimed:
             return
         container = late.hold.ask.container
+        self._ending[late.hold.ask.holder] = late.hold
         before = self._returning.get(container)
         task = self._returning[container] = self._tasks.start("lease", self._returned(late, before))
         task.add_done_callback(lambda done: self._forget_return(container, done))
 
     async def renew(self, holds: Iterable[Hold]) -> None:
-        """Renew leases, get those that the store did not give in time, and tell it of ends that it did not hear."""
+        """Renew leases, get those that the store did not give in time, and tell it of ends that it did not hear.
+
+        A lease goes on until the store has its end: who asks before that would be lent what was gone on from.
+        """
         for _ in range(len(self._late)):
             self.give_back(self._late.popleft())
         running = list(holds)
-        kept = [hold for hold in running if hold.kept]
+        kept = [hold for hold in (*running, *self._ending.values()) if hold.kept]
         if kept:
             try:
                 now = self._clock.now()
@@ -214,6 +219,8 @@ class Sharing:
             self._trouble(error)
             self._late.append(late)
             return
+        finally:
+            del self._ending[hold.ask.holder]
         self._answered()
         if not ended.counts:
             self._lost()

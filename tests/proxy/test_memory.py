@@ -12,7 +12,9 @@ from planner.core.lending import Ask
 from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.records import TurnRecord
 from planner.core.settlement import Session, Sessions
+from planner.proxy import memory as module
 from planner.proxy.memory import AGAIN, LONGER, LONGEST_CACHE, REST, WAITS, Memory, Recent
+from planner.proxy.planning import AWAITED_SECONDS
 from planner.stores import StoreError
 from tests.doubles.deciding import NOW, conversation, turn
 from tests.doubles.stored import MemoryStore
@@ -341,8 +343,11 @@ def test_memory_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("must", [True, False])
-def test_a_turn_that_is_on_its_way_is_waited_for(*, must: bool) -> None:
+def test_a_turn_that_is_on_its_way_is_waited_for(*, must: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Longer where a request fails without it; and not at all where no other process could have it."""
+    assert sum(WAITS) < sum(LONGER) < AWAITED_SECONDS
+    monkeypatch.setattr(module, "WAITS", (0.0,) * len(WAITS))
+    monkeypatch.setattr(module, "LONGER", (0.0,) * len(LONGER))
 
     async def scenario() -> None:
         store = MemoryStore()

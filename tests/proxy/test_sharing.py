@@ -31,8 +31,9 @@ class Fickle(OneProcess):
         super().__init__(leases)
         self.calls: list[str] = []
         self.broken = False
-        self.gate = asyncio.Event()
+        self.gate, self.ends = asyncio.Event(), asyncio.Event()
         self.gate.set()
+        self.ends.set()
 
     async def _pass(self, name: str) -> None:
         self.calls.append(name)
@@ -46,8 +47,9 @@ class Fickle(OneProcess):
         return await super().take(asked, now)
 
     async def give_back(self, asked: Ask, end: End, now: datetime, *, claimed: bool) -> Ended:
-        """End it, once that is let."""
+        """End it, once that is let, and ends are."""
         await self._pass(f"give back: {end}")
+        await self.ends.wait()
         return await super().give_back(asked, end, now, claimed=claimed)
 
     async def renew(self, asks: Any, until: datetime, now: datetime) -> frozenset[str]:
@@ -288,6 +290,28 @@ def test_an_end_that_the_store_did_not_hear_is_told_again(tmp_path: Any) -> None
         two.store.broken = False
         await two.one.lending.finish()
         assert (noted, two.state()) == (["answered"], State.CONTINUED)
+
+    told(tmp_path, scenario)
+
+
+def test_a_lease_goes_on_until_the_store_has_its_end(tmp_path: Any) -> None:
+    """However long that takes: meanwhile nobody is lent what was gone on from, and no lease counts as lost."""
+
+    async def scenario(two: Two) -> None:
+        hold = await take(two.one)
+        two.store.ends.clear()
+        two.one.lending.give_back(hold, "answered")
+        await settled(lambda: "give back: answered" in two.store.calls)
+        for _ in range(4):
+            two.clock.advance(LASTS.total_seconds() / 2)
+            await two.one.renew()
+        assert await two.other.lending.take("container_1", lease(), "lent") == Refused(State.BUSY)
+        two.store.ends.set()
+        await two.one.lending.finish()
+        assert (two.state(), two.lost()) == (State.CONTINUED, 0)
+        two.store.calls.clear()
+        await two.one.renew()
+        assert two.store.calls == []
 
     told(tmp_path, scenario)
 
