@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -40,6 +40,7 @@ SECRETS: Final = {
     "PLANNER_OBSERVE": "",
 }
 DAY: Final = 86_400
+T = TypeVar("T")
 
 MORE_POLICIES: Final = """policies:
   - {name: weighed, why: A test., mode: shadow, then: {bundle: when-cheaper}}
@@ -73,7 +74,8 @@ BUDGETS: Final = """budgets:
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """Where everything listens; `ledger` is its owner's address of the database, `reader` that of Grafana's role.
 
-    `services` are those of the compose file, variables replaced.
+    `services` are those of the compose file, variables replaced. `at` is the moment that Prometheus is asked about,
+    in seconds since the epoch; None is now.
     """
 
     proxies: tuple[str, ...]
@@ -82,10 +84,11 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str
     reader: str
     services: dict[str, Any]
+    at: float | None = None
 
-    def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
+    def query(self, expression: str) -> list[dict[str, Any]]:
         """An instant query: its series, or the one of a scalar."""
-        words = {"query": expression} | ({} if at is None else {"time": str(at)})
+        words = {"query": expression} | ({} if self.at is None else {"time": str(self.at)})
         data = self.api("query", words)["data"]
         return [{"metric": {}, "value": data["result"]}] if data["resultType"] == "scalar" else data["result"]
 
@@ -109,14 +112,15 @@ def fetch(address: str, path: str, body: bytes | None = None, headers: Mapping[s
         connection.close()
 
 
-def until(condition: Callable[[], object], what: str, *, longest: float = PATIENCE) -> None:
-    """Wait for another party's state, which has no event."""
+def until(condition: Callable[[], T | None], what: str, *, longest: float = PATIENCE) -> T:
+    """Wait for another party's state, which has no event; return what the condition found. Raises TimeoutError."""
     clock, pause = SystemClock(), Event()
     end = clock.monotonic() + longest
-    while not condition():
+    while not (found := condition()):
         if clock.monotonic() > end:
             raise TimeoutError(what)
         pause.wait(0.1)
+    return found
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -133,10 +137,7 @@ class Started(msgspec.Struct, frozen=True):
             assert self.process.poll() is None, text
             return re.search(pattern, text)
 
-        until(found, f"{self.log} does not say {pattern}")
-        match = found()
-        assert match is not None
-        return match[1]
+        return until(found, f"{self.log} does not say {pattern}")[1]
 
 
 Start = Callable[[Sequence[str], Mapping[str, str], Path], Started]

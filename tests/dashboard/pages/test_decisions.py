@@ -118,7 +118,7 @@ def test_decisions_of_one_model() -> None:
     """The page is split by model, each row leads to the page of that model, and these add up to the whole."""
     found = page("action=bundle")
     (table,) = [each for each in found.tables if each.name == "models"]
-    assert {row.cells[0] for row in table.rows} == {key.model for key in STORE.sums.decision_models}
+    assert {row.cells[0] for row in table.rows} == {key.model for key in month_store().sums.decision_models}
     assert len(table.rows) > 1
     parts = [page(urlsplit(row.link).query.replace("period=2026-10&", "")) for row in table.rows]
     for row, part in zip(table.rows, parts, strict=True):
