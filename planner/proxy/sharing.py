@@ -153,8 +153,7 @@ class Sharing:
 
         A lease goes on until the store has its end: who asks before that would be lent what was gone on from.
         """
-        for _ in range(len(self._late)):
-            self.give_back(self._late.popleft())
+        self._tell_again()
         running = list(holds)
         kept = [hold for hold in (*running, *self._ending.values()) if hold.kept]
         if kept:
@@ -183,9 +182,13 @@ class Sharing:
 
     async def finish(self) -> None:
         """Wait, for a moment at most, until the store has the end of every request."""
-        await self.renew(())
+        self._tell_again()
         if self._returning:
             await asyncio.wait(set(self._returning.values()), timeout=FINISH_SECONDS)
+
+    def _tell_again(self) -> None:
+        for _ in range(len(self._late)):
+            self.give_back(self._late.popleft())
 
     async def _ask(self, hold: Hold) -> None:
         """Ask the store for a lease, behind the end of the request before; nothing that goes wrong is raised.

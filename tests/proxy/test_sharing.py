@@ -306,10 +306,11 @@ def test_a_lease_goes_on_until_the_store_has_its_end(tmp_path: Any) -> None:
             two.clock.advance(LASTS.total_seconds() / 2)
             await two.one.renew()
         assert await two.other.lending.take("container_1", lease(), "lent") == Refused(State.BUSY)
+        two.store.calls.clear()
         two.store.ends.set()
         await two.one.lending.finish()
+        assert two.store.calls == []  # who stops only waits
         assert (two.state(), two.lost()) == (State.CONTINUED, 0)
-        two.store.calls.clear()
         await two.one.renew()
         assert two.store.calls == []
 
