@@ -15,7 +15,18 @@ from tests.doubles.databases import raw
 from tests.doubles.process import serving
 from tests.doubles.proxy import run
 from tests.doubles.simulated import planning, simulating
-from tests.identity.agent import CODE, CODE_WEATHER, NO_FREE_HOURS, Agent, World, bundled, deciding, results, world
+from tests.identity.agent import (
+    CODE,
+    CODE_WEATHER,
+    NO_FREE_HOURS,
+    Agent,
+    Answer,
+    World,
+    bundled,
+    deciding,
+    results,
+    world,
+)
 from tests.identity.test_conversations import BEGUN, REPEATED
 
 
@@ -87,6 +98,12 @@ def test_what_began_on_one_after_the_other_had_looked(tmp_path: Path, database: 
     run(main())
 
 
+async def is_there(database: str, begun: Answer, before: int) -> bool:
+    """Whether an answer has an edit that is in the database by now, besides as many before it."""
+    edited = begun.plan["bundle"] != "failed-open:time-budget"
+    return edited and await raw(database, "SELECT COUNT(*) FROM conversations") == [(before + 1,)]
+
+
 async def settled_in(database: str, conversations: int) -> None:
     """Wait until that many edited conversations are in the database."""
     while await raw(database, "SELECT COUNT(*) FROM conversations") < [(conversations,)]:
@@ -123,10 +140,12 @@ def test_the_first_replica_is_killed(tmp_path: Path, database: str) -> None:
                 agent = Agent(http, process.address, tick=lambda _: None)
                 async with http.get(f"{process.address}/v1/models", headers={"x-api-key": "sk-ant-one"}) as got:
                     assert got.status == 200
-                begun = await agent.say("[build]")
-                while begun.plan["bundle"] == "failed-open:time-budget":  # it has no more time than it ever has
+                begun, edited = await agent.say("[build]"), 0
+                while not await is_there(database, begun, edited):  # it has no more time than it ever has
+                    edited += begun.plan == BEGUN
+                    await settled_in(database, edited)
                     agent = Agent(http, process.address, tick=lambda _: None)
-                    begun = await agent.say("[build]")
+                    begun = await agent.say(f"[build] {edited}")
                 await process.kill()
             assert begun.plan == BEGUN
             chosen = {"store": database, "journal": tmp_path / "other"}
