@@ -42,8 +42,9 @@ class Desk:
             if self._closed:
                 raise DeskError("the planner is shutting down")
             try:
+                process = await self._running()  # in no time limit: a start that it ends leaves what nobody waits for
                 async with asyncio.timeout(self._longest):
-                    return await self._asked(ask)
+                    return await self._asked(process, ask)
             except BaseException as error:  # whatever came between a question and its answer: they must not be mixed up
                 await self._killed()
                 if isinstance(error, TimeoutError):
@@ -62,10 +63,12 @@ class Desk:
                     process.stdin.close()
                 await _ended(process)
 
-    async def _asked(self, ask: Ask) -> Answer:
-        process = self._process
-        if process is None or process.returncode is not None:
-            process = self._process = await self._start()
+    async def _running(self) -> Process:
+        if self._process is None or self._process.returncode is not None:
+            self._process = await self._start()
+        return self._process
+
+    async def _asked(self, process: Process, ask: Ask) -> Answer:
         if process.stdin is None or process.stdout is None:
             raise EOFError
         process.stdin.write(packed(ask))
