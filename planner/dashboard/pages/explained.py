@@ -1,11 +1,14 @@
 """One entry of the ledger as tables, from bytes in to what was sent: who asked, what for, what was decided and why."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from planner.core.ledger.entry import Entry, Shadow
+from planner.core.conversations import ToolEdit
+from planner.core.ledger.batched import Kind, Made
+from planner.core.ledger.entry import Batch, Entry, Shadow
 from planner.core.ledger.shape import Shape, ToolShape
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.reports.wording import several
@@ -31,7 +34,7 @@ PAIRS: Final = (Column("what", "What", "word"), Column("value", "Is", "long"))
 def arrival(entry: Entry, conversation: str) -> Table:
     """When it came and from whom; `conversation` is the address of all requests of its conversation."""
     who: list[tuple[str, str]] = [
-        ("Arrived", f"{entry.at} (UTC)"),
+        ("Arrived", f"{datetime.fromisoformat(entry.at):%Y-%m-%d %H:%M:%S.%f} UTC"),
         ("Asked for", f"{entry.method} {entry.endpoint}".strip()),
         ("Who", entry.principal),
         ("Team", entry.team or NONE),
@@ -57,9 +60,12 @@ def arrival(entry: Entry, conversation: str) -> Table:
 
 def asked(entry: Entry) -> Table:
     """What was asked for, in types, counts and digests: nothing that anybody wrote is kept."""
-    shape = entry.shape
+    shape, made = entry.shape, None if entry.batch is None else entry.batch.made
     rows = [("Model", entry.model or UNKNOWN), ("Answered by", entry.served_model or UNKNOWN)]
-    if shape is None:
+    if made is not None:
+        rows = [("A batch of", several(made.requests, "request"))]
+        note = "What it is made of stands below, by kind. Prompts are never kept."
+    elif shape is None:
         note = "Its shape was not kept: it was not read, or nothing is known of what it used."
     else:
         rows += [*_body(shape), *_prompt(shape), *_besides(shape)]
@@ -119,8 +125,7 @@ def sent(entry: Entry) -> Table:
         ("Anthropic's request-id", entry.upstream_request_id or UNKNOWN),
     ]
     if entry.batch is not None:
-        results = several(entry.batch.results, "result")
-        rows.append(("Batch", f"{entry.batch.id}: {results}, {entry.batch.settled_before} of them counted before"))
+        rows.append(("Batch", _batch(entry.batch)))
     if entry.latency is not None:
         first = entry.latency.first_byte
         rows += [
@@ -129,6 +134,27 @@ def sent(entry: Entry) -> Table:
             ("End", f"after {entry.latency.total:,.3f} s"),
         ]
     return Table(name="sent", title="What was sent, and how it went", columns=PAIRS, rows=tuple(map(Row, rows)))
+
+
+def kinds(made: Made) -> Table:
+    """What a batch was made of: how many requests of each kind, what was decided for them, done to them, expected."""
+    return Table(
+        name="kinds",
+        title="What the batch is made of",
+        columns=(
+            Column("requests", "Requests", "count"),
+            Column("model", "Model", "word"),
+            Column("decided", "Decided", "long"),
+            Column("edit", "Changed in each", "long"),
+            Column("code", "Code in it", "word"),
+            Column("untouched", "Untouched, expected", "usd"),
+            Column("planned", "With edits, expected", "usd"),
+        ),
+        rows=tuple(map(_kind, made.kinds)),
+        digits=6,
+        note="Requests that were decided and are priced alike stand in one row; what is expected is of all in it, at"
+        " batch prices, where money was weighed. What they cost stands with their results.",
+    )
 
 
 def usage(entry: Entry) -> Table:
@@ -248,6 +274,42 @@ def _edits(entry: Entry) -> Iterator[str]:
         yield "The container of the conversation was named"
     if Action.WEB in done:
         yield f"Bounds were put on the caller's web tools{again[Action.WEB]}"
+
+
+def _batch(batch: Batch) -> str:
+    """Which batch, and what of it this request was about."""
+    name = batch.id or "not made"
+    if batch.made is not None:
+        kinds_ = several(len(batch.made.kinds), "kind")
+        return f"{name}: made of {several(batch.made.requests, 'request')} in {kinds_}"
+    return f"{name}: {several(batch.results, 'result')}, {batch.settled_before:,} of them counted before"
+
+
+def _kind(kind: Kind) -> Row:
+    decided = ", ".join(
+        f"{each.action} {each.outcome}" + (f": {each.reason}" if each.reason else "") for each in kind.decisions
+    )
+    code = "free" if kind.free else "billed, if any runs"
+    return Row(
+        (
+            kind.requests,
+            kind.model or UNKNOWN,
+            decided or "nothing",
+            _edit(kind.edit),
+            code,
+            kind.untouched_nano,
+            kind.planned_nano,
+        )
+    )
+
+
+def _edit(edit: ToolEdit) -> str:
+    """What was done to the tools of a request."""
+    done = [f"{each.declared} became {each.type}" for each in edit.retypes]
+    if edit.append is not None:
+        done.append(f"{edit.name} was put last" + (", which makes code free" if edit.free else ""))
+    done += [f"{each.declared} was bounded: {', '.join(name for name, _ in each.members)}" for each in edit.limits]
+    return "; ".join(done) or "nothing"
 
 
 def _members(value: object, path: str) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ import msgspec
 
 from planner.core.ledger.entry import CORRECTION, Entry
 from planner.core.money import format_nano
+from planner.core.reports.wording import several
 from planner.dashboard.pages import charged, explained
 from planner.dashboard.pages.conversations import requests_of
 from planner.dashboard.pages.requests import PAGE as LIST
@@ -47,10 +48,12 @@ async def make(room: Room) -> Content:
         raise Missing(await _why_not(room, request_id), LOOK, "There is no such request", way)
     corrections = await store.corrections(entry.request_id)
     turns = await _turns(room, entry)
+    made = None if entry.batch is None else entry.batch.made
     tables = (
         explained.arrival(entry, "" if entry.shape is None else requests_of(entry.shape.conversation)),
         explained.asked(entry),
         explained.decisions(entry),
+        *((explained.kinds(made),) if made is not None else ()),
         *((explained.shadows(entry),) if entry.shadows else ()),
         explained.sent(entry),
         explained.usage(entry),
@@ -124,6 +127,9 @@ async def _turns(room: Room, entry: Entry) -> Table:
 def _verdict(entry: Entry) -> str:
     if entry.endpoint == CORRECTION:
         return "It is no request: it corrects what another one cost, by the difference."
+    if entry.batch is not None and entry.batch.made is not None and entry.outcome == "ok":
+        held = several(entry.batch.made.requests, "request")
+        return f"It made a batch of {held}, which costs nothing by itself: what they cost is told with their results."
     return charged.verdict(entry)
 
 

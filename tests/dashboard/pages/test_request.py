@@ -7,11 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from planner.core.conversations import Limit, Retype, ToolEdit
+from planner.core.ledger.batched import Kind, Made
 from planner.core.ledger.corrections import Billed, correct
-from planner.core.ledger.entry import Entry
+from planner.core.ledger.entry import Batch, Entry
+from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.dashboard.asked import Standing
 from planner.dashboard.pages.request import PAGE, RETENTION
 from planner.dashboard.room import Content, Missing
+from tests.doubles import batched
 from tests.doubles.deciding import BOOK
 from tests.doubles.months import made
 from tests.doubles.paged import NOW, SumsStore, answered, content, month_store, standing
@@ -97,6 +101,46 @@ def test_turns_lead_to_one_another() -> None:
     arrival = next(table for table in page(after).tables if table.name == "arrival")
     assert after.shape is not None
     assert arrival.rows[-1].link == f"/planner/requests?conversation={after.shape.conversation}"
+
+
+def test_what_a_batch_was_made_of() -> None:
+    """Each kind with its requests, decisions, edit and what was expected; the entry of its results has no such table."""
+    freed = ToolEdit((Retype("code_execution_20250522", "code_execution_20250825"),), "{}", "web_fetch", free=True)
+    bounded = ToolEdit(limits=(Limit("web_search_20260209", "0", (("max_uses", "3"),)),))
+    decided = (Decision(Action.BUNDLE, Outcome.SHADOW, Reason.BATCH, "shipped-bundle"),)
+    batch = Made(
+        (
+            Kind(requests=12, model="claude-opus-5-5", decisions=decided, untouched_nano=9, planned_nano=7),
+            Kind(requests=2, model="claude-haiku-5-5", edit=freed, free=True),
+            Kind(requests=1, edit=bounded),
+        )
+    )
+    entry = batched.made({}, batch="b1")
+    entry = msgspec.structs.replace(entry, batch=Batch("b1", made=batch), cost_nano=0)
+    results = batched.passed(batched.answers(2), batch="b1")
+    store = SumsStore([entry, results])
+    found = page(entry, store)
+    assert rows(found, "kinds") == [
+        (12, "claude-opus-5-5", "bundle shadow: batch", "nothing", "billed, if any runs", 9, 7),
+        (
+            2,
+            "claude-haiku-5-5",
+            "nothing",
+            "code_execution_20250522 became code_execution_20250825; web_fetch was put last, which makes code free",
+            "free",
+            None,
+            None,
+        ),
+        (1, "\u2013", "nothing", "web_search_20260209 was bounded: max_uses", "billed, if any runs", None, None),
+    ]
+    assert found.said["verdict"].startswith("It made a batch of 15 requests, which costs nothing by itself")
+    assert ("Batch", "b1: made of 15 requests in 3 kinds") in rows(found, "sent")
+    assert rows(found, "asked") == [("A batch of", "15 requests")]
+    body = asyncio.run(answered(store, "request", f"id={entry.request_id}")).body
+    assert b"What the batch is made of" in body
+    later = page(results, store)
+    assert "kinds" not in {table.name for table in later.tables}
+    assert ("Batch", "b1: 2 results, 0 of them counted before") in rows(later, "sent")
 
 
 def test_corrections_of_it_are_told() -> None:
