@@ -25,18 +25,25 @@ class Column(msgspec.Struct, frozen=True):
     """A column: its name for programs, its head for people, and the unit of its cells.
 
     `usd` cells are whole nano-dollars, `hours` and `ms` milliseconds, `share` a part of 1; None is unknown.
-    `digits` are the decimals of its dollars where they are not those of its table.
+    `digits` are the decimals of its dollars where they are not those of its table. A `valued` column is of one value of
+    what the table is told by, which its head says: its name is but a place.
     """
 
     name: str
     head: str
     unit: Unit = "text"
     digits: int | None = None
+    valued: bool = False
 
     @property
     def told(self) -> str:
         """Its name where programs read it, with the unit."""
         return self.name + SUFFIXES.get(self.unit, "")
+
+    @property
+    def above(self) -> str:
+        """What stands above it in CSV: its name with the unit, of a value the value."""
+        return for_spreadsheets(self.head) + SUFFIXES.get(self.unit, "") if self.valued else self.told
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -49,6 +56,7 @@ class Row(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A table with a name that stays, and a title for people; `note` is what must be known of it.
 
+    `nothing` is what stands in place of rows where there are none; where it is empty, the note says it all.
     `digits` are the decimals of its dollars, where those that suit its amounts are not enough.
     """
 
@@ -58,6 +66,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
     total: Row | None = None
     note: str = ""
+    nothing: str = "Nothing in this period."
     digits: int | None = None
 
     @property
@@ -136,7 +145,7 @@ def as_csv(table: Table) -> bytes:
     """The rows, without the total, which a spreadsheet would add up again."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.told for column in table.columns])
+    writer.writerow([column.above for column in table.columns])
     for row in table.rows:
         writer.writerow([_csv(cell, column.unit) for column, cell in _pairs(table, row)])
     return out.getvalue().encode()
@@ -146,7 +155,7 @@ def as_told(table: Table) -> TableTold:
     """A table for JSON: rows as objects, dollars as exact decimal strings."""
     return TableTold(
         title=table.title,
-        columns=tuple(ColumnTold(column.told, column.unit) for column in table.columns),
+        columns=tuple(ColumnTold(column.told, column.head, column.unit) for column in table.columns),
         rows=tuple(_object(table, row) for row in table.rows),
         total=None if table.total is None else _object(table, table.total),
         note=table.note or None,

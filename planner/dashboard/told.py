@@ -13,9 +13,10 @@ Cell = str | int | float | None
 
 
 class ColumnTold(msgspec.Struct, frozen=True):
-    """A column of a table, by the name that its cells have in each row."""
+    """A column of a table, by the name that its cells have in each row; `head` is what people read above it."""
 
     name: str
+    head: str
     unit: Unit
 
 

@@ -61,8 +61,22 @@ def test_columns_say_their_unit() -> None:
     assert drawn(3_600_000, "hours") == "1.000000"
 
 
+def test_a_column_of_a_value_is_called_by_it() -> None:
+    """In a spreadsheet nobody knows what s1 is; programs have a name that stays, and the head beside it."""
+    columns = (Column("day", "Day"), Column("s1", "search", "usd", valued=True), Column("other", "2 others", "usd"))
+    told = Table(name="t", title="T", columns=columns, rows=(Row(("2026-10-01", 1, 2)),))
+    assert as_csv(told).decode().splitlines()[0] == "day,search_usd,other_usd"
+    assert [(each.name, each.head) for each in as_told(told).columns] == [
+        ("day", "Day"),
+        ("s1_usd", "search"),
+        ("other_usd", "2 others"),
+    ]
+
+
 def test_names_are_no_formulas() -> None:
-    """Clients choose tags."""
+    """Clients choose tags, and teams stand above columns."""
+    formula = (Column("s1", "=1+1", "usd", valued=True),)
+    assert as_csv(Table(name="t", title="T", columns=formula, rows=())).decode() == "'=1+1_usd\n"
     assert as_csv(table(("=1+1", None, None))).decode().splitlines()[1] == "'=1+1,,"
 
 

@@ -194,6 +194,7 @@ def _rows(statement: Statement, day: str) -> Table:
             )
             for row in asked
         ),
+        nothing="No row differs.",
     )
 
 

@@ -53,7 +53,8 @@ def tokens(entry: Entry) -> Table:
         columns=(Column("class", "Class", "word"), Column("tokens", "Tokens", "count")),
         rows=rows,
         total=total_row(rows) if rows else None,
-        note="Input is what was neither read from a cache nor written to one.",
+        note="Input is what was neither read from a cache nor written to one." if rows else "The answer told none.",
+        nothing="",
     )
 
 
@@ -75,6 +76,7 @@ def lines(entry: Entry) -> Table:
         ),
         rows=rows,
         total=None if entry.cost_nano is None else _total(entry),
+        nothing="",
         digits=DIGITS,
         note=_lines_note(entry),
     )
@@ -119,6 +121,7 @@ def container(entry: Entry) -> Table:
         note="No response tells container time: it is estimated, until the bill corrects it."
         if rows
         else "No code ran.",
+        nothing="",
     )
 
 

@@ -247,7 +247,7 @@ def _by_day(by: str, period: Period, today: date, told: Told, *, daily: bool) ->
     names = [f"s{place}" for place in range(1, len(first) + 1)]
     columns = [
         Column("day", "Day", "word"),
-        *(Column(name, value or NONE, "usd") for name, value in zip(names, first, strict=True)),
+        *(Column(name, value or NONE, "usd", valued=True) for name, value in zip(names, first, strict=True)),
     ]
     rest = len(ranked) > len(first) or not daily
     if rest:

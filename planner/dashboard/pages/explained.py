@@ -90,6 +90,7 @@ def decisions(entry: Entry) -> Table:
             for each in entry.decisions
         ),
         note="" if entry.decisions else "Nothing is decided of this endpoint: it went through as it came.",
+        nothing="",
     )
 
 
@@ -170,6 +171,7 @@ def usage(entry: Entry) -> Table:
         columns=(Column("member", "Member", "code"), Column("value", "Value", "word")),
         rows=tuple(map(Row, rows[:MOST_USAGE])),
         note="" if rows else "The answer told none.",
+        nothing="",
     )
 
 
