@@ -70,6 +70,7 @@ async def make(room: Room) -> Content:
             "offered": OFFERED,
             "endings": ENDINGS,
             "reasons": tuple(sorted(Reason, key=str)),
+            "before": _before(view.one("before")),
             "kept": tuple(_kept(view)),
             "none": NONE,
         },
@@ -136,6 +137,12 @@ def saved_nano(entry: Entry) -> int | None:
     if entry.cost_nano is None or entry.untouched_nano is None:
         return None
     return entry.untouched_nano - entry.cost_nano
+
+
+def _before(asked: str) -> str:
+    """The moment that an address names, as a field of a form takes it: a day begins at midnight."""
+    moment_, _, _ = asked.partition(",")
+    return f"{moment_}T00:00" if len(moment_) == len("2026-10-02") else moment_[:16]
 
 
 def _place(entry: Entry) -> Cursor:

@@ -100,6 +100,17 @@ def test_filters_stand_above_the_list_and_go_away_one_by_one() -> None:
     assert b"<b>" not in body
 
 
+def test_the_field_of_a_moment_takes_what_the_address_says() -> None:
+    """A day alone is its beginning, an entry's place its minute: a field that takes neither would lose it."""
+    for asked, shown in (
+        ("2026-10-02", "2026-10-02T00:00"),
+        ("2026-10-02T10:20", "2026-10-02T10:20"),
+        ("2026-10-02T10:20:30.123456%2B00:00,abc", "2026-10-02T10:20"),
+        ("", ""),
+    ):
+        assert page(f"before={asked}").said["before"] == shown
+
+
 def test_each_leads_to_what_explains_it() -> None:
     """With the filters, so that one finds the way back; what was saved is the one cost less the other."""
     (table,) = page("team=data&live=off").tables
