@@ -56,7 +56,9 @@ class App:
         self._forward: Forward | None = None
         self._asking: Asking | None = None
         self._desk, self._telling = Desk(settings.store), Telling()
-        door = Door(self._desk, self._standing, settings.admin_token, self.log, lambda: self._asking)
+        door = Door(
+            self._desk, self._standing, settings.admin_token, self.log, lambda: self._asking, settings.public_url
+        )
         self._pages = pages(door)
         self.asgi = Litestar(
             route_handlers=[

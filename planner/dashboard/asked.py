@@ -125,7 +125,8 @@ class Begin(msgspec.Struct, frozen=True):
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """One page in one form, with its query as it came; `table` is the one that is wanted alone.
 
-    `leaves` says that the visitor has signed in, and so can sign out.
+    `leaves` says that the visitor has signed in, and so can sign out. `address` is the planner's own as callers see it,
+    empty where it does not know.
     """
 
     page: str
@@ -133,6 +134,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     table: str = ""
     query: str = ""
     leaves: bool = False
+    address: str = ""
     standing: Standing
 
 

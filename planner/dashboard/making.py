@@ -148,7 +148,7 @@ class Maker:
 
 def _frame(ask: Ask, name: str) -> dict[str, Any]:
     """What every page has around it."""
-    return {"page": name, "pages": PAGES, "standing": ask.standing, "leaves": ask.leaves}
+    return {"page": name, "pages": PAGES, "standing": ask.standing, "leaves": ask.leaves, "address": ask.address}
 
 
 def _json(value: Any) -> bytes:  # noqa: ANN401 - whatever is JSON

@@ -15,7 +15,7 @@ from litestar.params import FromPath
 from litestar.types import Scope
 from structlog.typing import FilteringBoundLogger
 
-from planner.access import COOKIE, cookie_of, from_elsewhere, is_token, way_in
+from planner.access import COOKIE, cookie_of, from_elsewhere, is_token, seen_as, way_in
 from planner.dashboard.answers import HEADERS, TYPES, Visit, answered, moved, plain, posted
 from planner.dashboard.api import Answering, plan_it
 from planner.dashboard.asked import DESCRIPTION, Ask, Form, Standing
@@ -46,10 +46,11 @@ class Door:
         token: str | None,
         log: FilteringBoundLogger,
         answering: Callable[[], Answering | None],
+        public_url: str | None = None,
     ) -> None:
         self._desk, self._standing, self._log = desk, standing, log
         self._answering = answering
-        self.token = token
+        self.token, self._public_url = token, public_url
 
     async def plan(self, request: Visit) -> Response[bytes]:
         """What would be done with a request or a workflow, for those who may look and were not led to it by others."""
@@ -88,7 +89,10 @@ class Door:
         query = request.scope["query_string"].decode("latin-1")
         if named is not None:
             query = "&".join(filter(None, (query, f"id={quote(named, safe='')}")))
-        ask = Ask(page=page, form=form, table=table, query=query, leaves=leaves, standing=self._standing())
+        address = self._public_url or seen_as(request.scope) or ""
+        ask = Ask(
+            page=page, form=form, table=table, query=query, leaves=leaves, address=address, standing=self._standing()
+        )
         try:
             answer = await self._desk.ask(ask)
         except DeskError as error:

@@ -155,6 +155,26 @@ def test_signing_in_leads_nowhere_else(tmp_path: Path, target: str) -> None:
     visited(tmp_path, scenario, admin_token="s3cret")
 
 
+def test_an_empty_page_names_where_agents_should_send(tmp_path: Path) -> None:
+    """The planner as its visitor on this machine sees it, what is public where that is said, else a word for it."""
+
+    async def direct(proxy: Proxied) -> None:
+        page = await get(proxy, "/planner/requests", host=b"localhost:9911")
+        assert b"ANTHROPIC_BASE_URL=http://localhost:9911<" in page.body
+        page = await get(proxy, "/planner/requests", (b"Authorization", b"Bearer s3cret"), host=AFAR)
+        assert b"ANTHROPIC_BASE_URL=http://PLANNER:8484<" in page.body
+
+    async def public(proxy: Proxied) -> None:
+        assert b"ANTHROPIC_BASE_URL=https://planner.example<" in (await get(proxy, "/planner/requests")).body
+
+    for name, scenario, settings in (
+        ("direct", direct, {"admin_token": "s3cret"}),
+        ("public", public, {"public_url": "https://planner.example"}),
+    ):
+        (tmp_path / name).mkdir()
+        visited(tmp_path / name, scenario, **settings)
+
+
 def test_a_form_has_a_bound(tmp_path: Path) -> None:
     """Somebody who sends a book instead of a token is told that it is wrong."""
 

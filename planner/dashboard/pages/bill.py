@@ -13,9 +13,9 @@ from planner.core.reconcile.statement import Statement
 from planner.core.reports.wording import several
 from planner.dashboard.parameters import DAY_OF_BILL, STATEMENT
 from planner.dashboard.room import Content, Figure, Page, Room
-from planner.dashboard.tables import Chart, Column, Row, Table, shown
+from planner.dashboard.tables import CENTS, Chart, Column, Row, Table, shown
 from planner.dashboard.tables import total as total_row
-from planner.dashboard.view import AddressError, View
+from planner.dashboard.view import AddressError, View, period_of
 
 MOST_ROWS: Final = 100
 OLD: Final = timedelta(days=40)
@@ -28,7 +28,8 @@ async def make(room: Room) -> Content:
     """One month's statement; without a choice the newest one that there is."""
     every = tuple(map(_statements.decode, await room.store.reconciliations()))
     if not every:
-        return Content(said={"statement": None, "choices": ()}, tables=(_months((), room.view),))
+        last = period_of("last-month", room.view.today).month
+        return Content(said={"statement": None, "choices": (), "last_month": last}, tables=(_months((), room.view),))
     chosen = _chosen(every, room.view)
     days, causes = _days(chosen, room.view), _causes(chosen)
     rows = _rows(chosen, room.view.one("day"))
@@ -74,20 +75,26 @@ def _chosen(every: tuple[Statement, ...], view: View) -> Statement:
     return found
 
 
+def _told(nano: int, statement: Statement) -> str:
+    """An amount with the decimals that suit all of them, so that one less the other is the third to the eye as well."""
+    return shown(nano, USD, 2 if max(abs(statement.theirs_nano), abs(statement.ours_nano)) >= CENTS else 4)
+
+
 def _verdict(statement: Statement) -> str:
-    bill, ours = shown(statement.theirs_nano, USD), shown(statement.ours_nano, USD)
+    bill, ours = _told(statement.theirs_nano, statement), _told(statement.ours_nano, statement)
     both = f"Anthropic billed {bill}; the ledger has {ours}."
     if not statement.difference_nano and not statement.unexplained_nano:
         return f"{both} They are equal to the nano-dollar."
     if not statement.unexplained_nano:
-        return f"{both} All of the difference of {shown(statement.difference_nano, USD)} is explained."
-    left, bound = shown(statement.unexplained_nano, USD), shown(statement.threshold_nano, USD)
+        return f"{both} All of the difference of {_told(statement.difference_nano, statement)} is explained."
+    left, bound = _told(statement.unexplained_nano, statement), _told(statement.threshold_nano, statement)
     said = "no more than" if statement.within else "more than"
     return f"{both} {left} of the difference stays unexplained, {said} the {statement.threshold} tolerated ({bound})."
 
 
 def _figures(statement: Statement) -> Iterator[Figure]:
-    explained, asked = shown(sum(statement.explained.values()), USD), f"{statement.requests:,} requests in the ledger"
+    explained = _told(sum(statement.explained.values()), statement)
+    asked = f"{statement.requests:,} requests in the ledger"
     told = (
         ("theirs", "Anthropic's bill", statement.theirs_nano, "billed", asked),
         ("ours", "The ledger", statement.ours_nano, "measured, but for what is estimated", "at contracted price"),
@@ -95,9 +102,8 @@ def _figures(statement: Statement) -> Iterator[Figure]:
         ("unexplained", "Unexplained", statement.unexplained_nano, "no signs", f"tolerated: {statement.threshold}"),
     )
     for name, label, nano, basis, note in told:
-        yield Figure(
-            name=name, label=label, shown=shown(nano, USD), exact=format_nano(nano), unit=USD, basis=basis, note=note
-        )
+        said = _told(nano, statement)
+        yield Figure(name=name, label=label, shown=said, exact=format_nano(nano), unit=USD, basis=basis, note=note)
 
 
 def _days(statement: Statement, view: View) -> Table:

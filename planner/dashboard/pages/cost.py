@@ -33,6 +33,9 @@ KIND: Final = "kind"
 """Kinds of lines are no dimension of requests: a request has lines of several. They are names of amounts."""
 CONVERSATION: Final = "conversation"
 ONE_DAY: Final = "conversations are told of one day. Tell the cost by day, and choose one."
+OF_KINDS: Final = (
+    "code_execution is container time as if no hours were free; allowance_credit takes back what free hours cover."
+)
 OFFERED: Final = {
     "team": "Team", "model": "Model", KIND: "Kind", "project": "Project", "principal": "Principal", TAG: "Tag",
     "policy": "Policy", "day": "Day", CONVERSATION: "Conversation",
@@ -206,7 +209,7 @@ def _rows(view: View, by: str, told: Told, earlier: Told | None, *, plain: bool)
         columns=tuple(columns),
         rows=rows,
         total=last,
-        note=told.overlaps or "",
+        note=told.overlaps or (OF_KINDS if by == KIND else ""),
     )
 
 

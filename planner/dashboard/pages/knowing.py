@@ -16,7 +16,7 @@ def known_by(whole: Figures, closing: Closing | None) -> Table:
         title="How this is known",
         columns=(
             Column("basis", "Basis"),
-            Column("what", "What"),
+            Column("what", "What", "long"),
             Column("amount", "Amount", "usd"),
             Column("requests", "Requests", "count"),
         ),

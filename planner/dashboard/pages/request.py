@@ -11,7 +11,7 @@ from planner.core.reports.wording import several
 from planner.dashboard.pages import charged, explained
 from planner.dashboard.pages.conversations import requests_of
 from planner.dashboard.pages.requests import PAGE as LIST
-from planner.dashboard.pages.requests import moment, request_link, requests_table, saved_nano
+from planner.dashboard.pages.requests import listed, moment, request_link, requests_table, saved_nano
 from planner.dashboard.parameters import ID
 from planner.dashboard.room import Content, Figure, Missing, Page, Room
 from planner.dashboard.tables import Column, Row, Table, shown
@@ -47,7 +47,7 @@ async def make(room: Room) -> Content:
         way = ("All requests", view.link(LIST.name, id=None))
         raise Missing(await _why_not(room, request_id), LOOK, "There is no such request", way)
     corrections = await store.corrections(entry.request_id)
-    turns = await _turns(room, entry)
+    turns, turns_listed = await _turns(room, entry)
     made = None if entry.batch is None else entry.batch.made
     tables = (
         explained.arrival(entry, "" if entry.shape is None else requests_of(entry.shape.conversation)),
@@ -75,6 +75,7 @@ async def make(room: Room) -> Content:
             "back": view.link(LIST.name, id=None),
             "original": request_link(view, entry.corrects) if entry.corrects else "",
             "near": NEAR,
+            "turns_listed": turns_listed,
         },
         figures=tuple(_figures(entry)),
         tables=tables,
@@ -106,22 +107,23 @@ def _months(months: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(months[:-1]), months[-1])))
 
 
-async def _turns(room: Room, entry: Entry) -> Table:
-    """The turn of its conversation before it, and those that go on from it. Raises StoreError."""
+async def _turns(room: Room, entry: Entry) -> tuple[Table, Table]:
+    """The turn of its conversation before it, and those that go on from it: all of them, and as the page shows it.
+
+    Raises StoreError.
+    """
     before, after = await room.store.turns_beside(entry)
+    words = ["before"] * len(before) + ["after"] * len(after)
     table = requests_table(room.view, (*before, *after), "turns", "Before and after it in its conversation")
-    rows = [
-        Row((word, *row.cells), link=row.link)
-        for word, row in zip(["before"] * len(before) + ["after"] * len(after), table.rows, strict=True)
-    ]
-    return Table(
-        name=table.name,
-        title=table.title,
-        columns=(Column("turn", "Turn", "word"), *table.columns),
-        rows=tuple(rows),
-        digits=table.digits,
-        note=f"Looked for among the {NEAR:,} entries that arrived before it, and as many after it.",
-    )
+    return _worded(table, words), _worded(listed(room.view, (*before, *after), table), words)
+
+
+def _worded(table: Table, words: list[str]) -> Table:
+    """A table of turns with a word for each."""
+    rows = tuple(Row((word, *row.cells), link=row.link) for word, row in zip(words, table.rows, strict=True))
+    note = f"Looked for among the {NEAR:,} entries that arrived before it, and as many after it."
+    columns = (Column("turn", "Turn", "word"), *table.columns)
+    return msgspec.structs.replace(table, columns=columns, rows=rows, note=note)
 
 
 def _verdict(entry: Entry) -> str:

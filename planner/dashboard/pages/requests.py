@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from planner.core.ledger.entry import Entry
+from planner.core.ledger.entry import RESULTS, Entry
 from planner.core.reasons import Action, Reason
 from planner.core.reports.wording import several
 from planner.dashboard.pages.wanted import (
@@ -32,7 +32,13 @@ LOOKED_THROUGH: Final = 1_000
 """Entries that a visit looks through at most where a filter leaves some out: 40 ms, in a process of its own."""
 LIVE_SECONDS: Final = 3
 OPEN: Final = "unknown"
-OFFERED: Final = {"team": "Team", "model": "Model", "principal": "Principal", "policy": "Policy"}
+OFFERED: Final = {
+    "team": "Team",
+    "model": "Model",
+    "principal": "Principal",
+    "policy": "Policy",
+    "endpoint": "Endpoint",
+}
 """Filters that are written by hand; whatever else an address asks for stays in it, and stands above the list."""
 ENDINGS: Final = {
     "ok": "answered", "error": "error", "cancelled": "hung up by the client", "refused": "refused by the planner",
@@ -72,6 +78,7 @@ async def make(room: Room) -> Content:
             "reasons": tuple(sorted(Reason, key=str)),
             "before": _before(view.one("before")),
             "kept": tuple(_kept(view)),
+            "listed": listed(view, found.entries, table),
             "none": NONE,
         },
         tables=(table,),
@@ -122,6 +129,29 @@ def requests_table(view: View, entries: Iterable[Entry], name: str = "requests",
     )
 
 
+def listed(view: View, entries: Iterable[Entry], table: Table) -> Table:
+    """The table as the page shows it: what fits beside one another on a screen; CSV, JSON and the request have all."""
+    return Table(
+        name=table.name,
+        title=table.title,
+        columns=(
+            Column("at", "Arrived", "word"),
+            Column("cost", "Cost", "usd"),
+            Column("saved", "Saved, est.", "usd"),
+            Column("latency", "Took", "ms"),
+            Column("ended", "Ended", "word"),
+            Column("team", "Team", "word"),
+            Column("principal", "Who", "word"),
+            Column("what", "What", "word"),
+            Column("bundle", "Bundle", "word"),
+            Column("container", "Container", "word"),
+        ),
+        rows=tuple(Row(_listed(entry), link=request_link(view, entry.request_id)) for entry in entries),
+        digits=table.digits,
+        note=table.note,
+    )
+
+
 def request_link(view: View, request_id: str) -> str:
     """The address of one request; filters stay in it, so that one finds the way back."""
     return view.link(f"requests/{request_id}", before=None, live=None, id=None)
@@ -165,6 +195,36 @@ def _cells(entry: Entry) -> tuple[Cell, ...]:
         entry.endpoint,
         entry.request_id,
     )
+
+
+def _listed(entry: Entry) -> tuple[Cell, ...]:
+    """The cells of a row that people read: a status only where it is no success."""
+    at, cost, saved, latency, ended, status, team, who, *_ = _cells(entry)
+    container = next((str(each.outcome) for each in entry.decisions if each.action is Action.CONTAINER), "")
+    return (
+        str(at)[: len("2026-10-02 10:20:30")],
+        cost,
+        saved,
+        latency,
+        f"{ended} {status}".strip() if status != "200" else ended,
+        team,
+        who,
+        _what(entry),
+        _decided(entry, Action.BUNDLE),
+        container,
+    )
+
+
+def _what(entry: Entry) -> str:
+    """What was asked: a model answered, as a rule; else how many requests a batch holds, or what else was asked for."""
+    if entry.batch is not None and entry.batch.made is not None:
+        return f"batch of {several(entry.batch.made.requests, 'request')}"
+    if entry.endpoint == RESULTS and entry.batch is not None:
+        return f"{several(entry.batch.results, 'result')} of a batch"
+    model = entry.served_model or entry.model
+    if model is None:
+        return entry.endpoint
+    return model if entry.endpoint == "messages" else f"{model}, {entry.endpoint}"
 
 
 def _decided(entry: Entry, action: Action) -> str:

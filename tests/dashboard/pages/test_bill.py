@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -46,6 +47,15 @@ def page(*statements: Statement, query: str = "") -> Content:
 def table(found: Content, name: str) -> Table:
     """One of its tables."""
     return next(each for each in found.tables if each.name == name)
+
+
+def test_small_amounts_are_told_so_that_they_add_up() -> None:
+    """With four decimals below ten dollars; cents of three roundings would not."""
+    told = {figure.name: figure.shown for figure in page(statement()).figures}
+    bill, ours, difference = (Decimal(told[name].strip("$")) for name in ("theirs", "ours", "difference"))
+    assert bill - ours == difference != 0
+    dear = msgspec.structs.replace(statement(), theirs_nano=12 * 10**9)
+    assert next(figure.shown for figure in page(dear).figures if figure.name == "theirs") == "$12.00"
 
 
 def test_without_a_statement_it_says_how_to_make_one() -> None:
@@ -101,9 +111,9 @@ def test_the_newest_month_comes_first() -> None:
     ("changes", "said"),
     [
         ({"difference_nano": 0, "unexplained_nano": 0}, "They are equal to the nano-dollar."),
-        ({"difference_nano": 2_000_000_000, "unexplained_nano": 0}, "All of the difference of $2.00 is explained."),
-        ({"unexplained_nano": 10**9, "within": True}, "$1.00 of the difference stays unexplained, no more than the"),
-        ({"unexplained_nano": 10**9, "within": False}, "$1.00 of the difference stays unexplained, more than the"),
+        ({"difference_nano": 2_000_000_000, "unexplained_nano": 0}, "All of the difference of $2.0000 is explained."),
+        ({"unexplained_nano": 10**9, "within": True}, "$1.0000 of the difference stays unexplained, no more than the"),
+        ({"unexplained_nano": 10**9, "within": False}, "$1.0000 of the difference stays unexplained, more than the"),
     ],
 )
 def test_what_it_comes_to(changes: dict[str, Any], said: str) -> None:

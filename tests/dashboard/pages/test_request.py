@@ -104,7 +104,7 @@ def test_turns_lead_to_one_another() -> None:
 
 
 def test_what_a_batch_was_made_of() -> None:
-    """Each kind with its requests, decisions, edit and what was expected; the entry of its results has no such table."""
+    """Each kind with requests, decisions, edit and what was expected; the entry of its results has no such table."""
     freed = ToolEdit((Retype("code_execution_20250522", "code_execution_20250825"),), "{}", "web_fetch", free=True)
     bounded = ToolEdit(limits=(Limit("web_search_20260209", "0", (("max_uses", "3"),)),))
     decided = (Decision(Action.BUNDLE, Outcome.SHADOW, Reason.BATCH, "shipped-bundle"),)

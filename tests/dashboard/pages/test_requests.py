@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from planner.core.ledger.entry import Entry
 from planner.dashboard.pages.requests import LOOKED_THROUGH, PAGE, SHOWN, saved_nano
 from planner.dashboard.room import Content
+from tests.doubles import batched
 from tests.doubles.months import made
 from tests.doubles.paged import SumsStore, answered, content, month_store
 
@@ -98,6 +100,26 @@ def test_filters_stand_above_the_list_and_go_away_one_by_one() -> None:
     assert said["kept"] == (("container", "abc"),)
     body = asyncio.run(answered(month_store(), "requests", "team=%3Cb%3E")).body
     assert b"<b>" not in body
+
+
+def test_what_people_read_of_it_fits_a_screen() -> None:
+    """Ten columns with the links of all: a status where it is no success, a batch by how many requests it holds."""
+    found = page("live=off")
+    assert [row.link for row in found.said["listed"].rows] == [row.link for row in found.tables[0].rows]
+    assert [row.cells[1:4] for row in found.said["listed"].rows] == [row.cells[1:4] for row in found.tables[0].rows]
+    entry = msgspec.structs.replace(made().entries[0], outcome="error", status=429)
+    counted = msgspec.structs.replace(entry, request_id="c", endpoint="count_tokens", status=200, outcome="ok")
+    files = msgspec.structs.replace(counted, request_id="f", endpoint="files", model=None, served_model=None)
+    batch, results = batched.made({"m": 2}), batched.passed(batched.answers(1))
+    for each, ended, what in (
+        (entry, "error 429", entry.served_model or entry.model),
+        (counted, "ok", f"{entry.served_model or entry.model}, count_tokens"),
+        (files, "ok", "files"),
+        (batch, "ok", "batch of 2 requests"),
+        (results, "ok", "1 result of a batch"),
+    ):
+        (row,) = page("", SumsStore([each])).said["listed"].rows
+        assert (row.cells[4], row.cells[7]) == (ended, what)
 
 
 def test_the_field_of_a_moment_takes_what_the_address_says() -> None:
