@@ -220,6 +220,48 @@ def test_a_planner_that_does_not_answer_is_told(chromium: Any, site: Site) -> No
         assert [each for each in watch.troubles if "ERR_FAILED" not in each] == []
 
 
+def test_a_page_that_cannot_be_made_is_told_in_its_words(chromium: Any, site: Site) -> None:
+    """A planner that answers is not said to be silent: what it says stands above the page as it was."""
+    with visit(chromium) as watch:
+        page = watch.visit(site.url())
+        gone = "<html><body><h1>The ledger cannot be read</h1></body></html>"
+        page.route("**/planner/**", lambda route: route.fulfill(status=503, content_type="text/html", body=gone))
+        page.evaluate("plannerLook()")
+        assert "the planner says: The ledger cannot be read. It is tried again." in page.locator("#stale").inner_text()
+        assert page.locator("#cards").is_visible()
+        assert [each for each in watch.troubles if "503" not in each] == []
+
+
+def test_forms_say_what_the_address_says(chromium: Any, site: Site) -> None:
+    """After going back, too; and a day alone is not lost where the form is sent again."""
+    with visit(chromium) as watch:
+        page = watch.visit(site.url("cost"))
+        page.select_option("#period", "7d")
+        page.get_by_role("button", name="Show").click()
+        page.go_back()
+        assert page.locator("h1").inner_text() == "Cost, October 2026"
+        assert page.locator("#period").input_value() == "this-month"
+        page = watch.visit(site.url("requests?before=2026-10-02"))
+        page.get_by_role("button", name="Show").click()
+        assert "before=2026-10-02" in page.url
+        assert page.locator("#list tbody th").first.inner_text().startswith("2026-10-01")
+        assert watch.troubles == []
+
+
+def test_nothing_hides_where_there_is_room(chromium: Any, site: Site) -> None:
+    """The list fits a screen, and on a phone what a request was stands beside its name."""
+    beyond = "box => box.scrollWidth - box.clientWidth"
+    with visit(chromium) as watch:
+        page = watch.visit(site.url("requests"))
+        assert page.locator("#list .scroll").evaluate(beyond) <= 0
+        target = page.locator("#list tbody tr", has_text="claude").first.locator("a").get_attribute("href") or ""
+    with visit(chromium, viewport={"width": PHONE, "height": 844}) as watch:
+        page = watch.visit(site.url(target.removeprefix("/planner/")))
+        for name in ("arrival", "asked", "sent", "usage"):
+            assert page.locator(f"#panel-{name} .scroll").evaluate(beyond) <= 0, name
+        whole(watch, PHONE)
+
+
 def test_it_works_without_scripts(chromium: Any, site: Site) -> None:
     """Every figure is in a table, forms and links work, and nothing is offered that would do nothing."""
     with visit(chromium, java_script_enabled=False) as watch:

@@ -148,10 +148,15 @@ def _outcomes(view: View, period: Period, action: Action, decided: list[Decided]
             )
             for key in order
         ),
-        note=f"{several(undecided, 'request')} had nothing to decide of {action}: they stand in no row."
-        if undecided
-        else "",
+        note=" ".join(_outcomes_notes(action, undecided, sums.values())),
     )
+
+
+def _outcomes_notes(action: Action, undecided: int, sums: Iterable[Amounts]) -> Iterator[str]:
+    if undecided:
+        yield f"{several(undecided, 'request')} had nothing to decide of {action}: they stand in no row."
+    if any(BATCH_REQUESTS in each for each in sums):
+        yield "A batch is one request; those in it are counted beside, each by what was decided of it."
 
 
 def _requests_link(view: View, period: Period, action: Action, outcome: str, reason: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from planner.core.ledger.entry import RESULTS, Entry
-from planner.core.reasons import Action, Reason
+from planner.core.reasons import Action, Outcome, Reason
 from planner.core.reports.wording import several
 from planner.dashboard.pages.wanted import (
     NEWEST,
@@ -143,7 +143,7 @@ def listed(view: View, entries: Iterable[Entry], table: Table) -> Table:
             Column("team", "Team", "word"),
             Column("principal", "Who", "word"),
             Column("what", "What", "word"),
-            Column("bundle", "Bundle", "word"),
+            Column("bundle", "Bundle"),
             Column("container", "Container", "word"),
         ),
         rows=tuple(Row(_listed(entry), link=request_link(view, entry.request_id)) for entry in entries),
@@ -198,7 +198,7 @@ def _cells(entry: Entry) -> tuple[Cell, ...]:
 
 
 def _listed(entry: Entry) -> tuple[Cell, ...]:
-    """The cells of a row that people read: a status only where it is no success."""
+    """The cells of a row that people read: a status where it is no success, of what was declined the reason alone."""
     at, cost, saved, latency, ended, status, team, who, *_ = _cells(entry)
     container = next((str(each.outcome) for each in entry.decisions if each.action is Action.CONTAINER), "")
     return (
@@ -210,7 +210,7 @@ def _listed(entry: Entry) -> tuple[Cell, ...]:
         team,
         who,
         _what(entry),
-        _decided(entry, Action.BUNDLE),
+        _decided(entry, Action.BUNDLE).removeprefix(f"{Outcome.DECLINED}: "),
         container,
     )
 

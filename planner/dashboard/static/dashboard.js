@@ -105,18 +105,23 @@
 
   async function look() {
     if (document.hidden) return;
+    let why = "the planner does not answer";
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
       if (answer.redirected) {
         location.reload();
         return;
       }
-      if (!answer.ok) throw new Error(String(answer.status));
-      take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!answer.ok) {
+        why = `the planner says: ${page.querySelector("h1")?.textContent ?? answer.status}`; // its own words, where it has any
+        throw new Error(why);
+      }
+      take(page);
       banner.hidden = true;
     } catch {
       const since = document.querySelector("[data-as-of]")?.textContent ?? "a while ago";
-      banner.textContent = `Not refreshed since ${since}: the planner does not answer. It is tried again.`;
+      banner.textContent = `Not refreshed since ${since}: ${why}. It is tried again.`;
       banner.hidden = false;
     }
   }

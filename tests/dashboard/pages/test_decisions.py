@@ -8,14 +8,17 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from planner.core.ledger.batched import Kind, Made
+from planner.core.ledger.entry import Batch
 from planner.core.ledger.rollup import DecisionKey, DecisionModelKey, Key, ShadowKey, ShadowModelKey, saved_nano
-from planner.core.reasons import Action, Outcome, Reason
+from planner.core.reasons import Action, Decision, Outcome, Reason
 from planner.core.reports.dimensions import UncrossableError, tabulate
 from planner.core.reports.figures import total
 from planner.dashboard.pages.decisions import PAGE
 from planner.dashboard.pages.requests import PAGE as LIST
 from planner.dashboard.room import Content
 from planner.dashboard.view import AddressError
+from tests.doubles import batched
 from tests.doubles.months import made
 from tests.doubles.paged import SumsStore, answered, content, month_store, standing
 from tests.doubles.reported import closing_of
@@ -65,6 +68,19 @@ def test_what_was_changed_and_saved() -> None:
     )
     assert sum(row[6] or 0 for row in rows(found, "outcomes")) == saved_nano(total(acting))
     assert sum(row[5] for row in rows(found, "teams")) == saved_nano(total(acting))
+
+
+def test_requests_in_batches_are_counted_beside() -> None:
+    """A batch is one request; the note says so where there is one, and nowhere else."""
+    decided = (Decision(Action.BUNDLE, Outcome.DECLINED, Reason.UNCERTAIN, None),)
+    batch = batched.made({}, decisions=decided)
+    kinds = Made((Kind(requests=12, model="m", decisions=decided),))
+    batch = msgspec.structs.replace(batch, at="2026-10-14T19:00:00+00:00", batch=Batch("b", made=kinds))
+    found = page("action=bundle", SumsStore([batch]))
+    assert [(row[2], row[4]) for row in rows(found, "outcomes")] == [(1, 12)]
+    for content_, said in ((found, True), (page("action=bundle"), False)):
+        note = next(table.note for table in content_.tables if table.name == "outcomes")
+        assert ("A batch is one request" in note) == said
 
 
 @pytest.mark.parametrize("action", Action)
