@@ -1,6 +1,7 @@
 """The demo from end to end: what a visitor sees, and whether it is true."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from planner.stores import StoreError
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.simulated import START
 
+DOCS = Path(__file__).parents[2] / "docs"
 ROUNDING = 10
 """Nano-dollars by which two bills of the same work may differ: each line is rounded by itself."""
 
@@ -39,14 +41,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Account:
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What `planner demo --once` writes into a pipe of 100 columns, whatever the environment names as a proxy."""
+    """What `planner demo --once` writes into a pipe of 80 columns, whatever the environment names as a proxy."""
     home = tmp_path_factory.mktemp("printed")
     done = subprocess.run(
         [sys.executable, "-m", "planner", "demo", "--once"],
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "", "COLUMNS": "100", "TMPDIR": str(home), "HTTP_PROXY": "http://127.0.0.1:1"},
+        env={"PATH": "", "COLUMNS": "80", "TMPDIR": str(home), "HTTP_PROXY": "http://127.0.0.1:1"},
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -162,7 +164,15 @@ def test_a_pipe_gets_plain_text(printed: str) -> None:
     """No colours, no progress bar, no line beyond the width but those with an address or a path."""
     assert "\x1b" not in printed
     assert "\r" not in printed
-    assert [line for line in printed.splitlines() if len(line) > 100 and not line.startswith("  ")] == []
+    assert [line for line in printed.splitlines() if len(line) > 80 and not line.startswith("  ")] == []
+
+
+def test_the_documented_page_is_what_it_prints(printed: str) -> None:
+    """To the last figure: after a change of rules, prices or words, put what it prints into docs/demo.md."""
+    documented = (DOCS / "demo.md").read_text(encoding="utf-8").partition("```text\n")[2].partition("\n```")[0]
+    there = re.compile(r"(?:(?<=sqlite:///)|(?<=\s))/\S*planner-demo-[^/\s]+")
+    lines = [there.sub("FOLDER", line).rstrip() for line in printed.strip().splitlines()]
+    assert lines == [there.sub("FOLDER", line) for line in documented.splitlines()]
 
 
 def test_the_ledger_is_kept(printed: str) -> None:
