@@ -21,14 +21,14 @@ from planner.core.batch.requests import (
     sort_out,
     summary,
 )
-from planner.core.conversations import Conversation, ToolEdit, root_key
+from planner.core.conversations import Conversation, ToolEdit, begins, continues_thread, root_key
 from planner.core.decisions.gate import Denial
 from planner.core.decisions.holds import worst_nano
 from planner.core.facts import Facts
 from planner.core.learning.experience import Experience
 from planner.core.learning.sizes import combination
 from planner.core.ledger.entry import Expected
-from planner.core.plan import Plan, fail_open, leave
+from planner.core.plan import Plan, concerns, fail_open, leave
 from planner.core.reasons import Reason
 from planner.core.rulebook.book import RuleBook
 from planner.core.splice import SpliceError
@@ -39,6 +39,7 @@ from planner.proxy.gathering import Gathering
 from planner.proxy.hours import Hours
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planned
+from planner.stores import StoreError
 
 LOOKING_SECONDS: Final = 5.0
 """What looking up the conversations that a batch goes on with may take together: who makes a batch waits for hours."""
@@ -78,9 +79,9 @@ class Batching:
             return Planned(body=body, plan=leave(Reason.UNPARSABLE))
         try:
             ruled = [await self._ruled(group, caller, now, book) for group in found.groups[:MOST_GROUPS]]
-            ruled += [self._late(group, "time-budget") for group in found.groups[MOST_GROUPS:]]
+            ruled += self._late(found.groups[MOST_GROUPS:])
             ruled += await self._middles(found.middles, caller, now, book)
-            return await self._planned(body, ruled, caller, now, book)
+            return await asyncio.to_thread(_planned, body, ruled, caller, now, book)
         except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
             self._log.error("planning a batch failed", error=type(error).__name__)
             self._metrics.fail_open.add(("bug",))
@@ -92,15 +93,25 @@ class Batching:
         try:
             async with asyncio.timeout(LOOKING_SECONDS):
                 for group in middles:
-                    ruled.append(await self._ruled(group, caller, now, book))  # noqa: PERF401 - what is done by then counts
+                    ruled.append(await self._found(group, caller, now, book))  # noqa: PERF401 - what is done by then counts
         except TimeoutError:
-            ruled += [self._late(group, "time-budget") for group in middles[len(ruled) :]]
+            ruled += self._late(middles[len(ruled) :])
         return ruled
 
-    def _late(self, group: Group, cause: str) -> Ruled:
-        """A group that there was no time for."""
-        self._metrics.fail_open.add((cause,))
-        return Ruled(group, fail_open(Reason.TIME_BUDGET))
+    async def _found(self, group: Group, caller: Caller, now: datetime, book: RuleBook) -> Ruled:
+        """What is decided for a conversation that goes on; a store that does not tell of it spoils no other request."""
+        try:
+            return await self._ruled(group, caller, now, book)
+        except StoreError:
+            self._metrics.fail_open.add(("store",))
+            return Ruled(group, fail_open(Reason.ERROR))
+
+    def _late(self, groups: list[Group]) -> list[Ruled]:
+        """Groups that there was no time for."""
+        plan = fail_open(Reason.TIME_BUDGET)
+        if groups:
+            self._metrics.fail_open.add(("time-budget",), len(groups))
+        return [Ruled(group, plan) for group in groups]
 
     async def _ruled(self, group: Group, caller: Caller, now: datetime, book: RuleBook) -> Ruled:
         """What is decided for a group. Raises StoreError."""
@@ -120,12 +131,12 @@ class Batching:
         """What the decision for a group rests on. Raises StoreError."""
         request = group.request
         facts = await self._gathering.known(request, caller, now, book)
-        if request.has_assistant:
+        if not begins(request) and concerns(request, book):
             facts = msgspec.structs.replace(facts, root=root_key(request, caller.principal))
-            facts, _ = await self._gathering.facts(request, caller, facts, book, None)
+            facts, _ = await self._gathering.facts(request, caller, facts, book, None, waits=False)
             known = facts.conversation
-            was_edited = known is not None and known.edit.adds
-            facts = msgspec.structs.replace(facts, lease=None, conversation=known if was_edited else None)
+            repeats = known is not None and (not known.edit.empty or continues_thread(request))
+            facts = msgspec.structs.replace(facts, lease=None, conversation=known if repeats else None)
         undecided = facts.undecided
         if undecided is None and book.settings.batches.edits == "shadow":
             undecided = Reason.BATCH
@@ -149,34 +160,35 @@ class Batching:
             proof_key(scope, model, edit), facts.now, book.settings.batches.proven_days
         )
 
-    async def _planned(self, body: bytes, ruled: list[Ruled], caller: Caller, now: datetime, book: RuleBook) -> Planned:
-        """The batch as it goes out. Raises nothing of its own."""
-        denied = min(
-            ((each.group.numbers[0], each.plan) for each in ruled if each.plan.denial is not None),
-            key=lambda each: each[0],
-            default=None,
-        )
-        if denied is not None:
-            return Planned(body=body, plan=_denied(*denied))
-        wanted = {number: each.plan.edits for each in ruled if each.plan.edits for number in each.group.numbers}
-        roots: dict[int, str] = {}
-        if wanted:
-            try:
-                body, roots = await asyncio.to_thread(edited, body, wanted, caller.principal)
-            except (SpliceError, WireError):
-                roots = {}
-            ruled = [part for each in ruled for part in _done(each, roots)]
-        return Planned(
-            body=body,
-            plan=Plan(
-                edits=tuple(edit for each in ruled for edit in each.plan.edits[:1]),
-                decisions=summary(ruled),
-                expected=_expected(ruled),
-            ),
-            made=made_of(ruled, book),
-            begun=_begun(ruled, roots),
-            worst=_worst(ruled, caller, now, book) if book.budgets else {},
-        )
+
+def _planned(body: bytes, ruled: list[Ruled], caller: Caller, now: datetime, book: RuleBook) -> Planned:
+    """The batch as it goes out: what takes as long as it is large, so that it is done beside the event loop."""
+    denied = min(
+        ((each.group.numbers[0], each.plan) for each in ruled if each.plan.denial is not None),
+        key=lambda each: each[0],
+        default=None,
+    )
+    if denied is not None:
+        return Planned(body=body, plan=_denied(*denied))
+    wanted = {number: each.plan.edits for each in ruled if each.plan.edits for number in each.group.numbers}
+    roots: dict[int, str] = {}
+    if wanted:
+        try:
+            body, roots = edited(body, wanted, caller.principal)
+        except (SpliceError, WireError):
+            roots = {}
+        ruled = [part for each in ruled for part in _done(each, roots)]
+    return Planned(
+        body=body,
+        plan=Plan(
+            edits=tuple(edit for each in ruled for edit in each.plan.edits[:1]),
+            decisions=summary(ruled),
+            expected=_expected(ruled),
+        ),
+        made=made_of(ruled, book),
+        begun=_begun(ruled, roots),
+        worst=_worst(ruled, caller, now, book) if book.budgets else {},
+    )
 
 
 def _denied(number: int, plan: Plan) -> Plan:
@@ -184,7 +196,7 @@ def _denied(number: int, plan: Plan) -> Plan:
     denial = plan.denial
     words = "" if denial is None else f"requests.{number}: {denial.message}"
     policy = "" if denial is None else denial.policy
-    return msgspec.structs.replace(plan, denial=Denial(policy, words))
+    return msgspec.structs.replace(plan, denial=Denial(policy, words), tags={})
 
 
 def _done(ruled: Ruled, roots: Mapping[int, str]) -> list[Ruled]:
@@ -207,10 +219,10 @@ def _begun(ruled: list[Ruled], roots: Mapping[int, str]) -> tuple[Conversation, 
     found = {}
     for each in ruled:
         known = each.plan.conversation
-        if known is None or known.edit.empty or each.group.request.has_assistant:
+        if known is None or known.edit.empty or not begins(each.group.request):
             continue
         for number in each.group.numbers:
-            found[roots[number]] = msgspec.structs.replace(known, root=roots[number])
+            found[roots[number]] = msgspec.structs.replace(known, root=roots[number], batched=True)
     return tuple(found.values())
 
 
@@ -229,12 +241,8 @@ def _worst(ruled: list[Ruled], caller: Caller, now: datetime, book: RuleBook) ->
     prices, found = book.prices.contracted(caller.organization), dict[str, int]()
     for each in ruled:
         request = each.group.request
-        row = prices.lookup(request.model or "", now)
-        size = len(request.body)
-        worst = worst_nano(request, size, book, prices, now, free=each.plan.free)
-        if worst is None or row is None:
-            continue
-        half = 1 if row.multipliers.batch is None else row.multipliers.batch
-        model = request.model or ""
-        found[model] = found.get(model, 0) + round(worst * half * len(each.group.numbers))
+        worst = worst_nano(request, len(request.body), book, prices, now, free=each.plan.free, batched=True)
+        if worst is not None:
+            model = request.model or ""
+            found[model] = found.get(model, 0) + worst * len(each.group.numbers)
     return found

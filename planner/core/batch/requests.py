@@ -31,7 +31,7 @@ from planner.core.facts import Facts
 from planner.core.learning.scale import Prompt
 from planner.core.ledger.batched import Kind, Made, member
 from planner.core.plan import Plan, concerns, gates, plan_whole
-from planner.core.reasons import EVERY_TIME, Decision, Outcome, Reason
+from planner.core.reasons import EVERY_TIME, Action, Decision, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
 from planner.core.splice import Edit, Place, SpliceError
 from planner.core.wire import MessagesRequest, WireError
@@ -42,6 +42,8 @@ MOST_SIZES: Final = 2_000
 """Groups up to which prompts are told apart to the byte where a policy asks how long they are. Ours."""
 CLASSES: Final = 4
 """Classes of length in which a prompt doubles. Ours: within one, prompts differ by less than their estimate errs."""
+_ASKED: Final = (*EVERY_TIME, Action.WEB, Action.DENY)
+"""What is decided for requests of a batch: how it is recorded, and what a hang-up ends, is not."""
 _BODY_PARTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -109,13 +111,14 @@ def sort_out(body: bytes, book: RuleBook) -> Sorted:
     entries = _entries(body)
     exact = book.ruling.conditional or any(policy.match.prompt_tokens is not None for policy in book.policies)
     found = _sorted(entries, book, exact=exact)
-    return found if not exact or len(found.all) <= MOST_SIZES else _sorted(entries, book, exact=False)
+    return found if not exact or len(found.groups) <= MOST_SIZES else _sorted(entries, book, exact=False)
 
 
 def plan_strictly(request: MessagesRequest, facts: Facts, book: RuleBook, proven: Callable[[ToolEdit], bool]) -> Plan:
     """The plan of one request of a batch: an edit that is new and not proven is only shown."""
-    plan = plan_whole(request, facts, book)
-    if facts.conversation is not None or plan.tool_edit.empty or proven(plan.tool_edit):
+    plan, known = plan_whole(request, facts, book), facts.conversation
+    repeated = known is not None and plan.tool_edit == known.edit
+    if repeated or plan.tool_edit.empty or facts.undecided is not None or proven(plan.tool_edit):
         return plan
     return plan_whole(request, msgspec.structs.replace(facts, undecided=Reason.UNPROVEN), book)
 
@@ -174,7 +177,7 @@ def made_of(ruled: Iterable[Ruled], book: RuleBook) -> Made:
 def summary(ruled: Sequence[Ruled]) -> tuple[Decision, ...]:
     """One decision an action for a whole batch: what was done to any, else what would be, else what most got."""
     found: list[Decision] = []
-    for action in EVERY_TIME:
+    for action in _ASKED:
         counts: dict[Decision, int] = {}
         for each in ruled:
             for decision in each.plan.decisions:
@@ -207,7 +210,7 @@ def _sorted(entries: Iterable[_Entry], book: RuleBook, *, exact: bool) -> Sorted
             alone.take(number, entry.custom_id, request)
             middles.append(alone)
             continue
-        key: Hashable = request.model
+        key: Hashable = _plain(request, book)
         if concerned or gated or gates(request, book):
             key = _likeness(request, book, exact=exact)
         if key not in groups:
@@ -246,16 +249,26 @@ def _likeness(request: MessagesRequest, book: RuleBook, *, exact: bool) -> Hasha
     )
 
 
+def _plain(request: MessagesRequest, book: RuleBook) -> Hashable:
+    """All that the money of a request turns on for which nothing is decided; how much it may be, only budgets ask."""
+    bounds: Hashable = None
+    if book.budgets:
+        marks = request.breakpoints.cover_tools or any(tool.cache_control for tool in request.tools)
+        size = round(log2(len(request.body)) * CLASSES)
+        bounds = (size, request.max_tokens, request.speed, request.inference_geo, marks, request.long_cache)
+    return request.model, preloads(request, book.settings.code), bounds
+
+
 def _kind(ruled: Ruled, book: RuleBook) -> Kind:
     request, plan, count = ruled.group.request, ruled.plan, len(ruled.group.numbers)
     expected = plan.expected
     return Kind(
         requests=count,
         model=request.model,
-        decisions=plan.decisions,
+        decisions=tuple(each for each in plan.decisions if each.action in _ASKED),
         edit=plan.tool_edit,
         added=None if plan.tool_edit.empty else ruled.added,
-        free=plan.free,
+        free=plan.free or frees_code(request.tools, plan.tool_edit, book),
         frees=frees_code(request.tools, ToolEdit(), book),
         tool_cached=request.breakpoints.after_tools,
         preloaded=preloads(request, book.settings.code),

@@ -37,25 +37,32 @@ Agent = tuple[str, str]
 """Principal and model."""
 
 
-def worst_nano(
-    request: MessagesRequest | None, size: int, book: RuleBook, prices: PriceBook, at: datetime, *, free: bool
+def worst_nano(  # noqa: PLR0913 - what a price depends on, named
+    request: MessagesRequest | None,
+    size: int,
+    book: RuleBook,
+    prices: PriceBook,
+    at: datetime,
+    *,
+    free: bool,
+    batched: bool = False,
 ) -> int | None:
     """The most that a request is taken to cost in nano-dollars; None where it has no price, or cannot be read.
 
     `size` is the length of the body as it is sent, `prices` are those of its organization, `free` says that its code
-    bills nothing.
+    bills nothing, `batched` that its tokens cost what they do in a batch: searches and code cost what they always do.
     """
     if request is None or request.model is None or prices.lookup(request.model, at) is None:
         return None
     try:
-        lines = _lines(request, size, book, prices, at, free=free)
+        lines = _lines(request, size, book, prices, at, free=free, batched=batched)
     except OverflowError:  # an amount that no store holds: whoever asks for that many tokens is told so by the API
         return None
     return None if isinstance(lines, Unpriced) else sum(line.nano for line in lines)
 
 
-def _lines(
-    request: MessagesRequest, size: int, book: RuleBook, prices: PriceBook, at: datetime, *, free: bool
+def _lines(  # noqa: PLR0913 - likewise
+    request: MessagesRequest, size: int, book: RuleBook, prices: PriceBook, at: datetime, *, free: bool, batched: bool
 ) -> list[Line] | Unpriced:
     priors = book.catalog.priors
     served = [tool for tool in request.tools if tool.family in FAMILIES]
@@ -64,7 +71,7 @@ def _lines(
     prompt = math.ceil(size / FEWEST_BYTES + hidden)
     grown = math.ceil(priors.iteration_growth_tokens.high) * rounds * (rounds - 1) // 2
     written, read = request.max_tokens or 0, prompt * rounds + grown
-    modifiers = Modifiers(fast=request.speed == "fast", us=request.inference_geo == "us")
+    modifiers = Modifiers(batch=batched, fast=request.speed == "fast", us=request.inference_geo == "us")
     classes = TokenClasses(**{_dearest(request): read, "output": max(written, 0) * rounds})
     tiers = [(classes, prompt_) for prompt_ in (1, read)]  # a dear tier may begin anywhere on the way to the bound
     priced = [prices.tier_lines(request.model or "", at, (tier,), modifiers) for tier in tiers]

@@ -21,12 +21,25 @@ from planner.core.batch.requests import (
 )
 from planner.core.conversations import Scope, ToolEdit, root_key
 from planner.core.ledger.batched import member
-from planner.core.plan import leave
+from planner.core.plan import fail_open, leave
 from planner.core.reasons import Action, Outcome, Reason
 from planner.core.rulebook.book import RuleBook
 from planner.core.splice import AppendTool, SetContainer, SpliceError
 from planner.core.wire import MessagesRequest, WireError
-from tests.doubles.deciding import ANSWER, BOOK, CODE, HERE, USER, ask, book, conversation, facts, settings
+from tests.doubles.deciding import (
+    ANSWER,
+    BASIC_SEARCH,
+    BOOK,
+    CODE,
+    HERE,
+    NEW_SEARCH,
+    USER,
+    ask,
+    book,
+    conversation,
+    facts,
+    settings,
+)
 from tests.doubles.simulated import rules
 
 INERT = AppendTool(b'{"type":"web_fetch_20260318","name":"web_fetch"}')
@@ -234,6 +247,66 @@ def test_kinds_are_what_is_priced_alike() -> None:
     made = made_of(ruled, BOOK)
     assert [(kind.requests, kind.model) for kind in made.kinds] == [(3, "claude-haiku-5-5"), (1, "claude-opus-5-5")]
     assert [kind.members for kind in made.kinds] == ["", member("r3")]
+
+
+@pytest.mark.parametrize("reason", [Reason.TIME_BUDGET, Reason.EDIT_REFUSED])
+def test_what_frees_code_does_so_whatever_was_decided(reason: Reason) -> None:
+    """A request that there was no time for, or that could not be edited, has its own tools, and they free its code."""
+    body = batch(params(tools=[CODE, NEW_SEARCH]), params(system="x"))
+    made = made_of([Ruled(group, fail_open(reason)) for group in sort_out(body, BOOK).all], BOOK)
+    assert sorted((kind.free, kind.frees) for kind in made.kinds) == [(False, False), (True, True)]
+
+
+def test_files_of_one_request_are_no_others() -> None:
+    """What is loaded into a container bills, and is told apart where nothing is decided, too."""
+    upload = [{"role": "user", "content": [{"type": "container_upload", "file_id": "file_1"}]}]
+    groups = sort_out(batch(params(tools=[]), params(tools=[], messages=upload)), BOOK).all
+    made = made_of([Ruled(group, leave(Reason.NO_CODE_EXECUTION)) for group in groups], BOOK)
+    assert [(kind.requests, kind.preloaded) for kind in made.kinds] == [(1, False), (1, True)]
+
+
+def test_budgets_tell_apart_what_bounds_the_cost() -> None:
+    """Of requests for which nothing is decided as well: how long they are, and how much may be written."""
+    plain = [params(tools=[], max_tokens=n) for n in (10, 10, 9_000)]
+    long = params("word " * 400, tools=[])
+    assert numbers(batch(*plain, long)) == [[0, 1, 2, 3]]
+    budget = "budgets:\n  - {name: s, why: w, mode: enforce, for: {team: [x]}, usd: '1', per: month, hard: true}\n"
+    assert numbers(batch(*plain, long), rules({"budgets.yaml": budget})) == [[0, 1], [2], [3]]
+
+
+def test_what_is_not_asked_is_not_told() -> None:
+    """A batch is recorded under its caller's tags, so nothing says that a policy set any."""
+    tags = "policies:\n  - {name: t, why: w, mode: enforce, then: {tags: {team: x}, on_disconnect: drain}}\n"
+    under = rules({"policies/ours.yaml": tags})
+    (group,) = sort_out(batch(params()), under).all
+    plan = plan_strictly(group.request, facts(group.request, batched=True), under, lambda _: True)
+    assert {Action.TAGS, Action.ON_DISCONNECT} < {each.action for each in plan.decisions}
+    (kind,) = made_of([Ruled(group, plan)], under).kinds
+    assert [each.action for each in kind.decisions] == [Action.VERSION, Action.BUNDLE, Action.CONTAINER]
+
+
+def test_conversations_that_go_on_do_not_blur_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them stands alone in any case, so they count for nothing where lengths are told apart."""
+    monkeypatch.setattr("planner.core.batch.requests.MOST_SIZES", 2)
+    ranged = "policies:\n  - {name: p, why: w, mode: enforce, match: {prompt_tokens: {below: 40}}, then: {deny: No.}}\n"
+    going_on = [params(messages=[USER, ANSWER, USER])] * 3
+    found = numbers(batch(params("a"), params("ab"), *going_on), rules({"policies/ours.yaml": ranged}))
+    assert found == [[0], [1], [2], [3], [4]]
+
+
+def test_new_bounds_in_the_middle_are_proven_too() -> None:
+    """A conversation whose caller has changed its web tools is bounded anew, and no batch takes that unproven."""
+    rows = "policies:\n  - {name: w, why: w, mode: enforce, then: {web: {max_uses: 3}}}\n"
+    under = rules({"policies/ours.yaml": rows})
+    request = ask(tools=[BASIC_SEARCH | {"max_uses": 9}], messages=[USER, ANSWER, USER])
+    first = ask(tools=[BASIC_SEARCH])
+    world = facts(request, batched=True)
+    known = plan_strictly(first, facts(first), under, lambda _: True).conversation
+    assert known is not None
+    world = msgspec.structs.replace(world, conversation=known)
+    done = plan_strictly(request, world, under, lambda _: True)
+    left = plan_strictly(request, world, under, lambda _: False)
+    assert (len(done.edits), left.edits) == (1, ())
 
 
 def test_the_header_tells_what_was_done_first() -> None:

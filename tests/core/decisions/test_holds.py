@@ -63,6 +63,16 @@ def test_modifiers_multiply() -> None:
     assert us == usual * 11 // 10
 
 
+def test_a_batch_discounts_tokens_alone() -> None:
+    """Searches and container time cost in a batch what they cost anywhere."""
+    for tools, more in (([], 0), ([CODE], MINIMUM), ([NEW_SEARCH | {"max_uses": 2}], 2 * SEARCH)):
+        request = plain(tools=tools) if tools else plain()
+        usual = worst_nano(request, 2_500, BOOK, BOOK.prices, NOW, free=False)
+        half = worst_nano(request, 2_500, BOOK, BOOK.prices, NOW, free=False, batched=True)
+        assert usual is not None
+        assert half == (usual - more) // 2 + more
+
+
 def test_what_has_no_price_has_no_worst_case() -> None:
     """Nothing is made up for it."""
     assert worst(plain(model="claude-nobody-9")) is None
