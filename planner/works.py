@@ -177,7 +177,7 @@ class Works:
                 recorder=recorder,
                 metrics=self.metrics,
                 hours=hours,
-                batches=Batches(store),
+                batches=Batches(store, shared=shared),
                 budgets=budgets,
                 clock=self.clock,
                 log=self.log,

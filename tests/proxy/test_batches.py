@@ -58,6 +58,25 @@ def test_the_store_is_asked_once() -> None:
     run(scenario())
 
 
+def test_a_store_that_others_write_to_is_asked_each_time() -> None:
+    """What another process has counted since is counted; what is settled here and not stored yet is not forgotten."""
+
+    async def scenario() -> None:
+        store = MemoryStore()
+        batches = Batches(store, shared=True)
+        await batches.recall("msgbatch_1")
+        assert batches.counted("msgbatch_1") == tally(())
+        await store.apply([EntryRecord(COUNTED)])
+        await batches.recall("msgbatch_1")
+        assert batches.counted("msgbatch_1") == tally([COUNTED])
+        other = msgspec.structs.replace(COUNTED, request_id="other")
+        batches.settled(other)
+        await batches.recall("msgbatch_1")
+        assert batches.counted("msgbatch_1") == tally([COUNTED, other])
+
+    run(scenario())
+
+
 @pytest.mark.parametrize("trouble", ["broken", "hanging"])
 def test_a_store_that_does_not_tell(monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
     """Nothing is remembered as known, and the next request asks again."""
