@@ -81,7 +81,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     `model` is the one that it began with; `free` says whether code was free in its first request as it was sent, which
     a thread's continuation, that carries no tools, does not tell. `profile` is that of its first request.
     `web` is a digest of the web tools as the caller declared them when their bounds were decided on, None where nobody
-    has looked. Root and prefix are those of that request.
+    has looked. Root and prefix are those of that request. `batched` says that some that begin so began in a message
+    batch with this edit: their answers pass hours later, or elsewhere, so that no turn of theirs is known by its ids.
     """
 
     root: str
@@ -93,6 +94,7 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     edit: ToolEdit = ToolEdit()
     decisions: tuple[Decision, ...] = ()
     free: bool = False
+    batched: bool = False
 
     @property
     def passing(self) -> bool:

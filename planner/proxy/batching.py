@@ -1,6 +1,7 @@
 """Plans the requests of a message batch: a decision a group that is alike, each under the batch's stricter rules."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -78,33 +79,43 @@ class Batching:
         if found is None or not found.all:
             return Planned(body=body, plan=leave(Reason.UNPARSABLE))
         try:
-            ruled = [await self._ruled(group, caller, now, book) for group in found.groups[:MOST_GROUPS]]
+            ruled: list[Ruled] = []
+            await self._all(found.groups[:MOST_GROUPS], ruled, caller, now, book)
             ruled += self._late(found.groups[MOST_GROUPS:])
-            ruled += await self._middles(found.middles, caller, now, book)
+            await self._middles(found.middles, ruled, caller, now, book)
             return await asyncio.to_thread(_planned, body, ruled, caller, now, book)
         except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
             self._log.error("planning a batch failed", error=type(error).__name__)
             self._metrics.fail_open.add(("bug",))
             return Planned(body=body, plan=fail_open(Reason.ERROR))
 
-    async def _middles(self, middles: list[Group], caller: Caller, now: datetime, book: RuleBook) -> list[Ruled]:
+    async def _middles(
+        self, middles: list[Group], ruled: list[Ruled], caller: Caller, now: datetime, book: RuleBook
+    ) -> None:
         """Conversations that go on: each repeats what it began with, if it is known in time."""
-        ruled: list[Ruled] = []
+        done = len(ruled)
         try:
             async with asyncio.timeout(LOOKING_SECONDS):
-                for group in middles:
-                    ruled.append(await self._found(group, caller, now, book))  # noqa: PERF401 - what is done by then counts
+                await self._all(middles, ruled, caller, now, book)
         except TimeoutError:
-            ruled += self._late(middles[len(ruled) :])
-        return ruled
+            ruled += self._late(middles[len(ruled) - done :])
 
-    async def _found(self, group: Group, caller: Caller, now: datetime, book: RuleBook) -> Ruled:
-        """What is decided for a conversation that goes on; a store that does not tell of it spoils no other request."""
-        try:
-            return await self._ruled(group, caller, now, book)
-        except StoreError:
-            self._metrics.fail_open.add(("store",))
-            return Ruled(group, fail_open(Reason.ERROR))
+    async def _all(
+        self, groups: list[Group], ruled: list[Ruled], caller: Caller, now: datetime, book: RuleBook
+    ) -> None:
+        """Decide on each group, and put it behind what is ruled; one that fails goes as it came and spoils no other."""
+        bugs: Counter[str] = Counter()
+        for group in groups:
+            try:
+                found = await self._ruled(group, caller, now, book)
+            except Exception as error:  # noqa: BLE001 - a bug in planning must not become the caller's error
+                known = isinstance(error, StoreError)
+                bugs[type(error).__name__] += not known
+                self._metrics.fail_open.add(("store" if known else "bug",))
+                found = Ruled(group, fail_open(Reason.ERROR))
+            ruled.append(found)
+        for name in +bugs:
+            self._log.error("planning a batch failed", error=name)
 
     def _late(self, groups: list[Group]) -> list[Ruled]:
         """Groups that there was no time for."""

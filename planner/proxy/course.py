@@ -103,7 +103,7 @@ class Course:
         with self._guard("bug", arrived) as prepared:
             planned = await self._plan(arrived, body)
             admission = await self._admit(arrived, planned)
-            planned = self._begin(arrived, planned, admission)
+            planned = await self._begin(arrived, body, planned, admission)
             intent = self._intent(arrived, planned, admission)
             terms = Terms(at=arrived.at, model="", notional=arrived.caller.subscription)
             trail = None if planned is None else planned.trail
@@ -201,13 +201,12 @@ class Course:
 
     def _refused_in_batch(self, arrived: Arrived, exchange: Exchange) -> None:
         """Count and tell what the API refused of ours in a batch, hours after it was made; no other batch gets it."""
-        known = self._batches.known(arrived.endpoint.batch)
-        refused = exchange.refused_in_batch
-        if known is None or not refused:
+        refused = self._batches.refused(arrived.endpoint.batch, exchange.refused_in_batch)
+        if not refused:
             return
         self._metrics.batch_edits_refused.add(amount=len(refused))
         self._log.error("an edit of ours was refused in a batch", request_id=arrived.request_id)
-        self._learning.refused_in_batch((known.made.kinds[place] for place in refused), exchange.scope)
+        self._learning.refused_in_batch(refused, exchange.scope)
 
     async def _admit(self, arrived: Arrived, planned: Planned | None) -> Admission:
         """What budgets say of a request that no policy refuses."""
@@ -221,7 +220,9 @@ class Course:
             raise
         return Admission()
 
-    def _begin(self, arrived: Arrived, planned: Planned | None, admission: Admission) -> Planned | None:
+    async def _begin(
+        self, arrived: Arrived, body: bytes | None, planned: Planned | None, admission: Admission
+    ) -> Planned | None:
         """Remember what is being sent; what cannot be remembered could not be repeated, so it goes as it came."""
         if planned is None or planned.plan.denial is not None:
             return planned
@@ -229,11 +230,20 @@ class Course:
             self._take_back(arrived, planned)
             return Planned(body=planned.body, plan=leave(Reason.EXHAUSTED), request=planned.request)
         with self._guard("remembering", arrived):
+            await self._begin_all(arrived, planned)
             self._learning.sending(planned, arrived.at)
             return planned
         self._take_back(arrived, planned)
-        body = planned.body if planned.request is None else planned.request.body
-        return Planned(body=body, plan=stripped(planned.plan, Reason.ERROR), request=planned.request)
+        came = planned.body if body is None else body
+        return Planned(body=came, plan=stripped(planned.plan, Reason.ERROR), request=planned.request)
+
+    async def _begin_all(self, arrived: Arrived, planned: Planned) -> None:
+        """Remember what begins in a batch; whoever hangs up meanwhile holds nothing any more."""
+        try:
+            await self._learning.begin_all(planned, arrived.at)
+        except asyncio.CancelledError:
+            self._budgets.release(arrived.request_id)
+            raise
 
     async def _plan(self, arrived: Arrived, body: bytes | None) -> Planned | None:
         """The plan for a request that is planned; None for all others."""

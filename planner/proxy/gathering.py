@@ -73,16 +73,26 @@ class Gathering:
         )
 
     async def facts(
-        self, request: MessagesRequest, caller: Caller, known: Facts, book: RuleBook, followed: Followed | None
+        self,
+        request: MessagesRequest,
+        caller: Caller,
+        known: Facts,
+        book: RuleBook,
+        followed: Followed | None,
+        *,
+        waits: bool = True,
     ) -> tuple[Facts, str | None]:
-        """Everything the plan rests on, and the key of the caller's session. Raises StoreError."""
+        """Everything the plan rests on, and the key of the caller's session. Raises StoreError.
+
+        `waits` says that what another process answered a moment ago is waited for, until it is in the store.
+        """
         principal, now, root = caller.principal, known.now, known.root
         scope, prefix, profile = known.scope, known.prefix, known.profile
         resting = profile is not None and self._memory.rests(rest_key(profile, request.model or ""), now)
         session = None if caller.session is None or scope is None else session_key(principal, scope, caller.session)
         keys = lookups(request, principal)
         lease = await self._memory.lease(lookups(request, principal, None if followed is None else followed.last))
-        if lease is None and self._memory.shared and keys and await self._is_due(request, root):
+        if lease is None and waits and self._memory.shared and keys and await self._is_due(request, root):
             lease = await self._memory.lease_to_come(keys, must=request.awaited)
         conversation = None if lease is None else lease.turn.conversation
         by_session = lease is None and session is not None
@@ -129,7 +139,8 @@ class Gathering:
         """The conversation of a request whose last turn is not known. Raises StoreError.
 
         Thinking is bound to the tools that it was thought under, so what carries any and is not known by it may well
-        have begun in the same words without an edit; unless it is a thought that is still being read.
+        have begun in the same words without an edit; unless it is a thought that is still being read, or one of a
+        batch, which nobody has read.
         """
         known = await self._memory.root(root, middle=not begins(request))
         if begins(request):
@@ -138,6 +149,8 @@ class Gathering:
             elder = await self._memory.lease(elder_lookups(request, principal))
             if elder is not None:
                 return elder.turn.conversation
+            if request.signed and known.edited.batched:
+                return known.edited
             if request.signed and not known.answering:
                 return known.plain
         self._memory.leaned(root, now)

@@ -1,5 +1,6 @@
 """What an answer teaches: where a principal is answered, which turn ran in which container, and what is warm."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -32,6 +33,10 @@ TOOLS_CHANGED: Final = "tools_changed"
 """A reason for a cache miss: https://platform.claude.com/docs/en/build-with-claude/prompt-caching, 2026-11-22 [A]."""
 
 
+AT_ONCE: Final = 50
+"""Conversations of a batch that are written down at a time: each takes some 20 microseconds. Ours."""
+
+
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """How a request went out in the end, and what came back.
 
@@ -59,18 +64,20 @@ class Learning:
     def sending(self, planned: Planned, now: datetime) -> None:
         """Remember a conversation before its request is sent."""
         conversation, request = planned.plan.conversation, planned.request
-        for begun in planned.begun:
-            if self._memory.begin(begun, now):
-                self._recorder.remember(ConversationRecord(_text(now), begun))
         if request is None:
             return
         if conversation is not None and (begins(request) or not conversation.edit.empty):
-            news = self._memory.begin(conversation, now, decided=planned.decided)
-            if news:
-                self._recorder.remember(ConversationRecord(_text(now), conversation))
+            self._begins(conversation, now, decided=planned.decided)
             if not conversation.edit.empty:
                 self._memory.answering(conversation.root, id(planned))
         self._lessons.sending(planned)
+
+    async def begin_all(self, planned: Planned, now: datetime) -> None:
+        """Remember what begins with an edit in a batch, before it is sent: so many at a time that others get on."""
+        for number, begun in enumerate(planned.begun):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            self._begins(begun, now)
 
     def sessions(self, container_id: str | None) -> Sessions:
         """What is billed in a container up to now."""
@@ -112,7 +119,7 @@ class Learning:
         if sent is None or sent.request is None or sent.plan.conversation is None:
             return
         if answered.blamed is Blame.TOOLS:
-            self._refused_edit(sent, sent.plan.conversation, entry.status, now)
+            self._refused_edit(answered, sent, sent.plan.conversation, scope, now)
         if entry.status == OK:
             self._learn_proof(sent, sent.request, scope, now)
             self._learn_turn(sent, answered.exchange, entry, scope)
@@ -167,19 +174,30 @@ class Learning:
         if container_id is not None and exchange.settlement.sessions != Sessions():
             self._memory.learn_sessions(container_id, exchange.settlement.sessions)
 
-    def _refused_edit(self, sent: Planned, conversation: Conversation, status: int | None, now: datetime) -> None:
+    def _refused_edit(
+        self, answered: Answered, sent: Planned, conversation: Conversation, scope: Scope | None, now: datetime
+    ) -> None:
         """A conversation whose edit was refused goes on without one, and the rule rests for its profile.
 
         Only an answer to the caller's own bytes proves that it was the edit. Where they were refused as well, it was
         not; where they got no answer, the rule rests, and what has only begun is tried without the edit next time.
+        No batch gets the edit any more, whoever makes it: it would be refused hours later.
         """
+        status, planned = answered.entry.status, answered.planned
         if status is not None and may_be_ours(status):
             return
+        if scope is not None and planned is not None and sent.request is not None:
+            self._memory.disprove(proof_key(scope, sent.request.model or "", planned.plan.tool_edit))
         if sent.sent is not None:
             self._memory.rest(rest_key(sent.sent.profile, sent.sent.model), now)
         if status == OK or (sent.request is not None and begins(sent.request)):
             self._memory.forget_edit(conversation, now)
             self._recorder.remember(ConversationRecord(_text(now), conversation))
+
+    def _begins(self, conversation: Conversation, now: datetime, *, decided: bool = True) -> None:
+        news = self._memory.begin(conversation, now, decided=decided)
+        if news is not None:
+            self._recorder.remember(ConversationRecord(_text(now), news))
 
     def _end_lease(self, answered: Answered, now: datetime) -> None:
         """Take the container back, or give it up for lost."""

@@ -243,24 +243,29 @@ class Memory:
             self._roots.put(root, known)
         return known
 
-    def begin(self, conversation: Conversation, now: datetime, *, decided: bool = True) -> bool:
-        """Remember a conversation; say whether it is news that the store should have: only of an edit.
+    def begin(self, conversation: Conversation, now: datetime, *, decided: bool = True) -> Conversation | None:
+        """Remember a conversation; return what of it is news that the store should have: only of an edit.
 
-        `decided` says that it begins now and was decided on, not repeated.
+        `decided` says that it begins now and was decided on, not repeated. Of those that began so in a batch some may
+        still go on, whatever else begins so.
         """
         known = self._roots.find(conversation.root) or Root()
         self._roots.put(conversation.root, known)
+        before = known.edited
+        if before is not None and before.batched and before.edit == conversation.edit:
+            conversation = msgspec.structs.replace(conversation, batched=True)
         if decided:
             known.decide(conversation, now)
         if conversation.edit.empty:
             known.plain, known.plain_at = conversation, now
-            return False
+            return None
         self._edited.put(conversation.root, now)
         news = known.edited != conversation or known.stored_at is None or now - known.stored_at > AGAIN
         known.edited, known.edited_at = conversation, now
-        if news:
-            known.stored_at = now
-        return news
+        if not news:
+            return None
+        known.stored_at = now
+        return conversation
 
     def leaned(self, root: str, now: datetime) -> None:
         """A conversation was known in its middle by its beginning alone."""

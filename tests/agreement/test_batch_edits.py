@@ -25,6 +25,14 @@ DENIED = """
 policies:
   - {name: no, why: A test., mode: enforce, match: {max_tokens: {at_least: 5000}}, then: {deny: Ask finance first.}}
 """
+ALWAYS = """
+policies:
+  - {name: a, why: A test., mode: enforce, match: {max_tokens: {at_least: 4000}}, then: {bundle: always}}
+"""
+BOUNDED = """
+policies:
+  - {name: w, why: A test., mode: enforce, then: {web: {max_uses: 3}}}
+"""
 BUDGET = """
 budgets:
   - {name: s, why: A test., mode: enforce, for: {principal: ["*"]}, each: true, usd: "0.000001", per: month, hard: true}
@@ -191,6 +199,56 @@ def test_an_edit_goes_on_after_the_batch(tmp_path: Path) -> None:
         assert [tool["type"] for tool in planner.heard[-1].json()["tools"]] == begun
 
     through(tmp_path, work, ENFORCED)
+
+
+def test_thinking_of_a_batch_goes_on_with_the_edit_that_it_was_thought_under(tmp_path: Path) -> None:
+    """Nothing but its beginning tells the conversation, since nobody has read the answer: its thinking is taken."""
+    thinks = {"model": "claude-sonnet-5-5", "thinking": {"type": "adaptive"}}
+
+    async def work(planner: Simulated, client: anthropic.AsyncAnthropic) -> None:
+        for _ in range(2):
+            await client.messages.create(**asked(f"Hello {_}.", **thinks))
+        planner.advance(1)
+        batch = await client.messages.batches.create(requests=items(asked("[think] batched", **thinks)))
+        (edited,) = tools_of(made(planner)[0])
+        assert edited[-1] == "web_fetch_20260318"
+        planner.advance(61)
+        (item,) = [item async for item in await client.messages.batches.results(batch.id)]
+        assert item.result.type == "succeeded"
+        assert "thinking" in {block.type for block in item.result.message.content}
+        said = [
+            {"role": "user", "content": "[think] batched"},
+            {"role": "assistant", "content": item.result.message.content},
+            {"role": "user", "content": "Go on."},
+        ]
+        await client.messages.create(**asked("", messages=said, **thinks))
+        assert [tool["type"] for tool in planner.heard[-1].json()["tools"]] == edited
+
+    through(tmp_path, work, ENFORCED, {"policies/ours.yaml": ALWAYS})
+
+
+def test_bounds_go_on_in_a_batch(tmp_path: Path) -> None:
+    """What a policy bounded live is bounded in a batch that goes on with it, and header and ledger say so."""
+    search = {"type": "web_search_20250305", "name": "web_search"}
+
+    async def work(planner: Simulated, client: anthropic.AsyncAnthropic) -> None:
+        await client.messages.create(**asked("Hello."))
+        answer = await client.messages.create(**asked("first", tools=[search]))
+        (live,) = planner.heard[-1].json()["tools"]
+        assert live["max_uses"] == 3
+        planner.advance(1)
+        said = [
+            {"role": "user", "content": "first"},
+            {"role": "assistant", "content": answer.content},
+            {"role": "user", "content": "And now?"},
+        ]
+        body = msgspec.json.encode({"requests": items(asked("", tools=[search], messages=said))}, enc_hook=vars)
+        async with connected(planner.address) as own:
+            heard = await own.ask(request("POST", "/v1/messages/batches", *FIELDS, body=body))
+        assert made(planner)[0].json()["requests"][0]["params"]["tools"] == [live]
+        assert "web=kept;reason=repeated" in (heard.value(b"planner-plan") or b"").decode()
+
+    through(tmp_path, work, SURE, {"policies/ours.yaml": BOUNDED})
 
 
 def test_what_could_be_read_in_two_ways_is_left(tmp_path: Path) -> None:

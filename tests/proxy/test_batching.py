@@ -7,15 +7,24 @@ from typing import Any
 import msgspec
 import pytest
 
+from planner.core.batch.requests import plan_strictly
+from planner.core.conversations import ToolEdit
 from planner.core.ledger.entry import Batch, Entry, batch_digest
+from planner.core.plan import leave
 from planner.core.reasons import Outcome, Reason
+from planner.core.wire import MessagesRequest
 from planner.proxy.batching import Batching
+from planner.proxy.learning import AT_ONCE
+from planner.proxy.memory import Memory
+from planner.proxy.planning import Planned
+from planner.stores import StoreError
 from planner.stores.sqlite import SqliteStore
 from tests.doubles.client import request
-from tests.doubles.deciding import ANSWER, CODE, USER
+from tests.doubles.deciding import ANSWER, BOOK, CODE, NOW, USER, conversation
 from tests.doubles.messages import message
 from tests.doubles.proxy import Proxied, proxied, run
 from tests.doubles.simulated import rules
+from tests.doubles.stored import MemoryStore, Mind
 from tests.doubles.upstream import Turn, answer
 
 BATCHES = "/v1/messages/batches"
@@ -31,6 +40,11 @@ REFUSED = {
     "type": "error",
     "error": {"type": "invalid_request_error", "message": "tools.1.web_fetch_20260318: not for you"},
 }
+DENIES = """
+policies:
+  - {name: no, why: w, mode: enforce, match: {max_tokens: {at_least: 5000}}, then: {deny: No.}}
+"""
+EDIT = ToolEdit(append='{"type":"web_fetch_20260318","name":"web_fetch"}', name="web_fetch", free=True)
 RESULT = {"custom_id": "r0", "result": {"type": "errored", "error": REFUSED}}
 
 
@@ -82,16 +96,130 @@ def test_what_a_batch_is_refused_for_is_not_done_again(tmp_path: Path) -> None:
                 await say(proxy, msgspec.json.encode(params(f"live {_}")), "/v1/messages")
             assert "bundle=applied" in await say(proxy, batch(params()))
             await proxy.entries(3)
-            await say(proxy, None, f"{BATCHES}/msgbatch_1/results")
-            await proxy.entries(4)
+            for _ in range(2):
+                await say(proxy, None, f"{BATCHES}/msgbatch_1/results")
+            await proxy.entries(5)
             assert "bundle=shadow;reason=unproven" in await say(proxy, batch(params()))
             async with proxy.client() as client:
                 page = (await client.ask(request("GET", "/metrics", body=None))).body.decode()
-            assert "planner_batch_edits_refused_total 1.0" in page
+            assert "planner_batch_edits_refused_total 1.0" in page, "once, however often they are fetched"
             assert "an edit of ours was refused in a batch" in proxy.log.getvalue()
             await say(proxy, msgspec.json.encode(params("live again")), "/v1/messages")
-            await proxy.entries(6)
+            await proxy.entries(7)
             assert "bundle=applied" in await say(proxy, batch(params()))
+
+    run(scenario())
+
+
+def test_what_a_live_request_is_refused_for_no_batch_gets(tmp_path: Path) -> None:
+    """The API took the edit a moment ago, and does so no more: a batch of another agent would learn it hours later."""
+    words = b"live 2"
+
+    async def changes_its_mind(turn: Turn) -> None:
+        body = await turn.body()
+        if words in body and b"web_fetch" in body:
+            await turn.write(answer(msgspec.json.encode(REFUSED), *SCOPE, status=400))
+        else:
+            await api(turn)
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, changes_its_mind, rules=rules(None, EAGER)) as proxy:
+            for _ in range(2):
+                await say(proxy, msgspec.json.encode(params(f"live {_}")), "/v1/messages")
+            other = {"name": "lookup", "input_schema": {"type": "object"}}
+            again = batch(params(tools=[CODE, other]))
+            assert "bundle=applied" in await say(proxy, again)
+            await say(proxy, msgspec.json.encode(params(words.decode())), "/v1/messages")
+            await proxy.entries(4)
+            assert "bundle=shadow;reason=unproven" in await say(proxy, again)
+
+    run(scenario())
+
+
+def test_what_cannot_be_remembered_goes_as_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit that nobody knows of later could not be repeated, so none is made."""
+
+    def forgets(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, api, rules=rules(None, EAGER)) as proxy:
+            for _ in range(2):
+                await say(proxy, msgspec.json.encode(params(f"live {_}")), "/v1/messages")
+            monkeypatch.setattr(Memory, "begin", forgets)
+            body = batch(params())
+            assert "bundle=declined;reason=error" in await say(proxy, body)
+            assert proxy.upstream.requests[-1].body == body
+
+    run(scenario())
+
+
+def test_a_bug_with_one_request_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a policy refuses is refused, whatever else is in the batch; what could not be planned goes as it came."""
+    denies = {"policies/ours.yaml": DENIES}
+    right = plan_strictly
+
+    def breaks(request: MessagesRequest, *facts: Any) -> Any:
+        if request.max_tokens == 7:
+            raise ZeroDivisionError
+        return right(request, *facts)
+
+    monkeypatch.setattr("planner.proxy.batching.plan_strictly", breaks)
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, api, rules=rules(denies, EAGER)) as proxy:
+            await say(proxy, batch(params(), params(max_tokens=7)))
+            assert await kinds(proxy, 1) == [
+                (1, Outcome.DECLINED, Reason.UNKNOWN_SCOPE),
+                (1, Outcome.FAILED_OPEN, Reason.ERROR),
+            ]
+            assert (await proxy.metrics())['planner_fail_open_total{cause="bug"}'] == 1.0
+            async with proxy.client() as client:
+                body = batch(params(max_tokens=7), params(max_tokens=9_000))
+                heard = await client.ask(request("POST", BATCHES, KEY, body=body))
+            assert (heard.status, b"requests.1: No." in heard.body) == (403, True)
+
+    run(scenario())
+
+
+def test_a_store_that_does_not_tell_of_one_conversation_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes on goes as it came, and is counted as what it is; what begins is decided all the same."""
+
+    async def fails(*_: Any) -> None:
+        raise StoreError("gone")
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, api, rules=rules(None, EAGER)) as proxy:
+            with monkeypatch.context() as patched:
+                patched.setattr(SqliteStore, "conversation", fails)
+                await say(proxy, batch(params(), params(messages=[USER, ANSWER, USER])))
+            assert await kinds(proxy, 1) == [
+                (1, Outcome.DECLINED, Reason.UNKNOWN_SCOPE),
+                (1, Outcome.FAILED_OPEN, Reason.ERROR),
+            ]
+            assert (await proxy.metrics())['planner_fail_open_total{cause="store"}'] == 1.0
+
+    run(scenario())
+
+
+def test_others_get_on_while_a_batch_is_remembered(tmp_path: Path) -> None:
+    """Whoever streams waits for some of its conversations at a time, not for all of them."""
+    many = tuple(conversation(root=str(n), edit=EDIT, batched=True) for n in range(10 * AT_ONCE))
+    planned = Planned(body=b"", plan=leave(Reason.BATCH), begun=many)
+
+    async def scenario() -> None:
+        mind, seen = Mind(tmp_path, BOOK, MemoryStore()), list[int]()
+
+        async def others() -> None:
+            while len(seen) < 10:
+                seen.append(mind.memory.edited_conversations(NOW))
+                await asyncio.sleep(0)
+
+        await asyncio.gather(mind.learning.begin_all(planned, NOW), others())
+        assert len(set(seen)) == 10, seen
+        assert mind.journal.pending == len(many)
 
     run(scenario())
 

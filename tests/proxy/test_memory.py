@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from planner.core.containers import State
@@ -126,6 +127,21 @@ def test_conversations_by_their_root() -> None:
         assert root.begun(NOW + LONGEST_CACHE - timedelta(seconds=1)) == edited
         assert root.begun(NOW + LONGEST_CACHE) is None
         assert root.middle(NOW + LONGEST_CACHE) == edited
+
+    asyncio.run(scenario())
+
+
+def test_what_began_in_a_batch_may_go_on_later() -> None:
+    """A live one that begins in the same words with the same edit takes nothing away from it, in the store too."""
+
+    async def scenario() -> None:
+        memory = Memory(MemoryStore())
+        later = NOW + AGAIN + timedelta(seconds=1)
+        assert memory.begin(conversation(edit=EDIT, batched=True), NOW)
+        assert memory.begin(conversation(edit=EDIT), later) == conversation(edit=EDIT, batched=True)
+        assert (await memory.root("r")).edited == conversation(edit=EDIT, batched=True)
+        other = conversation(edit=msgspec.structs.replace(EDIT, name="other"))
+        assert memory.begin(other, later) == other, "another edit is another conversation"
 
     asyncio.run(scenario())
 
