@@ -154,6 +154,28 @@ def test_what_cannot_be_remembered_goes_as_it_came(tmp_path: Path, monkeypatch: 
     run(scenario())
 
 
+def test_a_thread_that_goes_on_in_a_batch_has_the_tools_from_before(tmp_path: Path) -> None:
+    """It brings none, so nothing is put in; but the web tool that began with it frees its code, as the ledger knows."""
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, api, rules=rules(None, EAGER)) as proxy:
+            for _ in range(2):
+                await say(proxy, msgspec.json.encode(params(f"live {_}")), "/v1/messages")
+            before = msgspec.json.decode(message())["id"]
+            goes_on = params("more", thread={"type": "continue", "previous_message_id": before})
+            del goes_on["tools"]
+            body = batch(goes_on)
+            await say(proxy, body)
+            assert proxy.upstream.requests[-1].body == body
+            entry = next(each for each in await proxy.entries(3) if each.endpoint == "batches")
+            assert entry.batch is not None
+            assert entry.batch.made is not None
+            (kind,) = entry.batch.made.kinds
+            assert (kind.free, kind.frees, kind.edit.free) == (True, False, True)
+
+    run(scenario())
+
+
 def test_a_bug_with_one_request_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a policy refuses is refused, whatever else is in the batch; what could not be planned goes as it came."""
     denies = {"policies/ours.yaml": DENIES}
