@@ -28,6 +28,7 @@ from planner.proxy.batches import Batches
 from planner.proxy.batching import Batching
 from planner.proxy.budgets import Admission, Budgets
 from planner.proxy.callers import spender_of, tagged
+from planner.proxy.gathering import declared_scope
 from planner.proxy.guard import Guard
 from planner.proxy.headers import value
 from planner.proxy.hours import Hours
@@ -206,7 +207,7 @@ class Course:
             return
         self._metrics.batch_edits_refused.add(amount=len(refused))
         self._log.error("an edit of ours was refused in a batch", request_id=arrived.request_id)
-        self._learning.refused_in_batch(refused, exchange.scope)
+        self._learning.refused_in_batch(refused, exchange.scope or declared_scope(arrived.caller))
 
     async def _admit(self, arrived: Arrived, planned: Planned | None) -> Admission:
         """What budgets say of a request that no policy refuses."""

@@ -14,6 +14,7 @@ from planner.core.plan import leave
 from planner.core.reasons import Outcome, Reason
 from planner.core.wire import MessagesRequest
 from planner.proxy.batching import Batching
+from planner.proxy.callers import fingerprint
 from planner.proxy.learning import AT_ONCE
 from planner.proxy.memory import Memory
 from planner.proxy.planning import Planned
@@ -107,6 +108,32 @@ def test_what_a_batch_is_refused_for_is_not_done_again(tmp_path: Path) -> None:
             await say(proxy, msgspec.json.encode(params("live again")), "/v1/messages")
             await proxy.entries(7)
             assert "bundle=applied" in await say(proxy, batch(params()))
+
+    run(scenario())
+
+
+def test_what_is_refused_where_nothing_tells_the_scope(tmp_path: Path) -> None:
+    """The edit was proven where its caller is declared to be, and is so no more."""
+    row = f'a: {{keys: ["{fingerprint(KEY[1])}"], organization: o, workspace: w}}'
+    callers = {"callers.yaml": f"principals:\n  {row}\n"}
+
+    async def says_nothing(turn: Turn) -> None:
+        await turn.body()
+        if turn.request.target.endswith(b"/results"):
+            await turn.write(answer(msgspec.json.encode(RESULT)))
+        elif turn.request.target.endswith(b"/batches"):
+            await turn.write(answer(b'{"id":"msgbatch_1","type":"message_batch"}'))
+        else:
+            await turn.write(answer(message(model="claude-haiku-5-5")))
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, says_nothing, rules=rules(callers, EAGER)) as proxy:
+            await say(proxy, msgspec.json.encode(params("live")), "/v1/messages")
+            assert "bundle=applied" in await say(proxy, batch(params()))
+            await proxy.entries(2)
+            await say(proxy, None, f"{BATCHES}/msgbatch_1/results")
+            await proxy.entries(3)
+            assert "bundle=shadow;reason=unproven" in await say(proxy, batch(params()))
 
     run(scenario())
 
