@@ -103,8 +103,14 @@ def declared(request: MessagesRequest) -> tuple[Tool, ...]:
 
 
 def _judge(tools: tuple[Tool, ...], facts: Facts, rule: WebRule, policy: str) -> tuple[Decision, tuple[Limit, ...]]:
-    """What one rule makes of the tools, each by itself: one that cannot be bounded leaves the others bounded."""
-    found = tuple((tool, *_members(tool, rule)) for tool in tools)
+    """What one rule makes of the tools, each by itself: one that cannot be bounded leaves the others bounded.
+
+    The API refuses two tools of a name, so a second one of a type is left to it.
+    """
+    firsts = {tool.type: tool for tool in reversed(tools)}
+    found = tuple(
+        (tool, *(_members(tool, rule) if firsts[tool.type] is tool else ((), Reason.EDIT_REFUSED))) for tool in tools
+    )
     limits = tuple(Limit(tool.type or "", own_digest(tool), members) for tool, members, _ in found if members)
     missed = next((missed for _, _, missed in found if missed is not None), None)
     if not limits:

@@ -154,6 +154,14 @@ def test_each_tool_is_bounded_by_itself() -> None:
     assert ended(plan) == [(Outcome.APPLIED, Reason.EDIT_REFUSED)]
 
 
+def test_the_second_of_a_type_is_left_to_the_api() -> None:
+    """It refuses two tools of a name; the first one is bounded, and planning does not fail over the other."""
+    own = [BASIC_SEARCH, BASIC_SEARCH | {"max_uses": 9}]
+    plan, tools = limited(own, max_uses=3)
+    assert tools == [BASIC_SEARCH | {"max_uses": 3}, own[1]]
+    assert ended(plan) == [(Outcome.APPLIED, Reason.EDIT_REFUSED)]
+
+
 def test_an_empty_list_lifts_no_bound() -> None:
     """It bounds nothing, so what the policy says is all there is."""
     _, (tool,) = limited([BASIC_SEARCH | {"allowed_domains": []}], allowed_domains=["a.example"])
