@@ -30,7 +30,10 @@ from planner.stores.sqlite import _SQL, SqliteStore
 from tests.bench.ledgers import traffic
 
 NOW: Final = datetime(2026, 11, 29, 15, tzinfo=UTC)
-PAGES: Final = ("overview", "cost", "cost?by=model", "cost?by=kind", "cost?by=tag", "cost?by=policy", "bill", "rules")
+PAGES: Final = (
+    "overview", "cost", "cost?by=model", "cost?by=kind", "cost?by=tag", "cost?by=policy", "decisions", "containers",
+    "bill", "rules",
+)  # fmt: skip
 LOOKS: Final = 9
 CHUNK: Final = 20_000
 
