@@ -46,16 +46,15 @@ def excess(seen: Sequence[tuple[Sample, Predicted]]) -> Excess:
     """The mean of what edited prompts have too much, by the precision of each; of one sample or more."""
     last = newest(sample for sample, _ in seen)
     rows = _tamed([_row(sample, untouched, last) for sample, untouched in seen])
-    weights = [row.weight for row in rows]
-    total = sum(weights)
-    mean = sum(weight * row.excess for weight, row in zip(weights, rows, strict=True)) / total
-    freedom = sum(weight * row.freedom for weight, row in zip(weights, rows, strict=True)) / total
+    total = sum(row.weight for row in rows)
+    mean = sum(row.weight * row.excess for row in rows) / total
+    freedom = sum(row.weight * row.freedom for row in rows) / total
     scattered = sum(row.share * ((row.excess - mean) / row.noise) ** 2 for row in rows)
     fair = (DOUBT + freedom + scattered) / (DOUBT + freedom + len(rows) - 1)
-    noise = fair * sum((weight * row.noise) ** 2 for weight, row in zip(weights, rows, strict=True))
+    noise = fair * sum((row.weight * row.noise) ** 2 for row in rows)
     shared: dict[str, float] = {}
-    for weight, row in zip(weights, rows, strict=True):
-        shared[row.group] = shared.get(row.group, 0.0) + weight * row.bias
+    for row in rows:
+        shared[row.group] = shared.get(row.group, 0.0) + row.weight * row.bias
     bias = sum(each * each for each in shared.values())
     floor = SURE_WITHIN * abs(mean) + LEAST
     deviation = math.sqrt((noise + bias) / (total * total) + floor * floor)
@@ -63,7 +62,7 @@ def excess(seen: Sequence[tuple[Sample, Predicted]]) -> Excess:
 
 
 class _Row(msgspec.Struct, frozen=True):
-    """One sample as it counts; `share` is below 1 for what is old or far out."""
+    """One sample as it counts; `share` is below 1 for what is old or far out, `weight` is it over the variance."""
 
     excess: float
     noise: float
@@ -72,17 +71,15 @@ class _Row(msgspec.Struct, frozen=True):
     share: float
     group: str
     variance: float
-
-    @property
-    def weight(self) -> float:
-        return self.share / self.variance
+    weight: float
 
 
 def _row(sample: Sample, untouched: Predicted, newest: datetime) -> _Row:
     share = 0.5 ** ((newest - sample.at) / HALF_LIFE)
     more = sample.tokens - untouched.tokens
     variance = untouched.noise * untouched.noise + untouched.bias * untouched.bias
-    return _Row(more, untouched.noise, untouched.bias, untouched.freedom, share, sample.group, variance)
+    weight = share / variance
+    return _Row(more, untouched.noise, untouched.bias, untouched.freedom, share, sample.group, variance, weight)
 
 
 def _tamed(rows: list[_Row]) -> list[_Row]:
@@ -93,7 +90,10 @@ def _tamed(rows: list[_Row]) -> list[_Row]:
 
 
 def _closer(row: _Row, far: float) -> _Row:
-    return row if far <= 1 else msgspec.structs.replace(row, share=row.share / far)
+    if far <= 1:
+        return row
+    share = row.share / far
+    return msgspec.structs.replace(row, share=share, weight=share / row.variance)
 
 
 def _median(values: list[tuple[float, float]]) -> float:

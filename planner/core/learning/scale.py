@@ -6,6 +6,7 @@ constant (a system prompt of the API's own) is believed to be small until reques
 """
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -101,13 +102,21 @@ class Scale(msgspec.Struct):
 
     def predict(self, estimate: float) -> Predicted:
         """The tokens of a prompt. Raises ValueError where nothing was learnt."""
+        return self.predictor()(estimate)
+
+    def predictor(self) -> Callable[[float], Predicted]:
+        """What predicts prompts of this group: the line is fitted once for all of them. Raises ValueError likewise."""
         if self.weight < 1:
             raise ValueError("nothing was learnt of this group: ask only after one request")
-        line = self._line()
-        away = 1 / estimate - self.inverse
-        ratio = line.factor + line.constant / estimate
-        doubt = line.factor_variance + line.constant_variance * away * away
-        return Predicted(ratio * estimate, line.noise * estimate, math.sqrt(doubt) * estimate, self.weight - 1)
+        line, inverse, freedom = self._line(), self.inverse, self.weight - 1
+
+        def predict(estimate: float) -> Predicted:
+            away = 1 / estimate - inverse
+            ratio = line.factor + line.constant / estimate
+            doubt = line.factor_variance + line.constant_variance * away * away
+            return Predicted(ratio * estimate, line.noise * estimate, math.sqrt(doubt) * estimate, freedom)
+
+        return predict
 
     def _line(self) -> Line:
         """The fit of least squares, the constant held near 0 by what is believed of it."""

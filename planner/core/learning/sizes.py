@@ -9,9 +9,9 @@ No clock, no chance: the same calls in the same order give the same sizes.
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Final, Literal, TypeVar
 
@@ -257,22 +257,32 @@ class Sizes:
         weights = tuple(0 if scale is None else round(math.log(scale.weight) / STEP) + 1 for scale in scales)
         made_of = (prior, known.samples, weights)
         if known.made_of != made_of:
-            seen = [(each, self._predict(model, each)) for each in known.samples]
+            predict = {group: self._predictor(model, group) for group in groups}
+            seen = [(each, predict[each.group](each.estimate)) for each in known.samples]
             known.made_of, known.blended = made_of, blend(prior, excess(seen))
         return known.blended
 
-    def _predict(self, model: str, sample: Sample) -> Predicted:
-        """The prompt as it would have been untouched: as its group tells, else others of the model, else its bytes."""
-        estimate = sample.estimate
-        own = self._scales.get(sample.group)
+    def _predictor(self, model: str, group: str) -> Callable[[float], Predicted]:
+        """What tells prompts as they would have been untouched: their group, else others of the model, else bytes."""
+        own = self._scales.get(group)
         if own is not None:
-            return own.predict(estimate)
+            return own.predictor()
         others = self._scales.get(_model_group(model))
         if others is not None:
-            seen = others.predict(estimate)
-            bias = math.hypot(seen.bias, STRANGER_BIAS * estimate)
-            return Predicted(seen.tokens, max(seen.noise, STRANGER_NOISE * estimate), bias, 0.0)
-        return Predicted(estimate, NOBODY_NOISE * estimate, NOBODY_BIAS * estimate, 0.0)
+            return partial(_stranger, others.predictor())
+        return _nobody
+
+
+def _stranger(others: Callable[[float], Predicted], estimate: float) -> Predicted:
+    """A prompt of a group that nothing is known of, as others of its model tell."""
+    seen = others(estimate)
+    bias = math.hypot(seen.bias, STRANGER_BIAS * estimate)
+    return Predicted(seen.tokens, max(seen.noise, STRANGER_NOISE * estimate), bias, 0.0)
+
+
+def _nobody(estimate: float) -> Predicted:
+    """A prompt of a model that nothing is known of."""
+    return Predicted(estimate, NOBODY_NOISE * estimate, NOBODY_BIAS * estimate, 0.0)
 
 
 def _counted(counted: Counted) -> Size:
