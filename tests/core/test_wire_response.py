@@ -24,6 +24,7 @@ from planner.core.wire import (
     UnknownEvent,
     WireError,
     delta_size,
+    deltas_size,
     parse_event,
 )
 from planner.core.wire.blocks import sealed
@@ -117,6 +118,16 @@ def test_any_event_data_is_tolerated(value: object) -> None:
         )
         parse_event(data)
         delta_size(data)
+
+
+ODD = (b"", b"[DONE]", b'{"delta":5}', b'{"delta":{"text":"', b'"}}', b"\xff")
+SAID = st.text().map(lambda said: msgspec.json.encode({"delta": {"text": said}}))
+
+
+@given(st.lists(st.one_of(SAID, st.sampled_from(ODD))))
+def test_deltas_that_are_read_in_one_go_have_the_size_that_they_have_one_by_one(data: list[bytes]) -> None:
+    """Whatever stands between them."""
+    assert deltas_size(data) == sum(map(delta_size, data))
 
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -23,7 +23,8 @@ from planner.core.wire import (
     Trail,
     WireError,
     delta_seal,
-    delta_size,
+    deltas_size,
+    may_seal,
     parse_event,
 )
 
@@ -156,11 +157,16 @@ class StreamReader:
 
     def feed(self, data: bytes, at: float) -> None:
         """Split off the events that are whole by now and take in what they tell."""
-        for name, payload in self._splitter.feed(data):
+        events = self._splitter.feed(data)
+        deltas = [payload for name, payload in events if name == DELTA]
+        if deltas:  # most of a stream, and mostly only their size is ever asked for
+            self._usage.wrote(deltas_size(deltas))
+            if self._trail is None and not may_seal(b"".join(deltas)):
+                events = [each for each in events if each[0] != DELTA]
+        for name, payload in events:
             if self._trail is not None:
                 self._trail.hear(payload)
-            if name == DELTA:  # most of a stream, and only its size is ever asked for
-                self._usage.wrote(delta_size(payload))
+            if name == DELTA:
                 if seal := delta_seal(payload):
                     self.told.ids.append(seal)
                 continue

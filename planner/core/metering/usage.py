@@ -174,7 +174,7 @@ class StreamUsage:
             self._rounds.feed(event.block)
 
     def wrote(self, size: int) -> None:
-        """Take in the size of one delta, in bytes, as `wire.delta_size` tells it."""
+        """Take in the size of deltas, in bytes, as `wire.deltas_size` tells it."""
         self._size += size
 
     def metered(self) -> Metered | None:

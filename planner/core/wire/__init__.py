@@ -21,6 +21,8 @@ from planner.core.wire.response import (
     UnknownEvent,
     delta_seal,
     delta_size,
+    deltas_size,
+    may_seal,
     parse_event,
 )
 from planner.core.wire.trail import Followed, Trail, follow
@@ -54,7 +56,9 @@ __all__ = [
     "canonical_raw",
     "delta_seal",
     "delta_size",
+    "deltas_size",
     "follow",
+    "may_seal",
     "parse_event",
     "read_blocks",
     "spelled",

@@ -249,7 +249,7 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
         """The ids of server calls of the last turn that no result in it answers."""
         return history.unmatched_server_calls(self._last_turn)
 
-    @property
+    @cached_property
     def awaited(self) -> bool:
         """Whether something waits in a container for this request: code whose calls it answers, or that still runs.
 
@@ -283,7 +283,7 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True, eq=F
             messages=said and history.has_breakpoint(self.messages),
         )
 
-    @property
+    @cached_property
     def long_cache(self) -> bool:
         """Whether a breakpoint asks for the cache that lives an hour."""
         return self._may_say(b"cache_control") and _AN_HOUR.search(self.body) is not None

@@ -1,5 +1,6 @@
 """What comes back: a message, an error body, or the events of a stream; usage stays raw for `metering.usage`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -157,16 +158,30 @@ def parse_event(data: bytes) -> Event:
 def delta_size(data: bytes) -> int:
     """The UTF-8 bytes of text, thinking or partial JSON in the data of a `content_block_delta`; 0 when it has none."""
     try:
-        delta = _DELTA.decode(data).delta
+        return _size(_DELTA.decode(data).delta)
     except BAD_JSON:
         return 0
-    said = delta.text or delta.thinking or delta.partial_json
-    return len(said) if said.isascii() else len(said.encode())
+
+
+def deltas_size(data: Sequence[bytes]) -> int:
+    """The same of several, which are read in one go: of most chunks they are all there is."""
+    try:
+        events = _DELTA.decode_lines(b"\n".join(data))
+    except BAD_JSON:
+        events = []
+    if len(events) != len(data):  # one of them is odd, and tells nothing of the others
+        return sum(map(delta_size, data))
+    return sum(_size(event.delta) for event in events)
+
+
+def may_seal(data: bytes) -> bool:
+    """Whether a signature may be in the data of a delta, or of several: a quote inside of text is escaped."""
+    return b'"signature_delta"' in data
 
 
 def delta_seal(data: bytes) -> str | None:
     """The digest of the signature in the data of a `content_block_delta`; None when it has none, as most."""
-    if b'"signature_delta"' not in data:  # a quote inside of text is escaped, so text cannot say this
+    if not may_seal(data):
         return None
     try:
         return sealed(_SIGNATURE.decode(data).delta.signature)
@@ -221,6 +236,11 @@ class _Said(msgspec.Struct):
 
 class _DeltaEvent(msgspec.Struct):
     delta: _Said
+
+
+def _size(said: _Said) -> int:
+    written = said.text or said.thinking or said.partial_json
+    return len(written) if written.isascii() else len(written.encode())
 
 
 class _Signed(msgspec.Struct):
