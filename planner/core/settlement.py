@@ -19,6 +19,7 @@ from planner.core.pricing.prices import Basis, Line, PriceBook, Unpriced
 from planner.core.rulebook.book import RuleBook
 
 NOTIONAL: Final[Basis] = "notional"
+NO_CHARGE: Final = Charge(None, (), None)
 
 IDLE: Final = timedelta(minutes=5)
 """A container that was idle for longer was checkpointed, and its next billed use opens a session anew [A]:
@@ -164,6 +165,8 @@ def _container(
 
     `before` is the session that it goes on in, if it is still alive.
     """
+    if not (terms.runs or terms.resumed or terms.preloaded):  # most requests run no code, and there is nothing to charge
+        return NO_CHARGE, before
     now = before if before is not None and before.alive(terms.at) else None
     idle = 0 if now is None else max(round((terms.at - now.last).total_seconds() * 1000), 0)
     work = Work(

@@ -321,14 +321,16 @@ def _share(top: TokenClasses, iterations: Sequence[_Iteration]) -> _Shares:
     the last model used. Either way the iterations tell each model's part; where they explain the top-level numbers in
     neither way, these stand, at the price of the model that answered, and count as estimated.
     """
+    if not iterations:
+        return _Shares(classes=top)
     parts: dict[str | None, list[TokenClasses]] = {}
     for each in iterations:
         parts.setdefault(each.model, []).append(each.counted.classes)
     by_model = {model: sum(listed, TokenClasses()) for model, listed in parts.items()}
     fallbacks = [each.model for each in iterations if each.kind == "fallback_message"]
     if len(by_model) < 2:
-        own = [] if not iterations else parts[iterations[0].model]
-        return _Shares(classes=top, model=fallbacks[-1] if fallbacks else None, each=_several(own))
+        own = _several(parts[iterations[0].model])
+        return _Shares(classes=top, model=fallbacks[-1] if fallbacks else None, each=own)
     answered = fallbacks[-1] if fallbacks else iterations[-1].model
     whole = sum(by_model.values(), TokenClasses())
     if _outline(whole) != _outline(top):

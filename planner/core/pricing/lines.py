@@ -52,6 +52,8 @@ def usage_lines(
 
 def iterations_of(whole: TokenClasses, listed: tuple[TokenClasses, ...]) -> tuple[TokenClasses, ...]:
     """Return listed iterations as parts of a whole, their cache writes split as its are; none if they do not add up."""
+    if not listed:
+        return ()
     together = sum(listed, TokenClasses())
     if (together.total, together.prompt, together.input, together.cache_read) != (
         whole.total,
