@@ -165,7 +165,7 @@ def _container(
 
     `before` is the session that it goes on in, if it is still alive.
     """
-    if not (terms.runs or terms.resumed or terms.preloaded):  # most requests run no code, and there is nothing to charge
+    if not (terms.runs or terms.resumed or terms.preloaded):  # as of most requests, and there is nothing to charge
         return NO_CHARGE, before
     now = before if before is not None and before.alive(terms.at) else None
     idle = 0 if now is None else max(round((terms.at - now.last).total_seconds() * 1000), 0)

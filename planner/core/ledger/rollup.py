@@ -161,9 +161,19 @@ class Rollup(msgspec.Struct, frozen=True):
 def rollup(entries: Iterable[Entry]) -> Rollup:
     """What these entries add together; an open intent adds nothing, for it is not known yet what it will add."""
     summed = Rollup()
+    alike: dict[object, tuple[Entry, Amounts]] = {}
     for entry in entries:
-        if entry.outcome != "unknown":
-            _enter(summed, entry, dict(_amounts(entry)))
+        if entry.outcome == "unknown":
+            continue
+        amounts = dict(_amounts(entry))
+        if entry.shadows or entry.batch is not None:  # each of these enters more than its amounts
+            _enter(summed, entry, amounts)
+            continue
+        where = (_key(entry), *entry.tags.items(), entry.decisions)
+        _, together = alike.setdefault(where, (entry, {}))  # most of a busy moment enter the same cells: together
+        add(together, amounts)
+    for entry, amounts in alike.values():
+        _enter(summed, entry, amounts)
     return summed
 
 
@@ -212,21 +222,16 @@ def is_notional(entry: Entry) -> bool:
     )
 
 
+def _key(entry: Entry) -> Key:
+    model = entry.served_model or entry.model
+    where = (entry.organization, entry.workspace, entry.team, entry.project, entry.principal, model)
+    return Key._make((hour_of(entry.at), *(word or "" for word in where), entry.endpoint, entry.outcome))
+
+
 def _enter(into: Rollup, entry: Entry, amounts: Amounts) -> None:
     """Add the amounts of an entry wherever they stand."""
-    hour, organization, team = hour_of(entry.at), entry.organization or "", entry.team or ""
-    model = entry.served_model or entry.model or ""
-    key = Key(
-        hour,
-        organization,
-        entry.workspace or "",
-        team,
-        entry.project or "",
-        entry.principal,
-        model,
-        entry.endpoint,
-        entry.outcome,
-    )
+    key = _key(entry)
+    hour, organization, team, model = key.hour, key.organization, key.team, key.model
     add(into.requests.setdefault(key, {}), amounts)
     for tag, value in entry.tags.items():
         add(into.tags.setdefault(TagKey(hour, organization, team, tag, value), {}), amounts)
