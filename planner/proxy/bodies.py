@@ -1,7 +1,6 @@
 """The caller's side of a request: its body, whole where it is planned, and whether the caller is still there."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from planner.proxy.headers import Field, value
@@ -29,19 +28,43 @@ def announced_length(fields: Sequence[Field]) -> int | None:
     return int(announced) if announced is not None and announced.isdigit() else None
 
 
+class Line:
+    """The caller's end of a connection: whether it is still there, and who is to hear of it when it is not.
+
+    `resume` has what the caller sends read on, or nobody would notice its end.
+    """
+
+    def __init__(self, resume: Callable[[], None]) -> None:
+        self._resume = resume
+        self._hear: Callable[[], None] | None = None
+        self.lost = False
+
+    def listen(self, hear: Callable[[], None] | None) -> None:
+        """Tell somebody, and nobody else, when the connection is lost; None for nobody."""
+        self._hear = hear
+        if hear is not None:
+            self._resume()
+
+    def cut(self) -> None:
+        """The connection is lost."""
+        self.lost = True
+        if self._hear is not None:
+            self._hear()
+
+
 class Incoming:
     """One request as it comes in. Its body is read once; hanging up is noticed before, during and after.
 
     `gone` says that the caller has closed its connection.
     """
 
-    def __init__(self, receive: "Receive", fields: Sequence[Field]) -> None:
+    def __init__(self, receive: "Receive", fields: Sequence[Field], line: Line) -> None:
         self._receive = receive
         self._fields = fields
-        self._read = asyncio.Event()
+        self._line = line
+        self._read = not has_body(fields)
+        self._act: Callable[[], None] | None = None
         self.gone = False
-        if not has_body(fields):
-            self._read.set()
 
     async def whole(self, limit: int) -> bytes:
         """The whole body. Raises TooLargeError without keeping more than `limit` bytes, ClientGoneError."""
@@ -62,16 +85,30 @@ class Incoming:
         while more:
             message = await self._receive()
             if message["type"] != "http.request":
-                self.gone = True
-                self._read.set()
+                self.gone = self._read = True
                 raise ClientGoneError
             more = message["more_body"]
             if message["body"]:
                 yield message["body"]
-        self._read.set()
+        self._read = True
+        if self._act is not None:
+            self.watch(self._act)
 
-    async def hung_up(self) -> None:
-        """Return when the caller has closed its connection."""
-        await self._read.wait()
-        while not self.gone:
-            self.gone = (await self._receive())["type"] == "http.disconnect"
+    def watch(self, act: Callable[[], None]) -> None:
+        """Do something once the caller has closed its connection, now if it has; a callback, since a task costs more.
+
+        Not while the body still comes: whoever reads it hears of it there.
+        """
+        self._act = act
+        self._line.listen(self._hung_up)
+        self._hung_up()
+
+    def unwatch(self) -> None:
+        """What the caller does from here on is nobody's."""
+        self._act = None
+        self._line.listen(None)
+
+    def _hung_up(self) -> None:
+        if self._line.lost and self._read and self._act is not None:
+            self.gone = True
+            self._act()

@@ -17,7 +17,7 @@ from planner.proxy.course import Course, Underway
 from planner.proxy.headers import upward, value
 from planner.proxy.inforce import InForce
 from planner.proxy.planning import Planned
-from planner.proxy.protocol import head_of
+from planner.proxy.protocol import head_of, line_of
 from planner.proxy.relay import Outgoing, relay, way_of
 from planner.tasks import Tasks
 from planner.upstream import Upstream, UpstreamError, UpstreamFault, UpstreamRequest
@@ -58,7 +58,7 @@ class Forward:
         request_id = self._ids.new()
         try:
             arrived = arrive(head_of(scope), self._rules.book, request_id, self._clock.now(), self._clock.monotonic())
-            incoming = Incoming(receive, arrived.fields)
+            incoming = Incoming(receive, arrived.fields, line_of(scope))
             read = _is_read(arrived, self._body_limit)
             body = await incoming.whole(self._body_limit) if read else None
         except TooLargeError:

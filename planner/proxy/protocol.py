@@ -1,5 +1,6 @@
 """uvicorn's own HTTP protocol, which also keeps what ASGI throws away: the raw target and the case of header names."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -8,10 +9,12 @@ from litestar.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from planner.proxy.arrive import Head
+from planner.proxy.bodies import Line
 from planner.proxy.errors import BAD_REQUEST, UNREAD, error_body
 
 TARGET: str = "planner.target"
 HEADERS: str = "planner.headers"
+LINE: str = "planner.line"
 NOT_HTTP: Final = error_body(BAD_REQUEST, "the request cannot be read as HTTP/1.1", UNREAD)
 
 Field = tuple[bytes, bytes]
@@ -24,19 +27,35 @@ def head_of(scope: Scope) -> Head:
     return Head(method, target, cast("Sequence[Field]", scope[HEADERS]))  # type: ignore[literal-required]  # likewise
 
 
+def line_of(scope: Scope) -> Line:
+    """The caller's end of the connection that a request came on."""
+    return cast("Line", scope[LINE])  # type: ignore[literal-required]  # not ASGI's key
+
+
 class FaithfulProtocol(HttpToolsProtocol):
-    """Puts the request target and the headers, byte for byte, into the scope.
+    """Puts the request target and the headers, byte for byte, into the scope, and tells who asks of the caller's end.
 
     ASGI has the path and the query apart, so that `/v1/models?` and `/v1/models` look alike, and lowers header names.
     An offer to upgrade (Java's client offers HTTP/2 with its first request) is left out, not taken: the parser would
     take the body for bytes of the other protocol.
     """
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """A caller is there."""
+        super().connection_made(transport)
+        self._line = Line(self.flow.resume_reading)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is no longer."""
+        super().connection_lost(exc)
+        self._line.cut()
+
     def on_message_begin(self) -> None:
-        """Start a scope with our two keys in it."""
+        """Start a scope with our keys in it."""
         super().on_message_begin()
         self._fields: list[Field] = []
         self._offered = False
+        self.scope[LINE] = self._line  # type: ignore[literal-required]  # extra keys are ours, and TypedDict knows none
         self.scope[HEADERS] = ()  # type: ignore[literal-required]  # extra keys are ours, and TypedDict knows none
 
     def on_url(self, url: bytes) -> None:

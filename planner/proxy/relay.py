@@ -148,14 +148,14 @@ async def relay(  # noqa: PLR0913 - the parts of one exchange
     """Send a request and pass the answer on until it ends or the caller hangs up. Raises UpstreamError."""
     try:
         async with asyncio.timeout(None) as window:
-            watch = tasks.start("watch", _watch(incoming, outgoing, exchange, progress, window))
+            incoming.watch(lambda: _hung_up(outgoing, exchange, progress, window))
             try:
                 response, kept = await _answer(outgoing, exchange, progress, upstream, tasks)
                 progress.first_byte_at = clock.monotonic()
                 await _pass(response, kept, exchange, progress, send, clock)
             finally:
                 progress.done = True
-                watch.cancel()
+                incoming.unwatch()
     except TimeoutError:
         progress.ending = "cancelled"
     else:
@@ -243,11 +243,8 @@ def told(exchange: Exchange, progress: Relay) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-async def _watch(
-    incoming: Incoming, outgoing: Outgoing, exchange: Exchange, progress: Relay, window: asyncio.Timeout
-) -> None:
-    """End the relay when the caller hangs up, or go on reading alone; the end of a finished answer looks the same."""
-    await incoming.hung_up()
+def _hung_up(outgoing: Outgoing, exchange: Exchange, progress: Relay, window: asyncio.Timeout) -> None:
+    """End the relay when the caller hangs up, or go on reading alone; behind the end of the answer it may."""
     if progress.done:
         return
     if outgoing.drain:
