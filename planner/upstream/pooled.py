@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextvars import ContextVar
 from urllib.parse import urlsplit
 
@@ -17,10 +17,13 @@ READ_BUFFER = 256 * 1024
 LONGEST_FIELD = 64 * 1024
 MOST_FIELDS = 1_000
 SENT_IN_PIECES = 1024 * 1024
+SENT_AT_ONCE = 64 * 1024
+"""Bytes of a body that wait for nobody: as much as a transport takes before it says that it is full."""
 FIRST_STATUS, LAST_STATUS = 200, 599
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 
-_exact: ContextVar[Headers] = ContextVar("exact headers of the request being built in this task")
+_exact: ContextVar[UpstreamRequest] = ContextVar("the request that is being built in this task, as it is to go out")
+_SKIPPED: CIMultiDict[None] = CIMultiDict((name, None) for name in ADDED_BY_AIOHTTP)
 
 
 class ExactRequest(aiohttp.ClientRequest):
@@ -29,12 +32,28 @@ class ExactRequest(aiohttp.ClientRequest):
     aiohttp's session folds `X-A` and `x-a` into one field; a proxy must not. Only the framing stays aiohttp's own.
     """
 
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        """Add nothing: `send` would drop it again."""
+        del skip_auto_headers
+        self._skip_auto_headers = _SKIPPED
+
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        """Put the exact fields between `Host` and the body's framing, and send."""
+        """Put the exact fields between `Host` and the body's framing, and send.
+
+        A small body goes out behind the head in one go: aiohttp would start a task for it.
+        """
+        request = _exact.get()
         framing = [(name, value) for name, value in self.headers.items() if name.lower() in FRAMING]
-        exact = [(name.decode("ascii"), value.decode()) for name, value in _exact.get()]
+        exact = [(name.decode("ascii"), value.decode()) for name, value in request.headers]
         self.headers = CIMultiDict(framing[:1] + exact + framing[1:])
-        return await super().send(conn)
+        small = _at_once(request.body)
+        if small and conn.protocol is not None and conn.protocol.writing_paused:  # the head has to wait, and so has it
+            self.update_body_from_data(small)
+            small = b""
+        response = await super().send(conn)
+        if small and conn.transport is not None:  # None: it broke, as reading from it tells
+            conn.transport.write(small)
+        return response
 
 
 class PooledResponse:
@@ -77,7 +96,6 @@ class PooledUpstream:
             max_line_size=LONGEST_FIELD,
             read_bufsize=READ_BUFFER,
             request_class=ExactRequest,
-            skip_auto_headers=ADDED_BY_AIOHTTP,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=idle_timeout),
             trust_env=False,
         )
@@ -90,11 +108,13 @@ class PooledUpstream:
         url = URL.build(
             scheme=self._scheme, authority=self._authority, path=self._prefix + request.target, encoded=True
         )
-        length = None if request.length is None else {"Content-Length": str(request.length)}
-        _exact.set(request.headers)
+        small = _at_once(request.body)
+        length = request.length if small is None else len(small)
+        framing = None if length is None else {"Content-Length": str(length)}
+        _exact.set(request)
         try:
             response = await self._session.request(
-                request.method, url, headers=length, data=_payload(request.body), allow_redirects=False
+                request.method, url, headers=framing, data=_payload(request.body), allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _upstream_error(error, f"{self._scheme}://{self._authority}") from error
@@ -108,8 +128,15 @@ class PooledUpstream:
         await self._session.close()
 
 
+def _at_once(body: bytes | AsyncIterator[bytes] | None) -> bytes | None:
+    """A body that is written with the head; None for one that aiohttp sends."""
+    return body if isinstance(body, bytes) and len(body) <= SENT_AT_ONCE else None
+
+
 def _payload(body: bytes | AsyncIterator[bytes] | None) -> bytes | AsyncIterator[bytes] | io.BytesIO | None:
     """The body as aiohttp should take it: a large one in pieces, since one long write holds the loop."""
+    if _at_once(body) is not None:
+        return None
     return io.BytesIO(body) if isinstance(body, bytes) and len(body) > SENT_IN_PIECES else body
 
 
