@@ -32,6 +32,58 @@ def line_of(scope: Scope) -> Line:
     return cast("Line", scope[LINE])  # type: ignore[literal-required]  # not ASGI's key
 
 
+class Gathering(asyncio.Transport):
+    """A transport that sends what is written within one turn of the event loop in one go.
+
+    An answer is written in pieces (its head, its body, the end of its chunks), and each would be a system call.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes | bytearray | memoryview] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, at the latest when the loop turns."""
+        if not data:
+            return
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+
+    def _send(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():  # the caller may be gone by now
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def close(self) -> None:
+        """Close behind what was written."""
+        self._send()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._parts = []
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Whether it is closing or closed."""
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """What the transport knows."""
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        """Read no more for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self._transport.resume_reading()
+
+
 class FaithfulProtocol(HttpToolsProtocol):
     """Puts the request target and the headers, byte for byte, into the scope, and tells who asks of the caller's end.
 
@@ -42,7 +94,7 @@ class FaithfulProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A caller is there."""
-        super().connection_made(transport)
+        super().connection_made(Gathering(transport))
         self._line = Line(self.flow.resume_reading)
 
     def connection_lost(self, exc: Exception | None) -> None:

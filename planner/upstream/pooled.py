@@ -46,14 +46,37 @@ class ExactRequest(aiohttp.ClientRequest):
         framing = [(name, value) for name, value in self.headers.items() if name.lower() in FRAMING]
         exact = [(name.decode("ascii"), value.decode()) for name, value in request.headers]
         self.headers = CIMultiDict(framing[:1] + exact + framing[1:])
-        small = _at_once(request.body)
-        if small and conn.protocol is not None and conn.protocol.writing_paused:  # the head has to wait, and so has it
-            self.update_body_from_data(small)
-            small = b""
-        response = await super().send(conn)
-        if small and conn.transport is not None:  # None: it broke, as reading from it tells
-            conn.transport.write(small)
+        small, protocol = _at_once(request.body), conn.protocol
+        if not small:
+            return await super().send(conn)
+        if protocol is None or protocol.transport is None or protocol.writing_paused:
+            self.update_body_from_data(small)  # aiohttp waits, or finds that the connection broke
+            return await super().send(conn)
+        transport = protocol.transport
+        protocol.transport = head = _Kept(transport)
+        try:
+            response = await super().send(conn)  # without a body this writes a head, and waits for nothing
+        finally:
+            protocol.transport = transport
+        transport.write(bytes(head.written) + small)
         return response
+
+
+class _Kept(asyncio.Transport):
+    """Stands for a transport while a head is written, and keeps it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self.written = bytearray()
+
+    def is_closing(self) -> bool:
+        """Whether the transport is closing."""
+        return self._transport.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep what is to be sent."""
+        self.written += data
 
 
 class PooledResponse:
