@@ -7,7 +7,7 @@ from typing import TextIO, cast
 
 import msgspec
 import structlog
-from structlog.typing import FilteringBoundLogger
+from structlog.typing import EventDict, FilteringBoundLogger
 
 _encoder = msgspec.json.Encoder()
 
@@ -38,11 +38,11 @@ def build(stream: TextIO | None = None, *, level: str = "info") -> FilteringBoun
     return cast(
         "FilteringBoundLogger",
         structlog.wrap_logger(
-            structlog.PrintLogger(cast("TextIO", Harmless(stream or sys.stderr))),
+            structlog.WriteLogger(cast("TextIO", Harmless(stream or sys.stderr))),
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.JSONRenderer(serializer=_json),
+                _rendered,
             ],
             wrapper_class=structlog.make_filtering_bound_logger(level),
         ).bind(),
@@ -55,11 +55,11 @@ def through(logger: logging.Logger) -> FilteringBoundLogger:
         "FilteringBoundLogger",
         structlog.wrap_logger(
             logger,
-            processors=[structlog.processors.JSONRenderer(serializer=_json)],
+            processors=[_rendered],
             wrapper_class=structlog.make_filtering_bound_logger("info"),
         ).bind(),
     )
 
 
-def _json(event: object, **_: object) -> str:
+def _rendered(_logger: object, _level: str, event: EventDict) -> str:
     return _encoder.encode(event).decode()
