@@ -32,7 +32,7 @@ def line_of(scope: Scope) -> Line:
     return cast("Line", scope[LINE])  # type: ignore[literal-required]  # not ASGI's key
 
 
-class Gathering(asyncio.Transport):
+class Coalescing(asyncio.Transport):
     """A transport that sends what is written within one turn of the event loop in one go.
 
     An answer is written in pieces (its head, its body, the end of its chunks), and each would be a system call.
@@ -94,7 +94,7 @@ class FaithfulProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A caller is there."""
-        super().connection_made(Gathering(transport))
+        super().connection_made(Coalescing(transport))
         self._line = Line(self.flow.resume_reading)
 
     def connection_lost(self, exc: Exception | None) -> None:
