@@ -1,11 +1,82 @@
 """What a connection may do to the planner: pipelining, trailers, offers to upgrade, and bytes that are no HTTP."""
 
+import asyncio
 from pathlib import Path
 
+from planner.proxy.bodies import Line
+from planner.proxy.protocol import Coalescing
 from tests.doubles.client import request
 from tests.doubles.messages import ASKED
 from tests.doubles.proxy import proxied, run
 from tests.doubles.upstream import Turn, always, answer
+
+
+class Sink(asyncio.Transport):
+    """Keeps each write; `gone` says that the other end is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.gone = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it."""
+        self.writes.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        """Whether it is of no use any more."""
+        return self.gone
+
+    def close(self) -> None:
+        """Close."""
+        self.gone = True
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.gone = True
+
+
+def test_what_is_written_within_one_turn_goes_out_in_one_piece() -> None:
+    """In order, at the next turn of the loop, before a close, and not to somebody who is gone."""
+
+    async def scenario() -> None:
+        sink = Sink()
+        joined = Coalescing(sink)
+        for part in (b"head", b"", b"body"):
+            joined.write(part)
+        assert sink.writes == []
+        await asyncio.sleep(0)
+        assert sink.writes == [b"headbody"]
+        joined.write(b"next")
+        await asyncio.sleep(0)
+        joined.write(b"last")
+        joined.close()
+        assert sink.writes == [b"headbody", b"next", b"last"]
+        assert joined.is_closing()
+        joined.write(b"late")
+        await asyncio.sleep(0)
+        joined.write(b"never")
+        joined.abort()
+        await asyncio.sleep(0)
+        assert sink.writes == [b"headbody", b"next", b"last"]
+
+    run(scenario())
+
+
+def test_a_line_tells_who_listens_last() -> None:
+    """Once, and nobody who no longer listens; whoever listens has it read on."""
+    resumed, heard = [], []
+    line = Line(lambda: resumed.append(1))
+    line.listen(lambda: heard.append("first"))
+    line.listen(lambda: heard.append("second"))
+    line.cut()
+    assert (line.lost, heard, len(resumed)) == (True, ["second"], 2)
+    silent = Line(lambda: resumed.append(1))
+    silent.listen(lambda: heard.append("third"))
+    silent.listen(None)
+    silent.cut()
+    assert (heard, len(resumed)) == (["second"], 3)
+
 
 H2C = ((b"Connection", b"Upgrade, HTTP2-Settings"), (b"Upgrade", b"h2c"), (b"HTTP2-Settings", b"AAMAAABk"))
 

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from planner.upstream import UpstreamError, UpstreamFault, UpstreamRequest
-from planner.upstream.pooled import PooledResponse, PooledUpstream
+from planner.upstream.pooled import SENT_AT_ONCE, PooledResponse, PooledUpstream
 from tests.doubles.proxy import run
 from tests.doubles.upstream import Field, RawUpstream, Script, Turn, always, answer, chunk
 
@@ -222,5 +223,34 @@ def test_body_that_breaks_off() -> None:
                 await anext(parts)
             response.release()
             assert caught.value.fault is UpstreamFault.RESET
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("size", [1, SENT_AT_ONCE, SENT_AT_ONCE + 1])
+def test_what_goes_out_does_not_depend_on_the_size_of_the_body(size: int) -> None:
+    """A small body is sent with its head and a larger one by a task; requests on one connection stay apart."""
+
+    async def scenario() -> None:
+        async with pooled(always(answer(b"ok"))) as (upstream, raw):
+            for letter in (b"a", b"b"):
+                assert await whole(await upstream.send(message(letter * size, (b"X-A", b"1"), (b"x-a", b"2")))) == b"ok"
+            first, second = raw.requests
+            assert (first.body, second.body) == (b"a" * size, b"b" * size)
+            assert [name for name, _ in first.fields] == [b"Host", b"X-A", b"x-a", b"Content-Length"]
+            assert raw.connections == 1
+
+    run(scenario())
+
+
+def test_a_small_body_waits_where_the_connection_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes behind its head all the same."""
+    monkeypatch.setattr(ResponseHandler, "writing_paused", property(lambda _: True))
+
+    async def scenario() -> None:
+        async with pooled(always(answer(b"ok"))) as (upstream, raw):
+            assert await whole(await upstream.send(message(b"{}", (b"x-a", b"2")))) == b"ok"
+            assert raw.requests[0].body == b"{}"
+            assert [name for name, _ in raw.requests[0].fields] == [b"Host", b"x-a", b"Content-Length"]
 
     run(scenario())
