@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.doubles.client import request
 from tests.doubles.messages import ASKED, SSE_END, SSE_HEAD, events
 from tests.doubles.proxy import proxied, run, settled
@@ -66,6 +68,28 @@ def test_before_the_answer(tmp_path: Path) -> None:
             await gone.wait()
             entry = await proxy.entry()
             assert (entry.outcome, entry.cost_nano, entry.unpriced) == ("cancelled", None, "no-answer")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/files"])
+def test_behind_a_large_body(tmp_path: Path, path: str) -> None:
+    """So it is where the body, read whole or passed on, is more than is read ahead of whoever takes it."""
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def script(turn: Turn) -> None:
+        await turn.body()
+        begun.set()
+        await turn.gone()
+        gone.set()
+
+    async def scenario() -> None:
+        async with proxied(tmp_path, script) as proxy:
+            async with proxy.client() as client:
+                await client.send(request("POST", path, body=ASKED[:-1] + b',"pad":"' + b"y" * 500_000 + b'"}'))
+                await begun.wait()
+            await gone.wait()
+            assert (await proxy.entry()).outcome == "cancelled"
 
     run(scenario())
 
