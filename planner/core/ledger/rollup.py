@@ -165,7 +165,7 @@ def rollup(entries: Iterable[Entry]) -> Rollup:
     for entry in entries:
         if entry.outcome == "unknown":
             continue
-        amounts = dict(_amounts(entry))
+        amounts = _amounts(entry)
         if entry.shadows or entry.batch is not None:  # each of these enters more than its amounts
             _enter(summed, entry, amounts)
             continue
@@ -273,25 +273,21 @@ def _words(said: Decision | Shadow) -> tuple[str, str, str, str]:
     return said.action.value, said.outcome.value, reason, said.policy or ""
 
 
-def _amounts(entry: Entry) -> Iterator[tuple[str, int]]:
-    """What an entry adds, by name, each name once."""
+def _amounts(entry: Entry) -> Amounts:
+    """What an entry adds, by name; no two parts of it share one."""
     front = NOTIONAL if is_notional(entry) else ""
-    found: Amounts = {}
     if entry.corrects is None:
-        add(found, {"requests": 1, "attempts": entry.attempts, f"{front}requests": 1})
+        found = {"requests": 1, "attempts": entry.attempts, f"{front}requests": 1} | _latency(entry)
         if entry.batch is not None and entry.batch.made is not None:
-            add(found, {BATCH_REQUESTS: entry.batch.made.requests})
-        add(found, {"container_losses": int(entry.lost is not None), "replays": int(entry.replayed is not None)})
-        add(found, _latency(entry))
+            found[BATCH_REQUESTS] = entry.batch.made.requests
+        found |= {"container_losses": int(entry.lost is not None), "replays": int(entry.replayed is not None)}
     else:
-        add(found, {"corrections": 1})
-    used: Amounts = {}
-    for part in (_tokens(entry), _money(entry), _container(entry), _conversation(entry)):
-        add(used, part)
+        found = {"corrections": 1}
+    used = _tokens(entry) | _money(entry) | _container(entry) | _conversation(entry)
     if entry.expected_nano is not None and entry.corrects is None:
-        add(used, _expected("", entry.expected_nano.untouched, entry.expected_nano.planned))
-    yield from found.items()
-    yield from ((front + name, amount) for name, amount in used.items())
+        used |= _expected("", entry.expected_nano.untouched, entry.expected_nano.planned)
+    found |= {front + name: amount for name, amount in used.items()} if front else used
+    return {name: amount for name, amount in found.items() if amount}
 
 
 def _conversation(entry: Entry) -> Amounts:
