@@ -4,9 +4,12 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Iterable
 from contextvars import ContextVar
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -62,6 +65,18 @@ class ExactRequest(aiohttp.ClientRequest):
         return response
 
 
+class _Resumed(ResponseHandler):
+    """aiohttp's end of a connection; with each piece that is taken it is told to read on, which it mostly does anyway.
+
+    A burst of events is dozens of pieces.
+    """
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Read on, where it was held."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+
 class _Kept(asyncio.Transport):
     """Stands for a transport while a head is written, and keeps it."""
 
@@ -110,9 +125,12 @@ class PooledUpstream:
     def __init__(self, base: str, *, connect_timeout: float, idle_timeout: float) -> None:
         parts = urlsplit(base)
         self._scheme, self._authority, self._prefix = parts.scheme, parts.netloc, parts.path.rstrip("/")
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0)
+        made: Any = partial(_Resumed, loop=asyncio.get_running_loop())
+        connector._factory = made  # noqa: SLF001 - there is no public way
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             max_field_size=LONGEST_FIELD,
             max_headers=MOST_FIELDS,
