@@ -128,7 +128,7 @@ def test_a_broken_edit_under_traffic(tmp_path: Path) -> None:
         book = compiled(0)
         usual = USUAL | {"rules": book, "watched": watched(volume)}
         async with proxied(tmp_path, upstream, **usual) as proxy, proxy.client() as client:
-            asking = iter(range(1_000))
+            asking = iter(range(100_000))
 
             async def ask_until(condition: Callable[[], bool]) -> None:
                 while not condition():
