@@ -11,7 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from planner.cli import main
+from planner.cli.workflow import read
+from planner.rulesource import load_rules
 from planner.simulator.config import shipped_scenarios
+from tests import workflowpages
 from tests.doubles.proxy import run
 from tests.doubles.simulated import Attentive, simulating
 from tests.running.test_carrying import SCRIPT
@@ -76,6 +79,34 @@ def test_a_workflow_is_carried_out_and_measured(workflow: Path) -> None:
         assert sent[1]["messages"][0]["content"][0]["text"] == "Write of There are 42 rows."
 
     run(scenario())
+
+
+def test_recipes_of_the_cookbook_run_as_they_are(tmp_path: Path) -> None:
+    """One merges steps, which the simulator answers without a heading; the other loads a file and shares containers."""
+    names = ("config-validation.yaml", "csv-analysis.yaml")
+
+    async def scenario() -> None:
+        async with api() as (_, url):
+            for name in names:
+                state = str(tmp_path / f"{name}.run.json")
+                result = await ran(workflowpages.FOLDER / name, url, "--state", state, "--json")
+                assert result.exit_code == 0, result.output
+                found = json.loads(result.stdout)
+                assert found["done"]
+                assert all(found["results"].values())
+                assert any(len(each["steps"]) > 1 for each in found["requests"]) == (name == names[0])
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("name", [name for name in workflowpages.names() if name != "multi-tool.yaml"])
+def test_every_recipe_but_one_can_be_run(name: str) -> None:
+    """They say what they ask, name no result too early, and stand beside the files that they load."""
+    book, path = load_rules(None).required(), workflowpages.FOLDER / name
+    found = read(path, book, to_run=True)
+    assert all(step.ask for step in found.steps)
+    loaded = [*(name for step in found.steps for name in step.attach), *(each.file for each in found.contexts.values())]
+    assert all((path.parent / name).is_file() for name in loaded if name)
 
 
 def test_a_second_run_has_nothing_left_to_do(workflow: Path, tmp_path: Path) -> None:

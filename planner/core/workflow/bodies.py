@@ -83,7 +83,8 @@ def split(names: Sequence[str], answer: str) -> dict[str, str]:
         return {names[0]: answer.strip()}
     places = {name: re.search(rf"^##\s+{re.escape(name)}\s*$", answer, re.MULTILINE) for name in names}
     found = sorted((place.start(), place.end(), name) for name, place in places.items() if place is not None)
-    ends = [begin for begin, _, _ in found[1:]] + [len(answer)]
+    begins = [begin for begin, _, _ in found]
+    ends = [*begins[1:], len(answer)][: len(found)]
     parts = {name: answer[begin:end].strip() for (_, begin, name), end in zip(found, ends, strict=True)}
     return {name: parts.get(name) or answer.strip() for name in names}
 

@@ -71,3 +71,4 @@ def test_without_its_heading_a_step_has_the_whole_answer() -> None:
     """Nothing is lost to those that follow."""
     assert split(["a"], " One. ") == {"a": "One."}
     assert split(["a", "b"], "## b\nTwo.") == {"a": "## b\nTwo.", "b": "Two."}
+    assert split(["a", "b"], " Neither. ") == {"a": "Neither.", "b": "Neither."}
