@@ -264,9 +264,12 @@ def _client(base_url: str | None) -> "AsyncAnthropic":
     import anthropic  # noqa: PLC0415 - a second to load
 
     try:
-        return anthropic.AsyncAnthropic(base_url=base_url)
+        client = anthropic.AsyncAnthropic(base_url=base_url)
     except anthropic.AnthropicError as error:
         fail(f"the SDK has no key: {error}", USAGE)
+    if client.api_key is None and client.auth_token is None and client.credentials is None:
+        fail("the SDK has no key. Set ANTHROPIC_API_KEY.", USAGE)  # else it says so when the first request is sent
+    return client
 
 
 class Bars:

@@ -69,9 +69,7 @@ class Batching:
         self._stop = stop
 
     async def plan(self, body: bytes, caller: Caller, now: datetime, book: RuleBook) -> Planned:
-        """Plan one batch."""
-        if caller.mode == "off":
-            return Planned(body=body, plan=leave(Reason.OFF))
+        """Plan one batch; one whose caller says `off` is read as well: policies refuse, budgets hold, prices follow."""
         try:
             found: Sorted | None = await asyncio.to_thread(sort_out, body, book)
         except WireError:

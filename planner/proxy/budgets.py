@@ -124,7 +124,7 @@ class Budgets:
         for each in found:
             opened = self._open(each)
             now = self._clock.now()
-            if await self._holds(opened, arrived.request_id, nano, now):
+            if await self._holds(opened, arrived.request_id, nano, now, one=planned is None or planned.made is None):
                 continue
             self._without(each, admission)
             if each.budget.refuses and not self._observe:
@@ -246,21 +246,24 @@ class Budgets:
         sent.agent, sent.worst = (arrived.caller.principal, request.model or ""), worst
         return self._habits.hold(sent.agent, worst)
 
-    async def _holds(self, opened: _Opened, request_id: str, nano: int, now: datetime) -> bool:
-        """Hold for a request, if there is room; where the store does not answer there is."""
+    async def _holds(self, opened: _Opened, request_id: str, nano: int, now: datetime, *, one: bool) -> bool:
+        """Hold for a request, if there is room; where the store does not answer there is.
+
+        Where nothing else is in flight, `one` request may have what is left: a batch is many, and can be made smaller.
+        """
         account, budget = opened.account, opened.claim.budget
         opened.used = True
         if not budget.refuses or self._observe:
             if not opened.known and not await self._wait(opened, 0):
                 self._metrics.fail_open.add(("budget",))
             left = budget.nano - account.spent - account.held
-            if left < max(nano, 1) and (account.held or left <= 0):
+            if left < max(nano, 1) and (account.held or left <= 0 or not one):
                 return False
             account.hold(request_id, nano, now)
             return True
         while (amount := account.admits(nano, now)) is None:
             if opened.empty_until is not None and now < opened.empty_until and opened.limit == budget.nano:
-                amount = account.admits(nano, now, alone=True)
+                amount = account.admits(nano, now, alone=one)
                 break
             if not await self._wait(opened, max(nano, 1)):
                 self._metrics.fail_open.add(("budget",))

@@ -296,8 +296,24 @@ def test_a_budget_without_room_refuses_a_batch(tmp_path: Path) -> None:
     through(tmp_path, work, files={"budgets.yaml": BUDGET})
 
 
-def test_what_is_off_is_not_read(tmp_path: Path) -> None:
-    """`planner-mode: off` sends every byte as it came, and the ledger knows nothing of what the batch is made of."""
+def test_a_batch_may_not_have_what_is_left_as_one_request_may(tmp_path: Path) -> None:
+    """Its requests fit, or it is refused whatever is left and in flight, off or not; a smaller one goes."""
+    budget = BUDGET.replace("0.000001", "0.05")
+
+    async def work(planner: Simulated, client: anthropic.AsyncAnthropic) -> None:
+        many = items(*(asked("Hello.", max_tokens=8000) for _ in range(1000)))
+        for headers in ({}, {"planner-mode": "off"}):
+            with pytest.raises(anthropic.RateLimitError, match="has not enough left"):
+                await client.messages.batches.create(requests=many, extra_headers=headers)
+        assert made(planner) == []
+        await client.messages.batches.create(requests=items(asked("Hello.")))
+        assert len(made(planner)) == 1
+
+    through(tmp_path, work, files={"budgets.yaml": budget})
+
+
+def test_what_is_off_goes_as_it_came(tmp_path: Path) -> None:
+    """`planner-mode: off` sends every byte as it came; the ledger knows what the batch is made of, to price it by."""
 
     async def work(planner: Simulated, client: anthropic.AsyncAnthropic) -> None:
         await live(planner, client)
@@ -306,5 +322,18 @@ def test_what_is_off_is_not_read(tmp_path: Path) -> None:
         assert tools_of(made(planner)[0]) == [[CODE["type"]]]
         entry = await making(planner)
         assert {(each.outcome, each.reason) for each in entry.decisions} >= {(Outcome.DECLINED, Reason.OFF)}
+        assert kinds(entry) == [(1, "declined", "off")]
 
     through(tmp_path, work, ENFORCED)
+
+
+def test_what_is_off_is_refused_all_the_same(tmp_path: Path) -> None:
+    """A caller's own `planner-mode` opens no `deny`."""
+
+    async def work(planner: Simulated, client: anthropic.AsyncAnthropic) -> None:
+        wanted = items(asked("Hello.", max_tokens=8000))
+        with pytest.raises(anthropic.PermissionDeniedError, match=r"requests\.0: Ask finance first\."):
+            await client.messages.batches.create(requests=wanted, extra_headers={"planner-mode": "off"})
+        assert made(planner) == []
+
+    through(tmp_path, work, files={"policies/ours.yaml": DENIED})

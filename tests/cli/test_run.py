@@ -160,6 +160,14 @@ def test_what_was_refused_is_told_and_can_be_tried_again(workflow: Path) -> None
     run(scenario())
 
 
+def test_without_a_key_nothing_begins(workflow: Path) -> None:
+    """Exit code 2 and a sentence, before anything is sent or written down as sent."""
+    result = asyncio.run(ran(workflow, "http://127.0.0.1:9", key=None))
+    assert result.exit_code == 2
+    assert "Set ANTHROPIC_API_KEY." in result.stderr
+    assert not workflow.with_name("nightly.yaml.run.json").exists()
+
+
 def test_what_a_run_lacks_is_told_at_once(workflow: Path) -> None:
     """Words, results in time, texts: each with its place, before anything is sent."""
     text = (
