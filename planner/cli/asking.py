@@ -16,7 +16,7 @@ from planner.core.agents import profile_key
 from planner.core.allowance import Allowance, Pool
 from planner.core.conversations import Scope, prefix_key, root_key
 from planner.core.facts import Facts
-from planner.core.preview.told import place_in
+from planner.core.preview.told import no_request, place_in
 from planner.core.rulebook.book import RuleBook
 from planner.core.rulebook.policies import Billing, Flag
 from planner.core.rulefile.testfile import moment
@@ -176,6 +176,9 @@ def read_request(file: Path) -> MessagesRequest:
         body = file.read_bytes()
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}.", USAGE)
+    other = no_request(body)
+    if other is not None:
+        fail(f"{file} is {other}.", USAGE)
     try:
         return MessagesRequest.parse(body)
     except WireError as error:

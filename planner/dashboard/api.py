@@ -11,7 +11,7 @@ import msgspec
 from litestar import Response
 
 from planner.core.findings import errors
-from planner.core.preview.told import Asker, Explanation, place_in
+from planner.core.preview.told import Asker, Explanation, no_request, place_in
 from planner.core.splice import SpliceError
 from planner.core.wire import WireError
 from planner.dashboard.answers import HEADERS, NEVER, Visit, plain, posted
@@ -61,6 +61,9 @@ async def plan_it(request: Visit, answering: Answering) -> Response[bytes]:
         asker = asker_of(request.scope["query_string"])
         if kind == YAML or is_workflow(body):
             return _reckoned(await answering.workflow(body if kind == YAML else as_yaml(body), asker))
+        other = no_request(body)
+        if other is not None:
+            return plain(400, "json", f"the body is {other}")
         return _json(await answering.request(body, asker))
     except _TROUBLES as error:
         return plain(*_trouble(error, body))

@@ -69,3 +69,13 @@ def test_a_request_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureF
     with pytest.raises(SystemExit):
         read_request(path)
     assert "request.json:2:14: The body is not JSON" in capsys.readouterr().err
+
+
+def test_a_batch_is_not_taken_for_a_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what the file is, and what to give instead."""
+    file = tmp_path / "batch.json"
+    file.write_text('{"requests": [{"custom_id": "a", "params": {}}]}', encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        read_request(file)
+    assert ended.value.code == 2
+    assert "batch.json is a message batch of 1 request," in capsys.readouterr().err

@@ -104,6 +104,17 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     visited(tmp_path, scenario)
 
 
+def test_a_batch_is_not_taken_for_a_request(tmp_path: Path) -> None:
+    """A 400 that says what it is, and what to ask with instead."""
+
+    async def scenario(proxy: Proxied) -> None:
+        answer = await ask(proxy, b'{"requests":[{"custom_id":"a","params":' + body() + b"}]}")
+        assert answer.status == 400
+        assert "the body is a message batch of 1 request, which is not explained as a whole" in wrong(answer)
+
+    visited(tmp_path, scenario)
+
+
 def test_who_may_ask(tmp_path: Path) -> None:
     """Those who may look; and no page of another site may in their name, by cookie or from this machine."""
     cookie = (b"Cookie", f"planner-login={cookie_of('s3cret')}".encode())

@@ -14,6 +14,7 @@ from planner.core.plan import Plan, plan_whole
 from planner.core.preview.beliefs import Believed, Set, beliefs, settings_shown
 from planner.core.preview.explanation import judge
 from planner.core.reasons import Decision
+from planner.core.reports.wording import several
 from planner.core.rulebook.book import RuleBook
 from planner.core.rulebook.policies import Billing, Flag
 from planner.core.wire import MessagesRequest
@@ -122,6 +123,25 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -
             for span in edited.spans
         ),
         digests={"rules": book.digest, "prices": book.prices.digest},
+    )
+
+
+def no_request(body: bytes) -> str | None:
+    """What a JSON object is that is taken for a request by mistake, and what to give instead; None where it may be one.
+
+    A request has messages; what has `requests` instead is the body of a message batch.
+    """
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        if "messages" in members or "requests" not in members:
+            return None
+        number = len(msgspec.json.decode(members["requests"], type=list[msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return (
+        f"a message batch of {several(number, 'request')}, which is not explained as a whole. Give the `params` of one"
+        " of them. In a batch, rules are stricter: nothing is edited unless batches.edits is enforce and the same edit"
+        " was taken live, and what was decided stands in `planner-plan` of the batch's answer and in the ledger"
     )
 
 

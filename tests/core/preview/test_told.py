@@ -1,8 +1,10 @@
 """An explanation is what would be done: its edits make the body that would be sent."""
 
+import pytest
+
 from planner.core import splice
 from planner.core.plan import plan_whole
-from planner.core.preview.told import explain
+from planner.core.preview.told import explain, no_request
 from planner.core.reasons import Reason
 from tests.doubles.deciding import BOOK, ask, cached, conversation, facts
 
@@ -35,3 +37,21 @@ def test_a_conversation_that_is_known_is_not_a_first_request() -> None:
     """And what nobody has seen is."""
     assert explain("r", ask(), facts(), BOOK).assumed["first_request"]
     assert not explain("r", ask(), facts(conversation=conversation()), BOOK).assumed["first_request"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"requests":[{},{}]}', "a message batch of 2 requests,"),
+        (b'{"requests":[{}]}', "a message batch of 1 request,"),
+        (b'{"requests":[],"messages":[]}', None),
+        (b'{"requests":7}', None),
+        (b'{"messages":[]}', None),
+        (b"[]", None),
+        (b"{", None),
+    ],
+)
+def test_a_batch_is_no_request(body: bytes, said: str | None) -> None:
+    """It is known by its shape; whatever else it may be is read as a request."""
+    assert (no_request(body) or "").startswith(said or "")
+    assert (no_request(body) is None) == (said is None)
