@@ -11,13 +11,17 @@ import msgspec
 
 from planner.core.reports.wording import spell
 
-WIDTH: Final = 48
-"""Characters of a line's bar."""
-LANE, GAP, LABEL, CHART, MARGIN = 26, 8, 210, 620, 16
-"""Pixels: a request's height and what lies between, names, bars, and the edge."""
+LINE: Final = 80
+"""Characters of a line on a terminal."""
+WIDTH, NARROW, NAME = 48, 12, 12
+"""Characters of a line's bar at most and at least, and to which a name is shortened before a bar is narrower."""
+LANE, GAP, LABEL, CHART, BESIDE, MARGIN = 26, 8, 210, 580, 130, 16
+"""Pixels: a request's height and what lies between, names, bars, what stands beside them, and the edge."""
 TICKS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400)
 """Seconds between two marks of the axis, whichever makes no more than MOST_TICKS."""
 MOST_TICKS: Final = 8
+LONGEST: Final = 28
+"""Characters of a name left of the bars of a picture."""
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -33,20 +37,22 @@ class Bar(msgspec.Struct, frozen=True):
 def lines(bars: Sequence[Bar]) -> Iterator[str]:
     """The plan for a terminal: what waits in a batch is drawn light, and a shared container has its number."""
     whole = max(bar.end for bar in bars) or 1.0
-    width = max(len(bar.name) for bar in bars)
-    for bar in bars:
-        begin = min(round(bar.begin / whole * WIDTH), WIDTH - 1)
-        length = max(round(bar.end / whole * WIDTH) - begin, 1)
+    told = [f"{spell(bar.begin)} to {spell(bar.end)}{_shared(bar, '  ')}" for bar in bars]
+    room = LINE - 6 - max(map(len, told))  # for a name and a bar; two characters stand before each of the three
+    names = min(max(len(bar.name) for bar in bars), max(room - NARROW, NAME))
+    width = min(max(room - names, NARROW), WIDTH)
+    for bar, when in zip(bars, told, strict=True):
+        begin = min(round(bar.begin / whole * width), width - 1)
+        length = max(round(bar.end / whole * width) - begin, 1)
         drawn = " " * begin + ("░" if bar.batch else "█") * length
-        shared = f"  container {bar.container}" if bar.container else ""
-        yield f"  {bar.name:<{width}}  {drawn:<{WIDTH}}  {spell(bar.begin)} to {spell(bar.end)}{shared}"
+        yield f"  {short(bar.name, names):<{names}}  {drawn:<{width}}  {when}"
 
 
 def picture(bars: Sequence[Bar], title: str) -> str:
     """The plan as SVG, with its own colours for light and dark."""
     whole = max(bar.end for bar in bars) or 1.0
     height = 2 * MARGIN + 30 + len(bars) * (LANE + GAP) + 24
-    width = 2 * MARGIN + LABEL + CHART + 90
+    width = 2 * MARGIN + LABEL + CHART + BESIDE
     top, left = MARGIN + 30, MARGIN + LABEL
     body = [f'<text x="{MARGIN}" y="{MARGIN + 12}" class="title">{escape(title)}</text>']
     bottom = top + len(bars) * (LANE + GAP)
@@ -58,15 +64,15 @@ def picture(bars: Sequence[Bar], title: str) -> str:
         y = top + place * (LANE + GAP)
         x, length = left + bar.begin / whole * CHART, max((bar.end - bar.begin) / whole * CHART, 2.0)
         kind = "batch" if bar.batch else f"shared{(bar.container - 1) % 3}" if bar.container else "live"
-        shared = f", container {bar.container}" if bar.container else ""
-        told = f"{bar.name}: {spell(bar.begin)} to {spell(bar.end)}{', in a batch' if bar.batch else shared}"
-        body.append(f'<text x="{left - 10}" y="{y + 17}" class="name">{escape(_short(bar.name))}</text>')
+        how = ", in a batch" if bar.batch else _shared(bar, ", ")
+        told = f"{bar.name}: {spell(bar.begin)} to {spell(bar.end)}{how}"
+        body.append(f'<text x="{left - 10}" y="{y + 17}" class="name">{escape(short(bar.name, LONGEST))}</text>')
         body.append(
             f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{LANE}" rx="3" class="{kind}">'
             f"<title>{escape(told)}</title></rect>"
         )
         body.append(
-            f'<text x="{x + length + 6:.1f}" y="{y + 17}" class="tick start">{spell(bar.end - bar.begin)}</text>'
+            f'<text x="{x + length + 6:.1f}" y="{y + 17}" class="tick start">{spell(bar.end - bar.begin)}{how}</text>'
         )
     return "\n".join((_HEAD.format(width=width, height=height, title=escape(title)), *body, "</svg>", ""))
 
@@ -81,8 +87,16 @@ def _ticks(whole: float) -> Iterator[float]:
         at += step
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 28 else f"{name[:27]}…"  # what fits left of the bars
+def short(name: str, most: int) -> str:
+    """A name of so many characters at most: its middle goes, since names differ where they end."""
+    if len(name) <= most:
+        return name
+    head = most // 2
+    return f"{name[:head]}…{name[len(name) - (most - head - 1) :]}"
+
+
+def _shared(bar: Bar, before: str) -> str:
+    return f"{before}container {bar.container}" if bar.container else ""
 
 
 _HEAD: Final = """\

@@ -1,5 +1,6 @@
 """`planner plan WORKFLOW.yaml`: the cheapest way through a workflow, what it is worth, and what came second."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -7,10 +8,10 @@ from typing import Final
 
 from planner.cli.options import FINDINGS, USAGE, fail, show
 from planner.cli.plan import columns
-from planner.cli.timeline import Bar, picture
+from planner.cli.timeline import LINE, Bar, picture
 from planner.cli.timeline import lines as drawn
 from planner.core.findings import errors
-from planner.core.reports.wording import rounded, spell
+from planner.core.reports.wording import rounded, several, spell
 from planner.core.rulebook.book import RuleBook
 from planner.core.workflow.file import read_workflow
 from planner.core.workflow.problem import UnpricedError
@@ -56,31 +57,48 @@ def svg(plan: WorkflowPlan) -> str:
 
 def lines(plan: WorkflowPlan) -> Iterator[str]:
     """The plan for people: what it is worth first, then what is done and why, and what came second."""
-    steps = sum(len(each.steps) for each in plan.requests)
-    yield f"{plan.workflow}: {steps} steps in {len(plan.requests)} requests, {plan.repetitions} times a month"
+    steps, requests = sum(len(each.steps) for each in plan.requests), len(plan.requests)
+    counted = f"{several(steps, 'step')} in {several(requests, 'request')}, {several(plan.repetitions, 'time')} a month"
+    yield from wrapped(f"{plan.workflow}: {counted}")
     yield ""
     yield f"  planned  ${_spread(plan.cost_nano)} each time, ${_month(plan, plan.cost_nano)} a month"
     yield f"  as it is ${_spread(plan.untouched_nano)} each time, ${_month(plan, plan.untouched_nano)} a month"
     yield f"  {_verdict(plan)}"
-    yield f"  {_sure(plan)}"
+    yield from wrapped(_sure(plan), "  ")
     if not plan.sound:
         yield from _unsound(plan)
     yield "\nRequests"
     for number, each in enumerate(plan.requests, 1):
-        yield f"  {number}. {' + '.join(each.steps)}  [{each.model}]"
+        yield from wrapped(f"{number}. {' + '.join(each.steps)}  [{each.model}]", "  ", "     ")
         if each.tools:
-            yield f"     {', '.join(each.tools)}"
+            yield from wrapped(", ".join(each.tools), "     ")
         for sentence in each.because:
-            yield f"     {sentence}"
+            yield from wrapped(f"- {sentence}", "     ", "       ")
     yield "\nIn time"
     yield from drawn(bars(plan))
     yield "\nWhat is paid for, in dollars each time"
     yield from _table(plan)
     if plan.second is not None:
-        yield f"\nThe plan that came second sends instead: {_ways(plan.second.requests, plan.requests)}."
-        yield f"  {plan.second.because}"
-    yield f"\nFree hours left this month: {plan.free_hours_left:g}. All amounts are estimates; time rests on `assume`."
+        yield ""
+        yield from wrapped(f"The plan that came second sends instead: {_ways(plan.second.requests, plan.requests)}.")
+        yield from wrapped(plan.second.because, "  ")
+    yield ""
+    yield from wrapped(
+        f"Free hours left this month: {plan.free_hours_left:g}. All amounts are estimates; time rests on `assume`."
+    )
     yield f"Rule book {plan.digests['rules']}, price book {plan.digests['prices']}"
+
+
+def wrapped(text: str, first: str = "", more: str | None = None) -> list[str]:
+    """A sentence in lines of a terminal's width; what is one word stays one, however long."""
+    return textwrap.wrap(
+        text,
+        LINE,
+        initial_indent=first,
+        subsequent_indent=first if more is None else more,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _verdict(plan: WorkflowPlan) -> str:
@@ -94,17 +112,20 @@ def _verdict(plan: WorkflowPlan) -> str:
 def _sure(plan: WorkflowPlan) -> str:
     if plan.proven:
         return f"no plan is expected to cost less ({plan.looked:,} reckoned)"
+    best = f"the best of {several(plan.looked, 'plan')} reckoned"
+    if not plan.sound:
+        return f"{best}: the fewest steps that go wrong, and then the least to pay"
+    share = "less than 1%" if round(plan.distance, 2) == 0 else f"{plan.distance:.0%}"
     return (
-        f"the best of {plan.looked:,} plans; no plan can save more than another {plan.distance:.0%} of it"
-        " (by a relaxation in which each step chooses with what it is merged, and caches stay warm)"
+        f"{best}; no plan can be more than {share} cheaper, by a bound that leaves out some costs, so the true"
+        " distance is smaller"
     )
 
 
 def _unsound(plan: WorkflowPlan) -> Iterator[str]:
-    if plan.late:
-        yield f"  WARNING: no plan was found in which {', '.join(plan.late)} surely keeps its deadline"
-    if plan.without_files:
-        yield f"  WARNING: no plan was found in which {', '.join(plan.without_files)} finds the files it needs"
+    for names, what in ((plan.late, "surely keeps its deadline"), (plan.without_files, "finds the files it needs")):
+        if names:
+            yield from wrapped(f"WARNING: no plan was found in which {', '.join(names)} {what}", "  ")
 
 
 def _table(plan: WorkflowPlan) -> Iterator[str]:
@@ -125,14 +146,16 @@ def _table(plan: WorkflowPlan) -> Iterator[str]:
 
 def _ways(requests: Sequence[Sent], chosen: Sequence[Sent]) -> str:
     """What another plan does otherwise, in words."""
-    known = {(each.steps, each.batch, each.web) for each in chosen}
-    other = [
-        f"{' + '.join(each.steps)}"
-        f"{' in a batch' if each.batch else ''}"
-        f"{'' if each.web == 'declared' else f' with {each.web} web tools'}"
-        for each in requests
-        if (each.steps, each.batch, each.web) not in known
-    ]
+    known = {each.steps: each for each in chosen}
+    other = []
+    for each in requests:
+        mine = known.get(each.steps)
+        if mine is not None and (mine.batch, mine.web) == (each.batch, each.web):
+            continue
+        sent = " in a batch" if each.batch else " live" if mine is not None and mine.batch else ""
+        web = f" with {each.web} web tools" if each.web != "declared" else ""
+        own = " with its own tools alone" if mine is not None and mine.web != each.web == "declared" else ""
+        other.append(f"{' + '.join(each.steps)}{sent}{web}{own}")
     return "; ".join(other) if other else "the same requests, in other containers"
 
 

@@ -35,6 +35,36 @@ def test_the_cookbook_is_fresh() -> None:
 
 
 @pytest.mark.parametrize("name", workflowpages.names())
+def test_a_page_fits_a_terminal(name: str) -> None:
+    """Every line of it, and of a workflow whose steps have long names, that misses a deadline."""
+    assert [line for line in plan(COOKBOOK / name).stdout.splitlines() if len(line) > 80] == []
+
+
+def test_long_names_and_missed_deadlines_are_told_in_lines(tmp_path: Path) -> None:
+    """The page says how the plan was chosen where none is sound, and no line is longer than a terminal's."""
+    path = tmp_path / "w.yaml"
+    name = "a-step-whose-name-nobody-would-choose-but-a-machine"
+    rows = [f"  - {{name: {name}-{number}, prompt: 9, output: 90000, deadline: 1s}}\n" for number in range(4)]
+    path.write_text(f"workflow: w\nmodel: claude-sonnet-5-5\nsteps:\n{''.join(rows)}", encoding="utf-8")
+    said = plan(path).stdout
+    assert [line for line in said.splitlines() if len(line) > 80] == []
+    assert "plans reckoned: the fewest steps that go wrong" in said
+    assert f"{name}-3" in said
+
+
+def test_the_second_plan_is_told_by_what_differs(tmp_path: Path) -> None:
+    """One request that goes out in a batch, or live; one step is no steps."""
+    path = tmp_path / "w.yaml"
+    path.write_text(
+        "workflow: w\nmodel: claude-sonnet-5-5\nsteps: [{name: a, prompt: 9, output: 9}]\n", encoding="utf-8"
+    )
+    said = plan(path).stdout
+    assert said.startswith("w: 1 step in 1 request, 30 times a month\n")
+    assert "The plan that came second sends instead: a live.\n" in said
+    assert "sends instead: check with its own tools alone; analyse" in plan(COOKBOOK / "csv-analysis.yaml").stdout
+
+
+@pytest.mark.parametrize("name", workflowpages.names())
 def test_every_recipe_saves_and_is_proven(name: str) -> None:
     """Cheaper than as it is in every world, every deadline kept, and no plan better."""
     found = told(COOKBOOK / name)

@@ -309,6 +309,8 @@ _UNQUOTED = ("a whole number", "a number", "true or false")
 
 _PATTERNS = {
     r"^[0-9a-f]{16}$": "a fingerprint: 16 hex digits, as planner key prints them",
+    r"^[0-9]{1,6}(\.[0-9]{1,3})?[smhd]$": "a length of time like 90s, 10m, 2h or 1d",
+    r"^[a-z0-9][a-z0-9_-]{0,63}$": "of small letters, digits, - and _, 64 at most, and begin with a letter or digit",
     MOMENT: "a day like 2026-11-22, or a moment like 2026-11-22T09:30:00Z",
 }
 

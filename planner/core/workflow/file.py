@@ -62,6 +62,8 @@ def _check(reader: Reader, root: Pairs, catalog: Catalog, *, to_run: bool) -> No
         catalog,
     )
     sound = Reader(reader.path).rows(root, "steps", Step, lambda node: word(node, "name"))
+    if known.model is not None and any(step.model is None for _, step in sound):
+        _check_known(reader, place(root, "model"), known.model, "this workflow", catalog)
     for node, step in sound:
         _check_names(reader, node, step, known)
         _check_model(reader, node, step, known)
@@ -135,14 +137,18 @@ def _check_names(reader: Reader, node: Node, step: Step, known: Known) -> None:
 
 
 def _check_model(reader: Reader, node: Node, step: Step, known: Known) -> None:
-    model, subject, catalog = step.model or known.model, f'step "{step.name}"', known.catalog
-    if model is None:
+    subject = f'step "{step.name}"'
+    if step.model is not None:
+        _check_known(reader, place(node, "model"), step.model, subject, known.catalog)
+    elif known.model is None:
         problem, remedy = "it has no model, and neither has the workflow", "Add model: to one of them."
         reader.find(node, "missing-field", subject, problem, remedy)
-    elif not is_exact(model) or catalog.model(model) is None:
+
+
+def _check_known(reader: Reader, node: Node, model: str, subject: str, catalog: Catalog) -> None:
+    if not is_exact(model) or catalog.model(model) is None:
         remedy = did_you_mean(model, catalog.known_models)
-        problem = f'the catalog knows no model "{model}"'
-        reader.find(place(node, "model"), "unknown-model", subject, problem, remedy)
+        reader.find(node, "unknown-model", subject, f'the catalog knows no model "{model}"', remedy)
 
 
 def _check_tools(reader: Reader, node: Node, step: Step, known: Known) -> None:

@@ -150,7 +150,9 @@ def tell(file: str, workflow: Workflow, book: RuleBook, at: datetime, free_hours
         untouched_money=_money(planned.untouched),
         second=None
         if second is None
-        else Lost(requests=_requests(problem, second), money=_money(second), because=_lost(planned.chosen, second)),
+        else Lost(
+            requests=_requests(problem, second), money=_money(second), because=_lost(problem, planned.chosen, second)
+        ),
         proven=planned.proven,
         distance=round(planned.distance, 4),
         looked=planned.looked,
@@ -210,11 +212,23 @@ def _because(problem: Problem, reckoned: Reckoned, number: int, request: Request
     if reckoned.outcome.lives[number] != "none":
         yield f"its context is cached for {reckoned.outcome.lives[number]}"
     if reckoned.outcome.marked[number]:
-        yield "a breakpoint at the end of its prompt: further iterations read it from the cache"
+        yield "a cache breakpoint at the end of its prompt: further iterations read it"
 
 
-def _lost(best: Reckoned, second: Reckoned) -> str:
-    """Why the second plan lost."""
+def _lost(problem: Problem, best: Reckoned, second: Reckoned) -> str:
+    """Why the second plan lost: more goes wrong in it, or it costs more, or takes longer."""
+    late, lost = (
+        [problem.steps[step].name for step in steps if step not in known]
+        for steps, known in (
+            (second.outcome.late, best.outcome.late),
+            (second.outcome.lost, best.outcome.lost),
+        )
+    )
+    more = len(second.outcome.late) + len(second.outcome.lost) > len(best.outcome.late) + len(best.outcome.lost)
+    if more and late:
+        return f"In it, {', '.join(late)} may end after its deadline."
+    if more and lost:
+        return f"In it, {', '.join(lost)} would not find the files of an earlier step."
     parts = []
     for name, label in (("tokens", "tokens"), ("searches", "searches"), ("container", "code execution")):
         more = round((getattr(second.outcome, name) - getattr(best.outcome, name)) / PICO_PER_NANO)
@@ -222,8 +236,6 @@ def _lost(best: Reckoned, second: Reckoned) -> str:
             parts.append(f"{label} {'+' if more > 0 else '-'}${rounded(abs(more))}")
     money = round((second.outcome.money - best.outcome.money) / PICO_PER_NANO)
     longer = second.outcome.times.whole - best.outcome.times.whole
-    if second.outcome.late or second.outcome.lost:
-        return "It may miss a deadline, or does not find its files."
     if money == 0:
         if not round(longer):
             return "It costs the same and takes as long."

@@ -29,6 +29,17 @@ def test_what_is_told_adds_up() -> None:
     assert (told.at, told.digests["rules"]) == ("2026-11-25T00:00:00Z", BOOK.digest)
 
 
+def test_the_second_plan_that_misses_a_deadline_says_which() -> None:
+    """Made one request with a longer step, the hurried one ends with it: that is why it lost, and not its cost."""
+    steps = (
+        Step(name="hurry", prompt=10, output=60, deadline="10s", live=True),
+        Step(name="long", prompt=10, output=6_000, live=True),
+    )
+    told = tell("w.yaml", Workflow(workflow="w", model="claude-haiku-5-5", steps=steps), BOOK, AT, 0.0)
+    assert told.second is not None
+    assert (told.sound, told.second.because) == (True, "In it, hurry may end after its deadline.")
+
+
 def test_what_has_no_price_is_not_told() -> None:
     """It raises, since an amount without it would be wrong."""
     rows = type(BOOK.prices)(rows=(), tools=BOOK.prices.tools)
