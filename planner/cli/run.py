@@ -1,11 +1,9 @@
 """`planner run`: a workflow carried out as planned, resumable, and measured against what was expected of it."""
 
 import asyncio
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import rich_click as click
@@ -13,6 +11,8 @@ import rich_click as click
 from planner.cli.asking import workable
 from planner.cli.options import UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
 from planner.cli.plan import columns
+from planner.cli.runbars import NAME, named, watching
+from planner.cli.timeline import short
 from planner.cli.workflow import read
 from planner.clock import Clock, SystemClock
 from planner.core.reports.wording import rounded, spell
@@ -34,11 +34,15 @@ AT_ONCE: Final = 8
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
-    """One request of a run: which steps it carried, and what came of it; `nano` is null where no cost is known."""
+    """One request of a run: which steps it carried, and what came of it; `nano` is null where no cost is known.
+
+    `expected_nano` is its part of what the plan was expected to cost.
+    """
 
     steps: tuple[str, ...]
     status: str
     sends: int
+    expected_nano: int
     nano: int | None
     seconds: float | None
     used: dict[str, float]
@@ -136,12 +140,12 @@ def command(  # noqa: PLR0913 - one parameter a flag
         state = _state(problem, file, contexts, files, path=path, as_is=as_is, afresh=afresh)
         job = Job(problem, contexts, files, state, path, at_once)
         for number in state.again:
-            names = _names(problem, state, number)
+            names = named(problem, state, number)
             click.echo(f"planner: {names} was sent before and not answered: it is sent again", err=True)
         asyncio.run(_carry(job, base_url, SystemClock()))
     except StateError as error:
         fail(str(error), USAGE)
-    ran = told(str(file), str(path), problem, state)
+    ran = told(str(file), str(path), problem, state, as_is=as_is)
     if out is not None:
         _write(out, ran.results)
     if as_json or form == "json":
@@ -152,9 +156,11 @@ def command(  # noqa: PLR0913 - one parameter a flag
         raise SystemExit(UNAVAILABLE)
 
 
-def told(file: str, path: str, problem: Problem, state: State) -> Run:
+def told(file: str, path: str, problem: Problem, state: State, *, as_is: bool) -> Run:
     """What came of a run."""
-    expected = Costing(problem, problem.likely).outcome(state.plan)
+    costing = Costing(problem, problem.likely, as_declared=as_is)
+    expected = costing.outcome(state.plan)
+    shares = [0.0] * len(state.records) if expected is None else costing.shares(state.plan, expected)
     answers = [record.answer for record in state.records if record.answer is not None]
     known = [answer.nano for answer in answers]
     return Run(
@@ -166,7 +172,7 @@ def told(file: str, path: str, problem: Problem, state: State) -> Run:
         measured_nano=None if None in known else sum(nano or 0 for nano in known),
         expected_seconds=0.0 if expected is None else round(expected.times.whole, 1),
         seconds=round(sum(answer.seconds for answer in answers), 1),
-        requests=tuple(_ran(problem, state, number, record) for number, record in enumerate(state.records)),
+        requests=tuple(_ran(problem, state, number, round(each / PICO_PER_NANO)) for number, each in enumerate(shares)),
         results=state.results,
     )
 
@@ -175,13 +181,16 @@ def lines(ran: Run, out: Path | None) -> Iterator[str]:
     """A run for people."""
     done = sum(each.status == "done" for each in ran.requests)
     yield f"{ran.workflow}: {done} of {len(ran.requests)} requests are done"
-    rows: list[tuple[str, ...]] = [("", "status", "cost", "took", "input", "cached", "output", "searches", "code runs")]
+    rows: list[tuple[str, ...]] = [
+        ("", "status", "expected", "cost", "took", "input", "cached", "output", "searches", "code runs")
+    ]
     for each in ran.requests:
         used = each.used
         rows.append(
             (
-                " + ".join(each.steps),
+                short(" + ".join(each.steps), NAME),
                 each.status + (f", sent {each.sends} times" if each.sends > 1 else ""),
+                f"${rounded(each.expected_nano)}",
                 "" if each.nano is None else f"${rounded(each.nano)}",
                 "" if each.seconds is None else spell(each.seconds),
                 *(
@@ -204,12 +213,14 @@ def lines(ran: Run, out: Path | None) -> Iterator[str]:
         yield f"Run the same command again to go on: {ran.state} says what is done."
 
 
-def _ran(problem: Problem, state: State, number: int, record: Record) -> Ran:
+def _ran(problem: Problem, state: State, number: int, expected_nano: int) -> Ran:
+    record = state.records[number]
     answer = record.answer
     return Ran(
         steps=tuple(problem.steps[step].name for step in state.plan.requests[number].steps),
         status=record.status,
         sends=record.sends,
+        expected_nano=expected_nano,
         nano=None if answer is None else answer.nano,
         seconds=None if answer is None else answer.seconds,
         used={} if answer is None else answer.used,
@@ -254,7 +265,7 @@ def _state(  # noqa: PLR0913 - what a run is told by
 async def _carry(job: Job, base_url: str | None, clock: Clock) -> None:
     client = _client(base_url)
     try:
-        with _watching(job) as watcher:
+        with watching(job) as watcher:
             await Carrier(job, client, clock, watcher).run()
     finally:
         await client.close()
@@ -270,64 +281,6 @@ def _client(base_url: str | None) -> "AsyncAnthropic":
     if client.api_key is None and client.auth_token is None and client.credentials is None:
         fail("the SDK has no key. Set ANTHROPIC_API_KEY.", USAGE)  # else it says so when the first request is sent
     return client
-
-
-class Bars:
-    """A bar a request on standard error: how long it takes, against how long it was expected to take."""
-
-    def __init__(self, job: Job) -> None:
-        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415 - likewise
-
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[status]}"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-        )
-        self._tasks = {
-            number: self._progress.add_task(
-                _names(job.problem, job.state, number), start=False, total=1, status=record.status
-            )
-            for number, record in enumerate(job.state.records)
-        }
-        self._job = job
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begun(self, number: int) -> None:
-        """It is on its way."""
-        self._progress.start_task(self._tasks[number])
-        self._progress.update(self._tasks[number], status="sent")
-
-    def ended(self, number: int) -> None:
-        """It came back."""
-        self._progress.update(self._tasks[number], completed=1, status=self._job.state.records[number].status)
-        self._progress.stop_task(self._tasks[number])
-
-
-class Quiet:
-    """Nobody watches: standard error is no terminal."""
-
-    def begun(self, number: int) -> None:
-        """Nothing is said."""
-
-    def ended(self, number: int) -> None:
-        """Nothing is said."""
-
-
-def _watching(job: Job) -> AbstractContextManager[Any]:
-    return Bars(job) if sys.stderr.isatty() else nullcontext(Quiet())
-
-
-def _names(problem: Problem, state: State, number: int) -> str:
-    return " + ".join(problem.steps[step].name for step in state.plan.requests[number].steps)
 
 
 def _texts(file: Path, workflow: Workflow) -> dict[str, str]:

@@ -75,6 +75,7 @@ def test_a_workflow_is_carried_out_and_measured(workflow: Path) -> None:
         assert [each["status"] for each in found["requests"]] == ["done", "done"]
         assert found["measured_nano"] == sum(each["nano"] for each in found["requests"])
         assert found["expected_nano"] > 0
+        assert abs(sum(each["expected_nano"] for each in found["requests"]) - found["expected_nano"]) <= 2
         assert sent[0]["tools"][-1]["type"] == "web_fetch_20260318"
         assert sent[1]["messages"][0]["content"][0]["text"] == "Write of There are 42 rows."
 

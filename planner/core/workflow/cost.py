@@ -197,6 +197,17 @@ class Costing:
                 paid[number] = each
         return paid
 
+    def shares(self, plan: Plan, outcome: Outcome) -> list[float]:
+        """By request, what of the money of an outcome is its own, in pico-dollars; container time by what bills it."""
+        paid = [
+            self.alone(each) + prefix for each, prefix in zip(plan.requests, self.prefixes(plan, outcome), strict=True)
+        ]
+        whole = sum(session.seconds for session in outcome.sessions)
+        for session in outcome.sessions:
+            for number in session.requests if whole else ():
+                paid[number] += outcome.container * session.seconds / whole / len(session.requests)
+        return paid
+
     def _part(self, request: Request) -> Part:
         problem, needs = self.problem, load(self.problem, self.draw, request)
         model, context = problem.models[request.steps[0]], problem.steps[request.steps[0]].context

@@ -189,3 +189,25 @@ def test_long_prompts_have_the_rates_of_their_tier() -> None:
         rules=book(settings=msgspec.structs.replace(BOOK.settings, haiku55_tier_on="iteration_prompt")),
     )
     assert summed.tokens == pytest.approx(5 * each.tokens)
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_shares_add_up_to_the_money(declared: bool) -> None:  # noqa: FBT001 - a column
+    """Shared caches, a shared session, a batch, a search: each is some request's, and all of it is told."""
+    book_ = {"book": Context(tokens=9_000, cache="5m")}
+    steps = (
+        coding("a", context="book"),
+        coding("b", 400.0, context="book", files_from=("a",)),
+        Step(name="c", prompt=10, output=50, context="book", tools=("web_search_20250305",), searches=2),
+        Step(name="d", prompt=10, output=50),
+    )
+    plan = Plan((*alone(0, 1, 2), Request((3,), batch=True)), chains=((0, 1),))
+    workflow = Workflow(workflow="w", model=SONNET, steps=steps, contexts=book_)
+    problem = Problem(workflow, BOOK, NOW, 0.0)
+    costing = Costing(problem, problem.likely, as_declared=declared)
+    outcome = costing.outcome(plan)
+    assert outcome is not None
+    shares = costing.shares(plan, outcome)
+    assert sum(shares) == pytest.approx(outcome.money)
+    assert outcome.container > 0
+    assert min(shares) > 0
