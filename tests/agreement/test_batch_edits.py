@@ -317,12 +317,17 @@ def test_what_is_off_goes_as_it_came(tmp_path: Path) -> None:
 
     async def work(planner: Simulated, client: anthropic.AsyncAnthropic) -> None:
         await live(planner, client)
-        wanted = items(asked("[short] one"))
+        fetch = {"type": "web_fetch_20260318", "name": "web_fetch"}
+        free = [{"type": "code_execution_20260120", "name": "code_execution"}, fetch]
+        wanted = items(asked("[short] one"), asked("[short] two", tools=free))
         await client.messages.batches.create(requests=wanted, extra_headers={"planner-mode": "off"})
-        assert tools_of(made(planner)[0]) == [[CODE["type"]]]
+        assert tools_of(made(planner)[0]) == [[CODE["type"]], [each["type"] for each in free]]
         entry = await making(planner)
         assert {(each.outcome, each.reason) for each in entry.decisions} >= {(Outcome.DECLINED, Reason.OFF)}
-        assert kinds(entry) == [(1, "declined", "off")]
+        assert kinds(entry) == [(1, "declined", "off")] * 2
+        assert entry.batch is not None
+        assert entry.batch.made is not None
+        assert {each.free for each in entry.batch.made.kinds} == {False, True}
 
     through(tmp_path, work, ENFORCED)
 

@@ -129,11 +129,15 @@ def explain(file: str, request: MessagesRequest, facts: Facts, book: RuleBook) -
 def no_request(body: bytes) -> str | None:
     """What a JSON object is that is taken for a request by mistake, and what to give instead; None where it may be one.
 
-    A request has messages; what has `requests` instead is the body of a message batch.
+    A request has messages; what has `requests` instead is the body of a message batch, and what has `workflow` is one.
     """
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        if "messages" in members or "requests" not in members:
+        if "messages" in members:
+            return None
+        if "workflow" in members:
+            return "a workflow. Give it in a file that ends in .yaml, which JSON may stand in as well"
+        if "requests" not in members:
             return None
         number = len(msgspec.json.decode(members["requests"], type=list[msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

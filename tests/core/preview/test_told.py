@@ -44,6 +44,7 @@ def test_a_conversation_that_is_known_is_not_a_first_request() -> None:
     [
         (b'{"requests":[{},{}]}', "a message batch of 2 requests,"),
         (b'{"requests":[{}]}', "a message batch of 1 request,"),
+        (b'{"workflow":"w","steps":[]}', "a workflow."),
         (b'{"requests":[],"messages":[]}', None),
         (b'{"requests":7}', None),
         (b'{"messages":[]}', None),
@@ -51,7 +52,7 @@ def test_a_conversation_that_is_known_is_not_a_first_request() -> None:
         (b"{", None),
     ],
 )
-def test_a_batch_is_no_request(body: bytes, said: str | None) -> None:
-    """It is known by its shape; whatever else it may be is read as a request."""
+def test_what_is_no_request(body: bytes, said: str | None) -> None:
+    """Batches and workflows are known by their shape; whatever else it may be is read as a request."""
     assert (no_request(body) or "").startswith(said or "")
     assert (no_request(body) is None) == (said is None)
