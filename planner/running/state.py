@@ -116,8 +116,8 @@ def load(path: Path, workflow: str) -> State | None:
         raise StateError(f"{path} is no state of a run ({error}). Name another file with --state.") from error
     if state.workflow != workflow:
         raise StateError(
-            f"{path} is of another workflow, or of this one before it was changed. Name another file with --state,"
-            " or begin anew with --afresh."
+            f"{path} is of another workflow, of this one before it was changed, or of a run the other way (--as-is)."
+            " Name another file with --state, or begin anew with --afresh."
         )
     return state
 
