@@ -12,6 +12,7 @@ import rich_click as click
 
 from planner.cli.asking import Asked, Workable, asking
 from planner.cli.beliefs import dated
+from planner.cli.columns import columns
 from planner.cli.options import FINDINGS, USAGE, fail
 from planner.core import splice
 from planner.core.ledger.entry import Expected
@@ -99,14 +100,6 @@ def lines(told: Explanation) -> Iterator[str]:
     )
     yield f"  {LEGEND}"
     yield f"\nRule book {told.digests['rules']}, price book {told.digests['prices']}"
-
-
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows of equally many cells, each column as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        yield f"  {'  '.join(cells)}".rstrip()
 
 
 def decisions(made: Sequence[Decided], denial: str | None) -> Iterator[str]:

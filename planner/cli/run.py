@@ -9,8 +9,8 @@ import msgspec
 import rich_click as click
 
 from planner.cli.asking import workable
+from planner.cli.columns import columns
 from planner.cli.options import UNAVAILABLE, USAGE, fail, read_rules, rules_options, store_option
-from planner.cli.plan import columns
 from planner.cli.runbars import NAME, named, watching
 from planner.cli.timeline import short
 from planner.cli.workflow import read

@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from planner.cli.columns import columns
 from planner.cli.options import FINDINGS, USAGE, fail, show
-from planner.cli.plan import columns
 from planner.cli.timeline import LINE, Bar, picture
 from planner.cli.timeline import lines as drawn
 from planner.core.findings import errors
