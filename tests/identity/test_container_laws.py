@@ -125,7 +125,9 @@ class Watcher:
             container, Place(each.caller.principal, each.caller.account.rpartition("/")[2], now, now)
         )
         place.expires = now + IDLE
-        if each.turn is not None and each.container == each.turn.container and not each.excused:
+        hold = each.planned.hold
+        untold = hold is not None and hold.ask.turn is None  # named by its caller before the store had the turn
+        if each.turn is not None and each.container == each.turn.container and not each.excused and not untold:
             each.turn.gone_on_from = True
 
     def name(self, kind: str) -> str:
