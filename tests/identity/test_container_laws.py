@@ -218,7 +218,11 @@ class Traffic:
         self.replicas[place] = await self._begin(place)
 
     async def _stall(self, replica: Replica) -> None:
-        """A process stands still for longer than its leases last; its requests run on at the API."""
+        """A process stands still for longer than its leases last; its requests run on at the API.
+
+        Not in the millisecond in which the end of a request is on its way either.
+        """
+        await replica.lending.finish()
         for each in self.watcher.running:
             each.excused = each.excused or each.replica is replica
         await self._pass(LEASE.total_seconds() + 1, without=replica)
