@@ -66,7 +66,6 @@ class Batching:
         self._experience = experience
         self._metrics = metrics
         self._log = log
-        self._stop = stop
 
     async def plan(self, body: bytes, caller: Caller, now: datetime, book: RuleBook) -> Planned:
         """Plan one batch; one whose caller says `off` is read as well: policies refuse, budgets hold, prices follow."""

@@ -44,7 +44,7 @@ CLASSES: Final = 4
 """Classes of length in which a prompt doubles. Ours: within one, prompts differ by less than their estimate errs."""
 _ASKED: Final = (*EVERY_TIME, Action.WEB, Action.DENY)
 """What is decided for requests of a batch: how it is recorded, and what a hang-up ends, is not."""
-_BODY_PARTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Group(msgspec.Struct):
@@ -191,7 +191,7 @@ def summary(ruled: Sequence[Ruled]) -> tuple[Decision, ...]:
 def _entries(body: bytes) -> list[_Entry]:
     try:
         entries = _BODY.decode(body).requests
-    except _BODY_PARTS as error:
+    except _UNREADABLE as error:
         raise WireError("The body is no batch of requests.") from error
     if len(entries) > MOST_REQUESTS:
         raise WireError("The batch has more requests than the API takes.")

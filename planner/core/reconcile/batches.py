@@ -12,18 +12,17 @@ from typing import Final
 
 import msgspec
 
-from planner.core.ledger.entry import Entry
+from planner.core.ledger.entry import RESULTS, Entry
 from planner.core.pricing.prices import Line
 from planner.core.reconcile.cells import SEARCH, Cause, Counts, counts_of
-
-RESULTS: Final = "batch_results"
-"""The `endpoint` of entries of results."""
 
 LIFE: Final = timedelta(days=29)
 """So long results can be fetched after their batch was made [A]."""
 
 MOST_TOKENS: Final = 10_000_000
-"""Tokens that one request of a batch takes at most: ten iterations [A] with a context of a million tokens [A]."""
+"""Tokens that one request of a batch takes at most. A bound of ours: ten iterations, after which the API pauses a turn
+[A], each with a context of a million tokens, the longest that the catalog assumes.
+Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/server-tools, checked 2026-11-22."""
 
 MOST_TOLD: Final = 20
 """Batches that a statement names."""
